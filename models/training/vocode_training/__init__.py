@@ -1,0 +1,1 @@
+"""Training side of vocode: recordings in, a bundle of ONNX graphs out."""

@@ -1,0 +1,78 @@
+"""Everything a run needs to go on as if it had never stopped, in one file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .network import Config, Model
+
+
+@dataclass
+class State:
+    """A run: the weights, their moving average, the optimisers, the random state and what has been seen."""
+
+    model: Model
+    average: AveragedModel
+    optimisers: list[torch.optim.Optimizer]
+    generator: torch.Generator
+    log_equaliser: Tensor
+    step: int = 0
+    audio_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Written to a temporary name and renamed: a stop in between loses nothing."""
+        payload = {
+            "config": self.model.config.to_dict(),
+            "model": self.model.state_dict(),
+            "ema": self.average.module.state_dict(),
+            "ema_updates": self.average.n_averaged,
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "generator": self.generator.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "log_equaliser": self.log_equaliser.cpu(),
+            "step": self.step,
+            "audio_seconds": self.audio_seconds,
+            "wall_seconds": self.wall_seconds,
+        }
+        temporary = path.with_suffix(".part")
+        torch.save(payload, temporary)
+        os.replace(temporary, path)
+
+    def restore(self, path: Path) -> None:
+        payload = load(path)
+        self.model.load_state_dict(payload["model"])
+        self.average.module.load_state_dict(payload["ema"])
+        self.average.n_averaged.copy_(payload["ema_updates"])
+        for optimiser, saved in zip(self.optimisers, payload["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.generator.set_state(payload["generator"])
+        torch.set_rng_state(payload["torch_rng"])
+        self.log_equaliser = payload["log_equaliser"].to(self.log_equaliser.device)
+        self.step = payload["step"]
+        self.audio_seconds = payload["audio_seconds"]
+        self.wall_seconds = payload["wall_seconds"]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Weights-only: a pickle with code in it is refused by torch."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_model(path: Path) -> tuple[Model, Tensor]:
+    """The averaged model of a checkpoint and its equaliser, ready to run or export."""
+    payload = load(path)
+    model = Model(Config(**payload["config"]))
+    model.load_state_dict(payload["ema"])
+    return model.eval(), payload["log_equaliser"]
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))

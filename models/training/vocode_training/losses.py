@@ -1,0 +1,51 @@
+"""Losses of the flow training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .mel import SAMPLE_RATE
+
+BANDS = (0, 1000, 2000, 4000, 8000, SAMPLE_RATE // 2)
+
+
+def erb_weights(bins: int, device: torch.device) -> Tensor:
+    """One over the equivalent rectangular bandwidth (Glasberg and Moore 1990), mean 1: `[bins]` from 0 Hz to Nyquist."""
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, bins, device=device)
+    weights = 1.0 / (24.7 * (1 + 0.00437 * hertz))
+    return weights / weights.mean()
+
+
+def error_spectrum(error: Tensor, n_fft: int = 1024, hop: int = 256) -> Tensor:
+    """Power spectrum of an error signal `[B, T]` -> `[B, bins, frames]`, 1 for white noise of unit variance."""
+    window = torch.hann_window(n_fft, device=error.device)
+    spectrum = torch.stft(error.float(), n_fft, hop, n_fft, window, return_complex=True)
+    return (spectrum.real**2 + spectrum.imag**2) / window.pow(2).sum()
+
+
+def weighted_error(error: Tensor) -> tuple[Tensor, Tensor]:
+    """Robust ERB-weighted mean of the error spectrum per item `[B]`, and the plain mean per band of BANDS."""
+    power = error_spectrum(error)
+    robust = power / (1 + power / 100)
+    loss = (robust.mean(-1) * erb_weights(power.shape[1], power.device)).mean(-1)
+    with torch.no_grad():
+        profile = power.mean((0, 2))
+        edges = [round(b / (SAMPLE_RATE / 2) * (len(profile) - 1)) for b in BANDS]
+        bands = torch.stack([profile[a:b].mean() for a, b in zip(edges, edges[1:])])
+    return loss, bands
+
+
+def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Multi-resolution distance of log magnitudes, `weight [B]` an item; mean over three resolutions.
+
+    Works in the excitation domain as well as on waveforms: a gain per bin cancels in the difference of logs.
+    """
+    total = torch.zeros((), device=estimate.device)
+    for n_fft in (512, 1024, 2048):
+        a = torch.sqrt(error_spectrum(estimate, n_fft, n_fft // 4) + 1e-3)
+        b = torch.sqrt(error_spectrum(target, n_fft, n_fft // 4) + 1e-3)
+        distance = (torch.log(a) - torch.log(b)).abs().mean(-1)
+        weights = erb_weights(a.shape[1], a.device).sqrt()
+        total = total + ((distance * weights).mean(-1) * weight).mean() / weights.mean()
+    return total / 3
