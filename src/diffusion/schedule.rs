@@ -1,0 +1,150 @@
+//! What a model was trained on, and which of its noise levels a run visits.
+
+use super::DiffusionError;
+use serde::{Deserialize, Serialize};
+
+/// Most steps a run may have. It bounds what one synthesis holds in memory.
+pub const MAX_STEPS: usize = 1000;
+
+/// Most noise levels a training table may have.
+const MAX_TRAINING_STEPS: usize = 100_000;
+
+/// How noise and data were mixed in training.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Process {
+    /// x_t = (1 - t) noise + t data, t from 0 (noise) to 1 (data).
+    Flow,
+    /// x_n = sqrt(abar_n) data + sqrt(1 - abar_n) noise, abar_n = product of (1 - beta) up to n (Ho et al. 2020).
+    Ddpm {
+        /// Noise level of each training step, in (0, 1).
+        betas: Vec<f64>,
+    },
+}
+
+impl Process {
+    /// The word used for it in manifests and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Process::Flow => "flow",
+            Process::Ddpm { .. } => "ddpm",
+        }
+    }
+}
+
+/// What the network answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prediction {
+    /// The noise in the state.
+    Epsilon,
+    /// The clean signal.
+    Sample,
+    /// Flow: data - noise. DDPM: sqrt(abar) noise - sqrt(1 - abar) data (Salimans and Ho 2022).
+    Velocity,
+}
+
+impl Prediction {
+    /// The word used for it in manifests and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prediction::Epsilon => "epsilon",
+            Prediction::Sample => "sample",
+            Prediction::Velocity => "velocity",
+        }
+    }
+}
+
+/// Which noise levels a run visits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Schedule {
+    /// Flow: the times at which the network is called, increasing from 0; the end, 1, is implied.
+    Times(Vec<f64>),
+    /// DDPM: DiffWave's fast sampling, the betas of a short schedule in increasing order of noise, each aligned with a
+    /// fractional training step.
+    Betas(Vec<f64>),
+    /// DDPM: every training step.
+    Full,
+    /// This many evenly spaced levels: flow times i / n, or DDPM training steps.
+    Uniform(usize),
+}
+
+impl Schedule {
+    /// The kind in words, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Schedule::Times(_) => "a grid of times",
+            Schedule::Betas(_) => "a list of betas",
+            Schedule::Full => "the full training schedule",
+            Schedule::Uniform(_) => "a number of steps",
+        }
+    }
+}
+
+/// `steps` values from `start` to `end`, both included, evenly spaced: the training table of DiffWave.
+pub fn linear_betas(start: f64, end: f64, steps: usize) -> Vec<f64> {
+    let last = steps.saturating_sub(1).max(1) as f64;
+    (0..steps)
+        .map(|i| start + (end - start) * i as f64 / last)
+        .collect()
+}
+
+/// Refuses empty and overlong lists.
+pub(super) fn check_length(
+    what: &'static str,
+    found: usize,
+    limit: usize,
+) -> Result<(), DiffusionError> {
+    match found {
+        0 => Err(DiffusionError::Empty { what }),
+        n if n > limit => Err(DiffusionError::TooManySteps { what, found, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// Products of (1 - beta) for a table whose every beta lies in (0, 1).
+pub(super) fn signal_levels(what: &'static str, betas: &[f64]) -> Result<Vec<f64>, DiffusionError> {
+    check_length(what, betas.len(), MAX_TRAINING_STEPS)?;
+    let mut level = 1.0;
+    let mut levels = Vec::with_capacity(betas.len());
+    for (index, &found) in betas.iter().enumerate() {
+        if !(found > 0.0 && found < 1.0) {
+            return Err(DiffusionError::Beta { what, index, found });
+        }
+        level *= 1.0 - found;
+        levels.push(level);
+    }
+    Ok(levels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_betas_hit_both_ends() {
+        let betas = linear_betas(1e-4, 0.05, 50);
+        assert_eq!(betas.len(), 50);
+        assert_eq!(betas[0], 1e-4);
+        assert!((betas[49] - 0.05).abs() < 1e-15);
+        assert_eq!(linear_betas(0.1, 0.2, 1), [0.1]);
+        assert!(linear_betas(0.1, 0.2, 0).is_empty());
+    }
+
+    #[test]
+    fn signal_level_of_the_published_tables() {
+        let end = |betas: &[f64]| *signal_levels("t", betas).unwrap().last().unwrap();
+        assert!((end(&linear_betas(1e-4, 0.05, 50)) - 0.279673).abs() < 5e-7);
+        assert!((end(&linear_betas(1e-4, 0.02, 200)) - 0.132183).abs() < 5e-7);
+    }
+
+    #[test]
+    fn betas_outside_the_open_interval_are_refused() {
+        for bad in [0.0, 1.0, -0.1, 1.5, f64::NAN, f64::INFINITY] {
+            let error = signal_levels("the schedule", &[0.1, bad]).unwrap_err();
+            assert!(
+                matches!(error, DiffusionError::Beta { index: 1, .. }),
+                "{bad}: {error}"
+            );
+        }
+    }
+}
