@@ -1,0 +1,148 @@
+"""Score systems on held-out clips: `python -m vocode_training.evaluate --data SPEECH --binary vocode --bundle DIR --steps 4 6`.
+
+The recording itself and Griffin-Lim (32 iterations) on the same mels stand beside what is asked for. All systems start from
+the `hifigan` mel of the recording, cut to whole frames. Results are means over clips, for each speaker and in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, fields
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .data import clip_paths, read_clip
+from .mel import HOP
+from .metrics import Scores, score
+from .systems import Clip, Synthesiser, checkpoint_synthesiser, griffin_lim, read_wav, run_binary
+
+HEADINGS = ("PESQ-wb", "STOI", "ESTOI", "MR-STFT", "log-mel L1", "DNSMOS", "SIG", "BAK")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
+    parser.add_argument("--split", default="valid")
+    parser.add_argument("--limit", type=int, default=0, help="only so many clips of each speaker, spread over the list")
+    parser.add_argument("--binary", type=Path, help="the vocode program")
+    parser.add_argument("--bundle", type=Path, help="bundle for --binary; its built-in model where none is given")
+    parser.add_argument("--steps", type=int, nargs="*", default=[], help="steps for --binary and --checkpoint; none: the bundle's default schedule")
+    parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
+    parser.add_argument("--wavs", action="append", default=[], metavar="NAME=DIR", help="audio made elsewhere, DIR/SPEAKER__CLIP.wav")
+    parser.add_argument("--no-baselines", action="store_true", help="leave out the recording and Griffin-Lim")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("evaluation"), help="folder for the audio made and for scores.md and scores.json")
+    return parser.parse_args()
+
+
+def load_clips(data: Path, split: str, limit: int) -> list[Clip]:
+    """The clips of a split; the speaker is the file's folder."""
+    paths = clip_paths(data, split)
+    if limit:
+        speakers: dict[str, list[Path]] = {}
+        for path in paths:
+            speakers.setdefault(path.parent.name, []).append(path)
+        paths = [p for group in speakers.values() for p in group[:: max(1, -(-len(group) // limit))]]
+    clips = []
+    for path in paths:
+        audio = read_clip(path)
+        audio = audio[: len(audio) // HOP * HOP]
+        clips.append(Clip(f"{path.parent.name}__{path.stem}", path.parent.name, audio))
+    if not clips:
+        raise SystemExit(f"no '{split}' clips in {data}: is there a manifest.tsv?")
+    return clips
+
+
+def write_wavs(folder: Path, clips: Iterable[Clip], synthesise: Synthesiser) -> None:
+    """Audio of one in-process system as float WAV."""
+    import soundfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        soundfile.write(folder / f"{clip.name}.wav", synthesise(clip.mel), 22_050, subtype="FLOAT")
+
+
+def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, Path]:
+    """The audio of every system that was asked for, as folders."""
+    systems = dict(item.split("=", 1) for item in args.wavs)
+    folders = {name: Path(folder) for name, folder in systems.items()}
+    if args.binary:
+        for steps in args.steps or [0]:
+            name = f"vocode, {steps} steps" if steps else "vocode"
+            folders[name] = args.work / f"vocode-{steps}"
+            folders[name].mkdir(parents=True, exist_ok=True)
+            run_binary(args.binary, args.bundle, ["--steps", str(steps)] if steps else [], clips, folders[name])
+    if args.checkpoint:
+        for steps in args.steps or [4]:
+            name = f"{args.checkpoint.stem}, {steps} steps"
+            folders[name] = args.work / f"checkpoint-{steps}"
+            write_wavs(folders[name], clips, checkpoint_synthesiser(args.checkpoint, steps))
+    return folders
+
+
+def score_clip(job: tuple[Clip, dict[str, Path], bool]) -> dict[str, Scores]:
+    """All systems on one clip, in a worker process."""
+    clip, folders, baselines = job
+    torch.set_num_threads(1)
+    audio = {name: read_wav(folder, clip) for name, folder in folders.items()}
+    if baselines:
+        audio = {"recording": clip.audio, "Griffin-Lim, 32 iterations": griffin_lim(clip.mel), **audio}
+    return {name: score(estimate, clip.audio) for name, estimate in audio.items()}
+
+
+def evaluate(clips: list[Clip], folders: dict[str, Path], baselines: bool, processes: int) -> list[dict[str, Scores]]:
+    """Scores of every system, a dictionary a clip."""
+    jobs = [(clip, folders, baselines) for clip in clips]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(score_clip, jobs))
+
+
+def summarise(clips: list[Clip], results: list[dict[str, Scores]]) -> dict[str, dict[str, Scores]]:
+    """`{"all" or speaker: {system: mean scores}}`."""
+    groups = {"all": range(len(clips))}
+    for speaker in sorted({c.speaker for c in clips}):
+        groups[speaker] = [i for i, c in enumerate(clips) if c.speaker == speaker]
+    return {
+        group: {system: Scores.mean([results[i][system] for i in members]) for system in results[0]}
+        for group, members in groups.items()
+    }
+
+
+def markdown(clips: list[Clip], summary: dict[str, dict[str, Scores]]) -> str:
+    """One table: systems within speakers."""
+    lines = ["| clips | system | " + " | ".join(HEADINGS) + " |", "|---|---|" + "---:|" * len(HEADINGS)]
+    for group, systems in summary.items():
+        count = sum(group in ("all", c.speaker) for c in clips)
+        for system, scores in systems.items():
+            digits = (2, 3, 3, 2, 3, 2, 2, 2)
+            values = [f"{getattr(scores, f.name):.{d}f}" for f, d in zip(fields(scores), digits, strict=True)]
+            lines.append(f"| {group} ({count}) | {system} | " + " | ".join(values) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def run(args: argparse.Namespace) -> None:
+    clips = load_clips(args.data, args.split, args.limit)
+    folders = make_systems(args, clips)
+    results = evaluate(clips, folders, not args.no_baselines, args.processes)
+    summary = summarise(clips, results)
+    args.work.mkdir(parents=True, exist_ok=True)
+    table = markdown(clips, summary)
+    (args.work / "scores.md").write_text(table)
+    document = {
+        "split": args.split,
+        "seconds": float(np.sum([len(c.audio) for c in clips]) / 22_050),
+        "summary": {g: {s: asdict(v) for s, v in systems.items()} for g, systems in summary.items()},
+        "clips": {c.name: {s: asdict(v) for s, v in r.items()} for c, r in zip(clips, results, strict=True)},
+    }
+    (args.work / "scores.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(table)
+
+
+if __name__ == "__main__":
+    run(arguments())

@@ -1,0 +1,130 @@
+"""The sampler in NumPy: what the Rust engine must reproduce, in the fewest lines.
+
+The noise is a pure function of (seed, step, sample): Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy
+as 1, 2, 3") followed by Box-Muller in float64.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+import torch
+
+from . import envelope
+from .mel import HOP, LOG_FLOOR
+
+U32 = np.uint64(0xFFFFFFFF)
+LOW = np.uint64(32)
+
+
+def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+    """Ten rounds of Philox4x32: `counter [4, n]` (uint64 holding 32 bits) and a key of two words -> `[4, n]`."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        p0, p1 = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (p1 >> LOW) ^ c1 ^ np.uint64(k0), p1 & U32, (p0 >> LOW) ^ c3 ^ np.uint64(k1), p0 & U32
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3])
+
+
+def noise(seed: int, step: int, count: int, start: int = 0) -> np.ndarray:
+    """White Gaussian noise of samples `start .. start + count`; step 0 is the first state, step k + 1 the noise of row k."""
+    first, last = start // 4, (start + count + 3) // 4
+    block = np.arange(first, last, dtype=np.uint64)
+    counter = np.stack([block & U32, block >> LOW, np.full_like(block, step), np.zeros_like(block)])
+    bits = philox(counter, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF))
+    uniform = (bits.astype(np.float64) + 0.5) / 2.0**32
+    radius = np.sqrt(-2.0 * np.log(uniform[0::2]))
+    angle = 2.0 * np.pi * uniform[1::2]
+    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(4, -1)
+    return normal.T.reshape(-1)[start - 4 * first :][:count].astype(np.float32)
+
+
+class Graphs(Protocol):
+    """The two networks of a bundle and how far each sees, in frames."""
+
+    conditioner_context: int
+    denoiser_context: int
+    log_equaliser: np.ndarray
+
+    def conditioner(self, mel: np.ndarray) -> np.ndarray: ...
+
+    def denoiser(self, x: np.ndarray, t: np.ndarray, cond: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass
+class OnnxGraphs:
+    """A bundle's graphs in ONNX Runtime on the CPU."""
+
+    manifest: dict[str, Any]
+    sessions: tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]
+
+    @staticmethod
+    def load(folder: Path, threads: int = 1) -> OnnxGraphs:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        manifest = tomllib.loads((folder / "bundle.toml").read_text())
+        conditioner, denoiser = (
+            onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"])
+            for name in ("conditioner", "denoiser")
+        )
+        return OnnxGraphs(manifest, (conditioner, denoiser))
+
+    @property
+    def conditioner_context(self) -> int:
+        return self.manifest["context"]["conditioner"]
+
+    @property
+    def denoiser_context(self) -> int:
+        return self.manifest["context"]["denoiser"]
+
+    @property
+    def log_equaliser(self) -> np.ndarray:
+        return np.array(self.manifest["envelope"]["log_equaliser"], np.float32)
+
+    def times(self, name: str | None = None) -> list[float]:
+        """The time grid of a named schedule, the default one where no name is given."""
+        schedules = self.manifest["schedules"]
+        return schedules["named"][name or schedules["default"]]["times"]
+
+    def conditioner(self, mel: np.ndarray) -> np.ndarray:
+        return self.sessions[0].run(None, {"mel": mel})[0]
+
+    def denoiser(self, x: np.ndarray, t: np.ndarray, cond: np.ndarray) -> np.ndarray:
+        return self.sessions[1].run(None, {"x": x, "t": t, "cond": cond})[0]
+
+
+def uniform_times(steps: int) -> list[float]:
+    return [i / steps for i in range(steps)]
+
+
+def sample_excitation(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int) -> np.ndarray:
+    """Flow sampling, `mel [n_mels, F]` -> excitation `[F * hop]`.
+
+    Euler steps towards the estimate of the clean signal: y + (t' - t) / (1 - t) (estimate - y), the last one exact. Outside
+    the clip the mel is at its floor and the state zero at every step, out to where the networks see.
+    """
+    frames, reach, context = mel.shape[1], graphs.denoiser_context, graphs.conditioner_context
+    outside = reach + context
+    padded = np.pad(mel.astype(np.float32), ((0, 0), (outside, outside)), constant_values=LOG_FLOOR)
+    cond = graphs.conditioner(padded[None])[..., context : context + frames + 2 * reach]
+    margin = reach * HOP
+    state = noise(seed, 0, frames * HOP)
+    for t, following in zip(times, [*times[1:], 1.0], strict=True):
+        x = np.pad(state, margin)[None]
+        estimate = graphs.denoiser(x, np.array([t], np.float32), np.ascontiguousarray(cond))[0, margin:-margin]
+        g = (following - t) / (1.0 - t)
+        state = (np.float32(1.0 - g) * state + np.float32(g) * estimate).astype(np.float32)
+    return state
+
+
+def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0) -> np.ndarray:
+    """`mel [n_mels, F]` in the `hifigan` convention -> audio `[F * hop]`."""
+    excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
+    return envelope.unwhiten(excitation[None], torch.from_numpy(mel)[None], torch.from_numpy(graphs.log_equaliser))[0].numpy()

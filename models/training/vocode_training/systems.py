@@ -1,0 +1,97 @@
+"""What an evaluation compares: each system turns the mels of some clips into audio."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import torch
+
+from . import checkpoint, reference
+from .mel import HOP, N_FFT, SAMPLE_RATE, filterbank, mel_spectrogram
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording cut to whole frames, and the mel that every system starts from."""
+
+    name: str
+    speaker: str
+    audio: np.ndarray  # [F * HOP]
+
+    @property
+    def mel(self) -> np.ndarray:
+        return mel_spectrogram(torch.from_numpy(self.audio)[None])[0].numpy()
+
+
+# One waveform of F * HOP samples for a mel [n_mels, F].
+Synthesiser = Callable[[np.ndarray], np.ndarray]
+
+
+def griffin_lim(mel: np.ndarray, iterations: int = 32) -> np.ndarray:
+    """Griffin-Lim with momentum (Perraudin et al. 2013) on the pseudo-inverse of the filterbank.
+
+    librosa centres frame f on f * hop, the mel has it half a hop later: one frame more on each side and a cut of half a hop.
+    """
+    padded = np.pad(mel.astype(np.float64), ((0, 0), (1, 1)), mode="edge")
+    magnitude = np.maximum(np.linalg.pinv(filterbank()) @ np.exp(padded), 1e-5)
+    audio = librosa.griffinlim(
+        magnitude, n_iter=iterations, hop_length=HOP, win_length=N_FFT, n_fft=N_FFT, momentum=0.99, random_state=0
+    )
+    return audio[HOP // 2 :][: mel.shape[1] * HOP].astype(np.float32)
+
+
+class TorchGraphs:
+    """The averaged model of a checkpoint, with the interface of a bundle's graphs."""
+
+    def __init__(self, path: Path) -> None:
+        self.model, equaliser = checkpoint.load_model(path)
+        self.log_equaliser = equaliser.numpy()
+        self.conditioner_context = self.model.config.conditioner_context()
+        self.denoiser_context = self.model.config.denoiser_context()
+
+    @torch.inference_mode()
+    def conditioner(self, mel: np.ndarray) -> np.ndarray:
+        return self.model.conditioner(torch.from_numpy(mel)).numpy()
+
+    @torch.inference_mode()
+    def denoiser(self, x: np.ndarray, t: np.ndarray, cond: np.ndarray) -> np.ndarray:
+        return self.model.denoiser(torch.from_numpy(x), torch.from_numpy(t), torch.from_numpy(cond)).numpy()
+
+
+def checkpoint_synthesiser(path: Path, steps: int, seed: int = 0) -> Synthesiser:
+    """A training checkpoint, sampled in Python on a uniform grid."""
+    graphs = TorchGraphs(path)
+    times = reference.uniform_times(steps)
+    return lambda mel: reference.synthesise(graphs, mel, times, seed)
+
+
+def run_binary(binary: Path, bundle: Path | None, arguments: list[str], clips: list[Clip], out: Path) -> None:
+    """`vocode MELS -o OUT` over all clips at once: the model is loaded once."""
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in clips:
+            np.save(Path(folder) / f"{clip.name}.npy", clip.mel)
+        command = [str(binary), folder, "-o", str(out), "--format", "f32", "--force", "-q", *arguments]
+        if bundle is not None:
+            command += ["--model", str(bundle)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{binary.name} failed with exit code {done.returncode}: {done.stderr.strip()}")
+
+
+def read_wav(folder: Path, clip: Clip) -> np.ndarray:
+    """`FOLDER/NAME.wav` (or .flac) cut to the clip's length; at most one frame may be missing at the end."""
+    found = [p for p in (folder / f"{clip.name}{s}" for s in (".wav", ".flac")) if p.exists()]
+    if not found:
+        raise SystemExit(f"{folder} holds no {clip.name}.wav")
+    audio, rate = soundfile.read(found[0], dtype="float32")
+    missing = len(clip.audio) - len(audio)
+    if rate != SAMPLE_RATE or audio.ndim != 1 or missing > HOP:
+        raise SystemExit(f"{found[0]}: need mono at {SAMPLE_RATE} Hz, {len(clip.audio)} samples; found {audio.shape} at {rate} Hz")
+    return np.pad(audio, (0, max(missing, 0)))[: len(clip.audio)]
