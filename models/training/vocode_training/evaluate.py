@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 
 from .data import clip_paths, read_clip
@@ -61,8 +62,6 @@ def load_clips(data: Path, split: str, limit: int) -> list[Clip]:
 
 def write_wavs(folder: Path, clips: Iterable[Clip], synthesise: Synthesiser) -> None:
     """Audio of one in-process system as float WAV."""
-    import soundfile
-
     folder.mkdir(parents=True, exist_ok=True)
     for clip in clips:
         soundfile.write(folder / f"{clip.name}.wav", synthesise(clip.mel), 22_050, subtype="FLOAT")
