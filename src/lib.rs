@@ -1,2 +1,3 @@
 pub mod audio;
+pub mod cli;
 pub mod diffusion;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `vocode` program. Everything is in the library, so that it can be tested and documented there.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vocode::cli::main()
+}

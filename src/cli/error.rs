@@ -1,0 +1,111 @@
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+use crate::audio::AudioError;
+
+/// Why a command did not do what it was asked to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The command line contradicts itself or lacks something; found before any work.
+    #[error("{0}")]
+    Usage(String),
+    /// An input could not be opened or read.
+    #[error("cannot read {path}: {source}{hint}")]
+    Read {
+        /// The input as it was given.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+        /// The way out, where one is known.
+        hint: String,
+    },
+    /// The output is there already.
+    #[error("{} exists already: --force replaces it, or give another name with -o", .0.display())]
+    Exists(PathBuf),
+    /// The output could not be written.
+    #[error("cannot write {path}: {source}{hint}")]
+    Write {
+        /// The output as it was given.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+        /// The way out, where one is known.
+        hint: String,
+    },
+    /// An audio file could not be read or made.
+    #[error("{path}: {source}")]
+    Audio {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: AudioError,
+    },
+    /// Some of several inputs failed; each was reported when it did.
+    #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
+    Several {
+        /// The inputs that failed.
+        failed: Vec<String>,
+        /// How many there were.
+        total: usize,
+    },
+    /// Ctrl-C, or a request to terminate.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl CliError {
+    /// 1: the run failed. 2: the command line is wrong. 130: interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Interrupted => super::interrupt::EXIT_CODE,
+            _ => 1,
+        })
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    pub(super) fn write(path: impl Into<String>, source: io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => {
+                ": make room, or write to another place with -o; nothing was left behind"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ": write to another place with -o"
+            }
+            io::ErrorKind::NotFound => ": make the folder first, or give another place with -o",
+            io::ErrorKind::NotADirectory => {
+                ": part of the path is a file; give another place with -o"
+            }
+            _ => "",
+        };
+        Self::Write {
+            path: path.into(),
+            source,
+            hint: hint.into(),
+        }
+    }
+
+    pub(super) fn read(path: impl Into<String>, source: io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::NotFound => ": check the path (vocode --help lists the commands)",
+            io::ErrorKind::PermissionDenied => ": check the permissions of the file and its folder",
+            io::ErrorKind::IsADirectory => ": give a file",
+            _ => "",
+        };
+        Self::Read {
+            path: path.into(),
+            source,
+            hint: hint.into(),
+        }
+    }
+}
