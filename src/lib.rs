@@ -1,3 +1,4 @@
 pub mod audio;
 pub mod cli;
 pub mod diffusion;
+pub mod runtime;

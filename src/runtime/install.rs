@@ -1,0 +1,407 @@
+//! Installing ONNX Runtime: the official `onnxruntime` wheel, fetched by pip, into vocode's data folder.
+//!
+//! pip brings what a downloader of our own would have to grow: mirrors, proxies, certificates, hash checks. Only the
+//! library is kept of the wheel. Each version has its own folder, which appears whole or not at all, and a lock makes
+//! processes that start together install once.
+
+use std::fs::{self, File};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::error::Rejection;
+use super::pip::{self, PipError};
+use super::places;
+use super::probe;
+
+/// The version that is installed.
+pub const WHEEL_VERSION: &str = "1.31.1";
+
+const PARTIAL: &str = ".partial-";
+
+/// Whether a missing library may be installed without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupPolicy {
+    /// Never.
+    Never,
+    /// When somebody is watching: stderr is a terminal.
+    OnTerminal,
+    /// Always.
+    Always,
+}
+
+impl SetupPolicy {
+    /// The policy of this process: `VOCODE_OFFLINE` forbids, `VOCODE_AUTO_SETUP` allows, otherwise a terminal does.
+    /// Set means not empty and not `0`.
+    pub fn from_process() -> SetupPolicy {
+        if offline() {
+            SetupPolicy::Never
+        } else if is_set("VOCODE_AUTO_SETUP") {
+            SetupPolicy::Always
+        } else {
+            SetupPolicy::OnTerminal
+        }
+    }
+
+    /// Whether an installation may start now.
+    pub fn allows(self) -> bool {
+        match self {
+            SetupPolicy::Never => false,
+            SetupPolicy::OnTerminal => std::io::stderr().is_terminal(),
+            SetupPolicy::Always => true,
+        }
+    }
+}
+
+/// Whether `VOCODE_OFFLINE` forbids fetching anything.
+pub fn offline() -> bool {
+    is_set("VOCODE_OFFLINE")
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// What an installation is doing, for a progress line.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum SetupEvent<'a> {
+    /// Another process is installing; this one waits for it.
+    Waiting,
+    /// The wheel is being fetched.
+    Fetching {
+        /// The version of ONNX Runtime.
+        version: &'a str,
+        /// Where it will be.
+        folder: &'a Path,
+    },
+    /// A line that pip wrote.
+    Detail(&'a str),
+    /// The library is being loaded to see that it works.
+    Checking,
+    /// The library is in place.
+    Done(&'a Installed),
+}
+
+/// An installed library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Its file.
+    pub library: PathBuf,
+    /// Its version.
+    pub version: String,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+/// Why an installation did not happen. Every message says what to do instead.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// `VOCODE_OFFLINE` is set.
+    #[error(
+        "VOCODE_OFFLINE is set, so nothing is fetched; unset it, or point --ort-lib (or VOCODE_ORT_LIB) at a libonnxruntime.so"
+    )]
+    Forbidden,
+    /// No place to install to.
+    #[error(
+        "there is no data folder to install to: set VOCODE_DATA_DIR to a folder that can be written"
+    )]
+    NoDataFolder,
+    /// The data folder cannot be used.
+    #[error("cannot {action} {path}: {source}; set VOCODE_DATA_DIR to another folder if this one cannot be written", path = path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which path.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// pip could not get the wheel.
+    #[error(transparent)]
+    Pip(#[from] PipError),
+    /// The wheel holds no library where one is expected.
+    #[error(
+        "the wheel onnxruntime {version} holds no ONNX Runtime library; point --ort-lib at one that you have"
+    )]
+    NoLibrary {
+        /// The version of the wheel.
+        version: &'static str,
+    },
+    /// The library does not load on this machine.
+    #[error(
+        "ONNX Runtime {version} was fetched, but it is {rejection}; point --ort-lib at a build for this machine"
+    )]
+    Unusable {
+        /// The version of the wheel.
+        version: &'static str,
+        /// What is wrong with it.
+        rejection: Rejection,
+    },
+}
+
+/// Installs ONNX Runtime below `data_folder` (see [`data_folder`](super::data_folder)) unless it is there and works.
+///
+/// Takes tens of seconds and about 30 MB of disk; blocks meanwhile.
+///
+/// # Errors
+/// A [`SetupError`]; nothing is left behind then.
+pub fn install(
+    data_folder: Option<&Path>,
+    on_event: &mut dyn FnMut(SetupEvent<'_>),
+) -> Result<Installed, SetupError> {
+    install_with(data_folder, &pip::PYTHONS, on_event)
+}
+
+/// As [`install`], with the Python programs to try.
+pub(super) fn install_with(
+    data_folder: Option<&Path>,
+    pythons: &[&str],
+    on_event: &mut dyn FnMut(SetupEvent<'_>),
+) -> Result<Installed, SetupError> {
+    let root = places::library_root(data_folder.ok_or(SetupError::NoDataFolder)?);
+    let folder = root.join(WHEEL_VERSION);
+    let there = |on_event: &mut dyn FnMut(SetupEvent<'_>)| {
+        check(&folder, true).inspect(|installed| on_event(SetupEvent::Done(installed)))
+    };
+    if let Ok(installed) = there(on_event) {
+        return Ok(installed);
+    }
+    if offline() {
+        return Err(SetupError::Forbidden);
+    }
+    fs::create_dir_all(&root).map_err(io("create", &root))?;
+    let _lock = lock(&root, on_event)?;
+    // Another process may have installed it while this one waited.
+    if let Ok(installed) = there(on_event) {
+        return Ok(installed);
+    }
+    fetch_into(&root, &folder, pythons, on_event)
+}
+
+fn fetch_into(
+    root: &Path,
+    folder: &Path,
+    pythons: &[&str],
+    on_event: &mut dyn FnMut(SetupEvent<'_>),
+) -> Result<Installed, SetupError> {
+    remove_leftovers(root);
+    on_event(SetupEvent::Fetching {
+        version: WHEEL_VERSION,
+        folder,
+    });
+    let work = tempfile::Builder::new()
+        .prefix(PARTIAL)
+        .tempdir_in(root)
+        .map_err(io("write to", root))?;
+    let package = pip::fetch(
+        pythons,
+        &format!("onnxruntime=={WHEEL_VERSION}"),
+        work.path(),
+        &mut |line| {
+            on_event(SetupEvent::Detail(line));
+        },
+    )?;
+    let fresh = work.path().join("library");
+    keep_library(&package.join("onnxruntime"), &fresh)?;
+    on_event(SetupEvent::Checking);
+    check(&fresh, false)?;
+    replace(&fresh, folder, work.path())?;
+    let installed = check(folder, false)?;
+    on_event(SetupEvent::Done(&installed));
+    Ok(installed)
+}
+
+/// Holds the lock of `root` until the file is dropped (or the process ends).
+fn lock(root: &Path, on_event: &mut dyn FnMut(SetupEvent<'_>)) -> Result<File, SetupError> {
+    let path = root.join(".lock");
+    let file = File::create(&path).map_err(io("create", &path))?;
+    if file.try_lock().is_err() {
+        on_event(SetupEvent::Waiting);
+        file.lock().map_err(io("lock", &path))?;
+    }
+    Ok(file)
+}
+
+/// Removes what installations that were killed left behind. Called under the lock, so none of it is in use.
+fn remove_leftovers(root: &Path) {
+    for entry in fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+    {
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!(path = %entry.path().display(), %error, "a leftover of an installation stays");
+        }
+    }
+}
+
+/// Moves the library, its provider libraries and its licences from the unpacked `package` to the new folder `target`.
+fn keep_library(package: &Path, target: &Path) -> Result<(), SetupError> {
+    fs::create_dir(target).map_err(io("create", target))?;
+    let capi = package.join("capi");
+    for folder in [package, &capi] {
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name();
+            if is_kept(&name.to_string_lossy()) {
+                let place = target.join(&name);
+                fs::rename(entry.path(), &place).map_err(io("write", &place))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_kept(name: &str) -> bool {
+    let stem = format!("{}onnxruntime", std::env::consts::DLL_PREFIX);
+    let library = name.starts_with(&stem) && name.contains(std::env::consts::DLL_SUFFIX);
+    library || matches!(name, "LICENSE" | "ThirdPartyNotices.txt")
+}
+
+fn check(folder: &Path, was_there: bool) -> Result<Installed, SetupError> {
+    let library = places::libraries_in(folder)
+        .into_iter()
+        .next()
+        .ok_or(SetupError::NoLibrary {
+            version: WHEEL_VERSION,
+        })?;
+    let probed = probe::file(&library).map_err(|rejection| SetupError::Unusable {
+        version: WHEEL_VERSION,
+        rejection,
+    })?;
+    Ok(Installed {
+        library,
+        version: probed.version,
+        was_there,
+    })
+}
+
+/// Puts `fresh` in the place of `folder`; a broken installation there goes to `work`, which is removed.
+fn replace(fresh: &Path, folder: &Path, work: &Path) -> Result<(), SetupError> {
+    if folder.exists() {
+        fs::rename(folder, work.join("broken")).map_err(io("replace", folder))?;
+    }
+    fs::rename(fresh, folder).map_err(io("create", folder))
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
+    let path = path.to_path_buf();
+    move |source| SetupError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    /// Another test's fork would hold a freshly written script open for writing, and then it cannot be started.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    /// A program that stands in for Python: answers `-c` with a version and runs `pip` for everything else.
+    fn fake_python(folder: &Path, pip: &str) -> String {
+        let path = folder.join("fake-python");
+        let script = format!("#!/bin/sh\ncase \"$*\" in -c*) echo 3.11;; *) {pip};; esac\n");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn failure(pip: &str) -> (SetupError, tempfile::TempDir) {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let python = fake_python(folder.path(), pip);
+        let data = folder.path().join("data");
+        let error = install_with(Some(&data), &[&python], &mut |_| {}).unwrap_err();
+        let left: Vec<_> = fs::read_dir(data.join("onnxruntime"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [".lock"], "something was left behind");
+        (error, folder)
+    }
+
+    #[test]
+    fn a_machine_without_python_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let error =
+            install_with(Some(folder.path()), &["no-such-python"], &mut |_| {}).unwrap_err();
+        assert!(
+            matches!(error, SetupError::Pip(PipError::NoPython { .. })),
+            "{error}"
+        );
+        assert!(error.to_string().contains("--ort-lib"), "{error}");
+    }
+
+    #[test]
+    fn a_python_without_pip_is_told_so() {
+        let (error, _folder) = failure("echo 'No module named pip' >&2; exit 1");
+        assert!(
+            matches!(error, SetupError::Pip(PipError::NoPip { .. })),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("apt install python3-pip"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_machine_without_a_network_is_told_so() {
+        let pip = "case \"$*\" in *--version*) exit 0;; esac; \
+                   echo 'WARNING: Retrying: Temporary failure in name resolution' >&2; \
+                   echo 'ERROR: No matching distribution found for onnxruntime' >&2; exit 1";
+        let (error, _folder) = failure(pip);
+        assert!(
+            matches!(error, SetupError::Pip(PipError::Network { .. })),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_platform_without_a_wheel_is_told_so() {
+        let pip = "case \"$*\" in *--version*) exit 0;; esac; \
+                   echo 'ERROR: No matching distribution found for onnxruntime==1.31.1' >&2; exit 1";
+        let (error, _folder) = failure(pip);
+        assert!(
+            matches!(error, SetupError::Pip(PipError::NoWheel { .. })),
+            "{error}"
+        );
+        assert!(error.to_string().contains("--ort-lib"), "{error}");
+    }
+
+    #[test]
+    fn a_wheel_with_a_broken_library_is_refused_and_removed() {
+        let pip = "case \"$*\" in *--version*) exit 0;; esac; \
+                   while [ \"$1\" != --target ]; do shift; done; mkdir -p \"$2/onnxruntime/capi\"; \
+                   echo garbage > \"$2/onnxruntime/capi/libonnxruntime.so.1.31.1\"; \
+                   echo garbage > \"$2/onnxruntime/capi/libonnxruntime.1.31.1.dylib\"";
+        let (error, _folder) = failure(pip);
+        assert!(matches!(error, SetupError::Unusable { .. }), "{error}");
+    }
+
+    #[test]
+    fn only_libraries_and_licences_are_kept() {
+        let library = format!(
+            "{}onnxruntime{}",
+            std::env::consts::DLL_PREFIX,
+            std::env::consts::DLL_SUFFIX
+        );
+        assert!(is_kept(&library));
+        assert!(is_kept("LICENSE"));
+        assert!(!is_kept("onnxruntime_validation.py"));
+        assert!(!is_kept("__init__.py"));
+    }
+}

@@ -1,0 +1,356 @@
+//! Where the ONNX Runtime library is looked for.
+//!
+//! First what the user named: `--ort-lib`, `VOCODE_ORT_LIB`, `ORT_DYLIB_PATH`. The first of these that is set is used
+//! or is an error; nothing replaces it in silence. Then, in this order, the first that serves: beside the executable,
+//! vocode's data folder (where `vocode setup` puts it), the active Python environment, the dynamic loader's own path.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::error::{Rejection, RuntimeError};
+use super::places::{
+    data_folder, installed_in, libraries_in, library_root, loader_names, path_from, plain_name,
+    python_folders,
+};
+use super::probe::{self, Probed};
+
+/// Who said that the library is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// `--ort-lib`.
+    Flag,
+    /// `VOCODE_ORT_LIB`.
+    VocodeOrtLib,
+    /// `ORT_DYLIB_PATH`, the variable that other programs on the same binding read.
+    OrtDylibPath,
+    /// The folder of the running executable.
+    BesideExecutable,
+    /// vocode's data folder.
+    DataFolder,
+    /// `$VIRTUAL_ENV` or `$CONDA_PREFIX`.
+    PythonEnvironment,
+    /// The dynamic loader's search path.
+    LoaderPath,
+}
+
+impl Origin {
+    /// A stable name for machine-readable output.
+    pub fn id(self) -> &'static str {
+        match self {
+            Origin::Flag => "flag",
+            Origin::VocodeOrtLib => "VOCODE_ORT_LIB",
+            Origin::OrtDylibPath => "ORT_DYLIB_PATH",
+            Origin::BesideExecutable => "beside-executable",
+            Origin::DataFolder => "data-folder",
+            Origin::PythonEnvironment => "python-environment",
+            Origin::LoaderPath => "loader-path",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Flag => "--ort-lib",
+            Origin::VocodeOrtLib | Origin::OrtDylibPath => self.id(),
+            Origin::BesideExecutable => "beside the executable",
+            Origin::DataFolder => "vocode's data folder",
+            Origin::PythonEnvironment => "the active Python environment",
+            Origin::LoaderPath => "the loader's path",
+        })
+    }
+}
+
+/// One place that was tried, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Why this place was tried.
+    pub origin: Origin,
+    /// The file; the folder where it holds no such file; the bare name for the loader's path.
+    pub path: PathBuf,
+    /// The version of the library, or why it cannot serve.
+    pub verdict: Result<String, Rejection>,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): ", self.origin, self.path.display())?;
+        match &self.verdict {
+            Ok(version) => write!(f, "ok, version {version}"),
+            Err(rejection) => write!(f, "{rejection}"),
+        }
+    }
+}
+
+/// What the search looks at. [`Search::from_process`] fills it from the process; tests fill it by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Libraries named by the user, the first of which decides.
+    pub named: Vec<(Origin, PathBuf)>,
+    /// The folder of the running executable.
+    pub executable_folder: Option<PathBuf>,
+    /// vocode's data folder, see [`data_folder`].
+    pub data_folder: Option<PathBuf>,
+    /// Prefixes of the active Python environments.
+    pub python_prefixes: Vec<PathBuf>,
+    /// File names to hand to the dynamic loader.
+    pub loader_names: Vec<String>,
+}
+
+/// The library that the search settled on, with the whole record of how it got there.
+pub(super) struct Found {
+    pub origin: Origin,
+    pub library: Probed,
+    /// Every attempt in order; the last one is the library itself.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Search {
+    /// The search of this process: its environment, its executable and `flag`, the value of `--ort-lib`.
+    pub fn from_process(flag: Option<&Path>) -> Search {
+        let variables = [
+            (Origin::VocodeOrtLib, "VOCODE_ORT_LIB"),
+            (Origin::OrtDylibPath, "ORT_DYLIB_PATH"),
+        ];
+        let named = flag
+            .map(|path| (Origin::Flag, path.to_path_buf()))
+            .into_iter()
+            .chain(
+                variables
+                    .into_iter()
+                    .filter_map(|(origin, name)| Some((origin, path_from(name)?))),
+            )
+            .collect();
+        Search {
+            named,
+            executable_folder: env::current_exe()
+                .ok()
+                .and_then(|exe| exe.parent().map(Path::to_path_buf)),
+            data_folder: data_folder(),
+            python_prefixes: ["VIRTUAL_ENV", "CONDA_PREFIX"]
+                .into_iter()
+                .filter_map(path_from)
+                .collect(),
+            loader_names: loader_names(),
+        }
+    }
+
+    /// Says where the search leads, without making what it finds the runtime of this process.
+    /// The last attempt is the library that would be used.
+    ///
+    /// # Errors
+    /// [`RuntimeError::LibraryRejected`] or [`RuntimeError::NotFound`].
+    pub fn survey(&self) -> Result<Vec<Attempt>, RuntimeError> {
+        self.find().map(|found| found.attempts)
+    }
+
+    /// Finds the library.
+    ///
+    /// # Errors
+    /// [`RuntimeError::LibraryRejected`] when the one that the user named cannot serve, [`RuntimeError::NotFound`] with
+    /// every attempt when there is none in any other place.
+    pub(super) fn find(&self) -> Result<Found, RuntimeError> {
+        if let Some((origin, path)) = self.named.first() {
+            return find_named(*origin, path);
+        }
+        let mut attempts = Vec::new();
+        for (origin, folder) in self.folders() {
+            let files = libraries_in(&folder);
+            if files.is_empty() {
+                attempts.push(Attempt {
+                    origin,
+                    path: folder,
+                    verdict: Err(Rejection::Missing),
+                });
+            }
+            for file in files {
+                if let Some(library) = record(&mut attempts, origin, &file, probe::file(&file)) {
+                    return Ok(Found {
+                        origin,
+                        library,
+                        attempts,
+                    });
+                }
+            }
+        }
+        for name in &self.loader_names {
+            let origin = Origin::LoaderPath;
+            if let Some(library) =
+                record(&mut attempts, origin, Path::new(name), probe::by_name(name))
+            {
+                return Ok(Found {
+                    origin,
+                    library,
+                    attempts,
+                });
+            }
+        }
+        Err(RuntimeError::NotFound {
+            attempts,
+            offline: false,
+        })
+    }
+
+    fn folders(&self) -> Vec<(Origin, PathBuf)> {
+        let executable = self
+            .executable_folder
+            .iter()
+            .map(|folder| (Origin::BesideExecutable, folder.clone()));
+        let data = self.data_folder.iter().flat_map(|folder| {
+            let installed = installed_in(folder);
+            let shown = if installed.is_empty() {
+                vec![library_root(folder)]
+            } else {
+                installed
+            };
+            shown.into_iter().map(|folder| (Origin::DataFolder, folder))
+        });
+        let python = self.python_prefixes.iter().flat_map(|prefix| {
+            python_folders(prefix)
+                .into_iter()
+                .map(|folder| (Origin::PythonEnvironment, folder))
+        });
+        executable.chain(data).chain(python).collect()
+    }
+}
+
+fn find_named(origin: Origin, path: &Path) -> Result<Found, RuntimeError> {
+    let file = if path.is_dir() {
+        libraries_in(path)
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| path.join(plain_name()))
+    } else {
+        path.to_path_buf()
+    };
+    let mut attempts = Vec::new();
+    match record(&mut attempts, origin, &file, probe::file(&file)) {
+        Some(library) => Ok(Found {
+            origin,
+            library,
+            attempts,
+        }),
+        None => {
+            let rejection = attempts
+                .pop()
+                .and_then(|attempt| attempt.verdict.err())
+                .unwrap_or(Rejection::Missing);
+            Err(RuntimeError::LibraryRejected {
+                origin,
+                path: path.to_path_buf(),
+                rejection,
+            })
+        }
+    }
+}
+
+fn record(
+    attempts: &mut Vec<Attempt>,
+    origin: Origin,
+    path: &Path,
+    probed: Result<Probed, Rejection>,
+) -> Option<Probed> {
+    let (path, verdict, library) = match probed {
+        Ok(library) => (
+            library.path.clone(),
+            Ok(library.version.clone()),
+            Some(library),
+        ),
+        Err(rejection) => (path.to_path_buf(), Err(rejection), None),
+    };
+    let attempt = Attempt {
+        origin,
+        path,
+        verdict,
+    };
+    tracing::debug!("{attempt}");
+    attempts.push(attempt);
+    library
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "not a library").unwrap();
+    }
+
+    #[test]
+    fn a_named_library_that_fails_is_an_error_and_never_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let garbage = folder.path().join("garbage.so");
+        touch(&garbage);
+        let search = Search {
+            named: vec![
+                (Origin::Flag, garbage.clone()),
+                (Origin::VocodeOrtLib, folder.path().join("other.so")),
+            ],
+            ..Search::default()
+        };
+        let error = search.find().err().unwrap();
+        assert!(
+            matches!(&error, RuntimeError::LibraryRejected { origin: Origin::Flag, path, rejection: Rejection::NotALibrary { .. } } if *path == garbage),
+            "{error}"
+        );
+        assert!(error.to_string().contains("vocode setup"), "{error}");
+    }
+
+    #[test]
+    fn every_place_is_tried_in_order_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let installed = library_root(&data).join("1.31.1").join(plain_name());
+        touch(&installed);
+        touch(&library_root(&data).join(".partial").join(plain_name()));
+        let search = Search {
+            named: vec![],
+            executable_folder: Some(folder.path().join("bin")),
+            data_folder: Some(data),
+            python_prefixes: vec![folder.path().join("venv")],
+            loader_names: vec!["libno-such-library-anywhere.so".to_owned()],
+        };
+        let Err(RuntimeError::NotFound { attempts, .. }) = search.find() else {
+            panic!("found one")
+        };
+        let origins: Vec<_> = attempts.iter().map(|attempt| attempt.origin).collect();
+        let expected = [
+            Origin::BesideExecutable,
+            Origin::DataFolder,
+            Origin::PythonEnvironment,
+            Origin::LoaderPath,
+        ];
+        assert_eq!(origins, expected);
+        assert_eq!(attempts[1].path, installed);
+        assert!(matches!(
+            attempts[1].verdict,
+            Err(Rejection::NotALibrary { .. })
+        ));
+        for index in [0, 2, 3] {
+            assert_eq!(
+                attempts[index].verdict,
+                Err(Rejection::Missing),
+                "{}",
+                attempts[index]
+            );
+        }
+        let message = RuntimeError::NotFound {
+            attempts,
+            offline: true,
+        }
+        .to_string();
+        for part in [
+            "vocode setup",
+            "--ort-lib",
+            "VOCODE_OFFLINE",
+            "beside the executable",
+            "data folder",
+            "Python",
+        ] {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+}

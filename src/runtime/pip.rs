@@ -1,0 +1,339 @@
+//! Fetching a wheel with the machine's own Python and pip, and telling apart the ways in which that fails.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+
+use thiserror::Error;
+
+/// The names under which Python 3 is looked for on the `PATH`.
+pub(super) const PYTHONS: [&str; 2] = ["python3", "python"];
+
+/// A Python that wheels of native libraries are sure to exist for. The library inside is the same for all of them.
+const WELL_SUPPORTED: &str = "3.12";
+
+/// How much of what pip says is kept for a message.
+const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// Why pip did not get the wheel.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PipError {
+    /// There is no Python 3.
+    #[error(
+        "ONNX Runtime is fetched with Python's pip, and there is no Python 3 on the PATH (tried {tried}); \
+         install it (on Debian and Ubuntu: apt install python3-pip), or point --ort-lib at a libonnxruntime.so"
+    )]
+    NoPython {
+        /// The names tried.
+        tried: String,
+    },
+    /// Python has neither pip nor a way to make an environment with pip.
+    #[error(
+        "`{python}` has no pip and cannot make an environment that has one ({reason}); \
+         install pip (on Debian and Ubuntu: apt install python3-pip), or point --ort-lib at a libonnxruntime.so"
+    )]
+    NoPip {
+        /// The Python.
+        python: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The package index cannot be reached.
+    #[error(
+        "pip cannot reach the package index ({reason}); check the network (pip's own settings for mirrors and proxies apply), \
+         or point --ort-lib at a libonnxruntime.so that you have"
+    )]
+    Network {
+        /// What pip said.
+        reason: String,
+    },
+    /// There is no wheel for this machine.
+    #[error(
+        "pip finds no {requirement} for this machine ({reason}); install ONNX Runtime by other means \
+         and point --ort-lib at its libonnxruntime.so"
+    )]
+    NoWheel {
+        /// What was asked for.
+        requirement: String,
+        /// What pip said.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error(
+        "no space left on the device while fetching {requirement}; make room, or set VOCODE_DATA_DIR to a folder on another disk"
+    )]
+    NoSpace {
+        /// What was asked for.
+        requirement: String,
+    },
+    /// Anything else.
+    #[error("`{command}` failed ({status}): {reason}")]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The last thing it said.
+        reason: String,
+    },
+}
+
+/// Unpacks the wheel `requirement` (without what it depends on) below `work` and returns the folder it lies in.
+/// `on_line` is given what pip writes.
+pub(super) fn fetch(
+    pythons: &[&str],
+    requirement: &str,
+    work: &Path,
+    on_line: &mut dyn FnMut(&str),
+) -> Result<PathBuf, PipError> {
+    let python = with_pip(&find_python(pythons)?, work)?;
+    let target = work.join("package");
+    match install(&python, requirement, &target, &[], on_line) {
+        Err(PipError::NoWheel { .. }) => {
+            // This Python may be too new or too old for the wheels; the library in them does not depend on it.
+            let other = ["--python-version", WELL_SUPPORTED, "--implementation", "cp"];
+            install(&python, requirement, &target, &other, on_line)?;
+        }
+        other => other?,
+    }
+    Ok(target)
+}
+
+fn find_python(names: &[&str]) -> Result<String, PipError> {
+    let is_python_3 = |name: &&&str| {
+        let version = Command::new(name)
+            .args(["-c", "import sys; print(sys.version_info[0])"])
+            .output();
+        version.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"3"))
+    };
+    match names.iter().find(is_python_3) {
+        Some(name) => Ok((*name).to_owned()),
+        None => Err(PipError::NoPython {
+            tried: names.join(", "),
+        }),
+    }
+}
+
+/// `python` itself if it has pip, otherwise the Python of a fresh environment below `work` that has.
+fn with_pip(python: &str, work: &Path) -> Result<PathBuf, PipError> {
+    let has_pip =
+        |python: &Path| quiet(Command::new(python).args(["-m", "pip", "--version"])).is_ok();
+    let own = PathBuf::from(python);
+    if has_pip(&own) {
+        return Ok(own);
+    }
+    let folder = work.join("environment");
+    let made = quiet(Command::new(python).args(["-m", "venv"]).arg(&folder));
+    let inside = if cfg!(windows) {
+        folder.join("Scripts/python.exe")
+    } else {
+        folder.join("bin/python")
+    };
+    match made {
+        Ok(()) if has_pip(&inside) => Ok(inside),
+        Ok(()) => Err(PipError::NoPip {
+            python: python.to_owned(),
+            reason: "its venv has none either".to_owned(),
+        }),
+        Err(reason) => Err(PipError::NoPip {
+            python: python.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Runs a command to its end; on failure, the last line that it wrote.
+fn quiet(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = if output.stderr.is_empty() {
+        output.stdout
+    } else {
+        output.stderr
+    };
+    Err(last_line(&String::from_utf8_lossy(&said)).to_owned())
+}
+
+fn install(
+    python: &Path,
+    requirement: &str,
+    target: &Path,
+    extra: &[&str],
+    on_line: &mut dyn FnMut(&str),
+) -> Result<(), PipError> {
+    let mut command = Command::new(python);
+    command
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-compile",
+            "--no-input",
+        ])
+        .args([
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+            "--retries",
+            "2",
+            "--timeout",
+            "20",
+        ])
+        .args(extra)
+        .arg("--target")
+        .arg(target)
+        .arg(requirement)
+        // A user's settings that make sense for environments, and not for a folder of our own.
+        .envs([
+            ("PIP_USER", "0"),
+            ("PIP_REQUIRE_VIRTUALENV", "0"),
+            ("PIP_ROOT_USER_ACTION", "ignore"),
+        ])
+        .env("LC_ALL", "C");
+    let name = format!("{} -m pip install {requirement}", python.display());
+    let failed = |status: String, reason: String| PipError::Failed {
+        command: name.clone(),
+        status,
+        reason,
+    };
+    let (status, said) = run(&mut command, on_line)
+        .map_err(|error| failed("cannot start".to_owned(), error.to_string()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(classify(requirement, &said, |reason| {
+            failed(status.to_string(), reason)
+        }))
+    }
+}
+
+/// Runs `command`, passing on each line of its output, and returns what it wrote to stderr.
+fn run(
+    command: &mut Command,
+    on_line: &mut dyn FnMut(&str),
+) -> std::io::Result<(ExitStatus, String)> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // Read apart from stdout, so that neither pipe fills up while the other is waited for.
+    let errors = child
+        .stderr
+        .take()
+        .map(|pipe| thread::spawn(move || drain(pipe)));
+    if let Some(pipe) = child.stdout.take() {
+        for line in BufReader::new(pipe).split(b'\n') {
+            on_line(String::from_utf8_lossy(&line?).trim());
+        }
+    }
+    let said = errors
+        .and_then(|reader| reader.join().ok())
+        .unwrap_or_default();
+    Ok((child.wait()?, said))
+}
+
+fn drain(mut pipe: impl Read) -> String {
+    let mut kept = Vec::new();
+    let mut block = [0u8; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut block) {
+        let room = MESSAGE_LIMIT.saturating_sub(kept.len());
+        kept.extend_from_slice(&block[..count.min(room)]);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+fn classify(requirement: &str, said: &str, otherwise: impl FnOnce(String) -> PipError) -> PipError {
+    const NETWORK: [&str; 8] = [
+        "name resolution",
+        "Name or service not known",
+        "NewConnectionError",
+        "ConnectTimeout",
+        "Connection refused",
+        "Network is unreachable",
+        "ReadTimeout",
+        "ProxyError",
+    ];
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let reason = last_line(said).to_owned();
+    let requirement = requirement.to_owned();
+    if has(&["No space left on device"]) {
+        PipError::NoSpace { requirement }
+    } else if has(&NETWORK) {
+        PipError::Network {
+            reason: network_line(said, &NETWORK).to_owned(),
+        }
+    } else if has(&[
+        "No matching distribution",
+        "is not a supported wheel",
+        "Could not find a version",
+    ]) {
+        PipError::NoWheel {
+            requirement,
+            reason,
+        }
+    } else {
+        otherwise(reason)
+    }
+}
+
+fn network_line<'a>(said: &'a str, words: &[&'static str]) -> &'a str {
+    let about = |line: &&str| words.iter().any(|word| line.contains(word));
+    said.lines()
+        .find(about)
+        .map_or_else(|| last_line(said), str::trim)
+}
+
+fn last_line(said: &str) -> &str {
+    said.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("it said nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(said: &str) -> PipError {
+        classify("onnxruntime==1.0", said, |reason| PipError::Failed {
+            command: "pip".to_owned(),
+            status: "1".to_owned(),
+            reason,
+        })
+    }
+
+    #[test]
+    fn the_cause_wins_over_its_consequence() {
+        let said = "WARNING: Retrying after connection broken by 'NewConnectionError(...)'\n\
+                    ERROR: Could not find a version that satisfies the requirement\n\
+                    ERROR: No matching distribution found for onnxruntime==1.0\n";
+        let PipError::Network { reason } = verdict(said) else {
+            panic!("{}", verdict(said))
+        };
+        assert!(reason.contains("NewConnectionError"), "{reason}");
+        assert!(matches!(
+            verdict("OSError: [Errno 28] No space left on device"),
+            PipError::NoSpace { .. }
+        ));
+    }
+
+    #[test]
+    fn an_unknown_failure_keeps_what_pip_said_last() {
+        let PipError::Failed { reason, .. } = verdict("one\ntwo\n\n") else {
+            panic!("wrong kind")
+        };
+        assert_eq!(reason, "two");
+        assert!(matches!(verdict(""), PipError::Failed { .. }));
+    }
+}

@@ -1,0 +1,27 @@
+//! What the integration tests share.
+
+use std::path::{Path, PathBuf};
+
+use vocode::runtime::{LoadOptions, Runtime, RuntimeError, install};
+
+/// The ONNX Runtime of this test process: the one that vocode finds, else one installed once below `target/`.
+///
+/// A test that starts the binary passes it on as `VOCODE_ORT_LIB`, see [`Runtime::library`].
+pub fn ensure_runtime() -> Runtime {
+    match Runtime::load(&LoadOptions::default()) {
+        Err(RuntimeError::NotFound { .. }) => {}
+        other => return other.expect("ONNX Runtime loads"),
+    }
+    let installed = install(Some(&data_folder()), &mut |_| {})
+        .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
+    Runtime::load(&LoadOptions {
+        library: Some(installed.library),
+    })
+    .expect("ONNX Runtime loads")
+}
+
+/// The data folder that the tests install into: it outlives a test run, so that only the first one fetches.
+pub fn data_folder() -> PathBuf {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    scratch.parent().unwrap_or(scratch).join("vocode-data")
+}
