@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,12 @@ class State:
     step: int = 0
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
+    others: dict[str, nn.Module] = field(default_factory=dict)
+
+    def add(self, name: str, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Train another module beside the model; both are saved and restored with the rest."""
+        self.others[name] = module
+        self.optimisers.append(optimiser)
 
     def save(self, path: Path) -> None:
         """Written to a temporary name and renamed: a stop in between loses nothing."""
@@ -34,6 +40,7 @@ class State:
             "model": self.model.state_dict(),
             "ema": self.average.module.state_dict(),
             "ema_updates": self.average.n_averaged,
+            "others": {name: module.state_dict() for name, module in self.others.items()},
             "optimisers": [o.state_dict() for o in self.optimisers],
             "generator": self.generator.get_state(),
             "torch_rng": torch.get_rng_state(),
@@ -51,6 +58,8 @@ class State:
         self.model.load_state_dict(payload["model"])
         self.average.module.load_state_dict(payload["ema"])
         self.average.n_averaged.copy_(payload["ema_updates"])
+        for name, module in self.others.items():
+            module.load_state_dict(payload["others"][name])
         for optimiser, saved in zip(self.optimisers, payload["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.generator.set_state(payload["generator"])

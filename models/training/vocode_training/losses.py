@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .mel import SAMPLE_RATE
+from .mel import SAMPLE_RATE, mel_of_padded
 
 BANDS = (0, 1000, 2000, 4000, 8000, SAMPLE_RATE // 2)
 
@@ -49,3 +49,19 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor) -> T
         weights = erb_weights(a.shape[1], a.device).sqrt()
         total = total + ((distance * weights).mean(-1) * weight).mean() / weights.mean()
     return total / 3
+
+
+def stft_distance(estimate: Tensor, target: Tensor) -> Tensor:
+    """Spectral convergence plus log-magnitude L1 over three resolutions (Yamamoto et al. 2020, arXiv:1910.11480), mean."""
+    total = torch.zeros((), device=estimate.device)
+    for n_fft, hop in ((512, 50), (1024, 120), (2048, 240)):
+        a = torch.sqrt(error_spectrum(estimate, n_fft, hop).clamp(min=1e-9))
+        b = torch.sqrt(error_spectrum(target, n_fft, hop).clamp(min=1e-9))
+        convergence = ((a - b).pow(2).sum((1, 2)) / b.pow(2).sum((1, 2)).clamp(min=1e-6)).sqrt().mean()
+        total = total + convergence + (torch.log(a) - torch.log(b)).abs().mean()
+    return total / 3
+
+
+def log_mel_distance(estimate: Tensor, target: Tensor) -> Tensor:
+    """L1 of natural-log mels, `[B, T]` audio each."""
+    return (mel_of_padded(estimate) - mel_of_padded(target)).abs().mean()
