@@ -1,0 +1,165 @@
+"""Make a bundle of a checkpoint: `python -m vocode_training.export RUN/last.pt --out models/default --training-data "..."`.
+
+Writes `conditioner.onnx`, `denoiser.onnx` and `bundle.toml`, after comparing the graphs with PyTorch on random input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from . import checkpoint, envelope, onnx_model
+from . import mel as melspec
+from .network import Config, Model
+from .reference import uniform_times
+
+TOLERANCE = 1e-4
+# Names of the schedules that a bundle offers, by their number of steps.
+SCHEDULES = {"draft": 2, "fast": 4, "fine": 6, "finest": 12}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--name", default="default")
+    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--licence", default="MIT OR Apache-2.0")
+    parser.add_argument("--description", default="Folded DiffWave in the excitation domain, flow with sample prediction.")
+    parser.add_argument("--training-data", required=True, help="what it learned from and under which licence, in words")
+    parser.add_argument("--schedule", choices=list(SCHEDULES), default="fast", help="the default schedule")
+    parser.add_argument("--half", action="store_true", help="store matrices as float16: half the size, computed in float32")
+    return parser.parse_args()
+
+
+def text(value: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def numbers(values: np.ndarray, per_line: int = 12) -> str:
+    """A TOML array of floats over several lines."""
+    items = [f"{v:.5f}" for v in values.tolist()]
+    lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
+    return "[\n  " + ",\n  ".join(lines) + ",\n]"
+
+
+def mel_table() -> str:
+    return f"""\
+[mel]
+name = "hifigan"
+sample_rate = {melspec.SAMPLE_RATE}
+n_fft = {melspec.N_FFT}
+win_length = {melspec.N_FFT}
+hop = {melspec.HOP}
+n_mels = {melspec.N_MELS}
+f_min = {melspec.F_MIN}
+f_max = {melspec.F_MAX}
+scale = "slaney"
+norm = "slaney"
+framing = "hop"
+power = 1.0
+magnitude_epsilon = {melspec.EPSILON}
+compression = {{ kind = "ln", floor = {melspec.FLOOR} }}
+"""
+
+
+def manifest(args: argparse.Namespace, config: Config, log_equaliser: np.ndarray, hashes: dict[str, str]) -> str:
+    """`bundle.toml`."""
+    schedules = "\n".join(f"[schedules.named.{name}]\ntimes = {uniform_times(steps)}\n" for name, steps in SCHEDULES.items())
+    return f"""\
+format = 1
+name = {text(args.name)}
+version = {text(args.version)}
+licence = {text(args.licence)}
+description = {text(args.description)}
+training_data = {text(args.training_data)}
+
+{mel_table()}
+[diffusion]
+process = "flow"
+prediction = "sample"
+domain = "excitation"
+
+[schedules]
+default = {text(args.schedule)}
+
+{schedules}
+[context]
+denoiser = {config.denoiser_context()}
+conditioner = {config.conditioner_context()}
+
+[envelope]
+fft = {envelope.FFT}
+window = {envelope.WINDOW}
+lifter = {envelope.LIFTER}
+smooth = {len(envelope.SMOOTH)}
+log_equaliser = {numbers(log_equaliser)}
+
+[sha256]
+conditioner = {text(hashes["conditioner"])}
+denoiser = {text(hashes["denoiser"])}
+"""
+
+
+def round_to_half(model: Model) -> None:
+    """Round the matrices to float16, as they will be stored."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+@torch.inference_mode()
+def parity(model: Model, conditioner: bytes, denoiser: bytes, mel: torch.Tensor, x: torch.Tensor, t: torch.Tensor) -> float:
+    """Greatest difference of the graphs' outputs from PyTorch's, for `mel [B, n_mels, F]`, `x [B, F * hop]`, `t [B]`."""
+    run = [onnxruntime.InferenceSession(g, providers=["CPUExecutionProvider"]).run for g in (conditioner, denoiser)]
+    expected_cond = model.conditioner(mel)
+    expected = model.denoiser(x, t, expected_cond)
+    cond = run[0](None, {"mel": mel.numpy()})[0]
+    # The graph's condition carries the dilated layers' biases, PyTorch's does not.
+    biases = torch.cat([layer.taps.bias for layer in model.denoiser.layers]).numpy()[:, None]
+    found = run[1](None, {"x": x.numpy(), "t": t.numpy(), "cond": cond})[0]
+    return max(np.abs(cond - biases - expected_cond.numpy()).max(), np.abs(found - expected.numpy()).max())
+
+
+def random_input(frames: int = 24) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A batch of two, each with its own time."""
+    generator = torch.Generator().manual_seed(0)
+    mel = (torch.randn(2, melspec.N_MELS, frames, generator=generator) * 2.5 - 5.0).clamp(min=melspec.LOG_FLOOR)
+    return mel, torch.randn(2, frames * melspec.HOP, generator=generator), torch.tensor([0.0, 0.6])
+
+
+def export(args: argparse.Namespace) -> float:
+    """Write the bundle; returns the greatest difference from PyTorch."""
+    model, log_equaliser = checkpoint.load_model(args.checkpoint)
+    if args.half:
+        round_to_half(model)
+    conditioner, denoiser = (g.SerializeToString() for g in onnx_model.graphs(model, args.half))
+    difference = parity(model, conditioner, denoiser, *random_input())
+    if not difference <= TOLERANCE:  # NaN too
+        raise SystemExit(f"the graphs differ from PyTorch by {difference:.2e}, more than {TOLERANCE:.0e}: nothing was written")
+    args.out.mkdir(parents=True, exist_ok=True)
+    files = {"conditioner": conditioner, "denoiser": denoiser}
+    for name, data in files.items():
+        (args.out / f"{name}.onnx").write_bytes(data)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    (args.out / "bundle.toml").write_text(manifest(args, model.config, log_equaliser.numpy(), hashes))
+    return float(difference)
+
+
+def main() -> None:
+    args = arguments()
+    difference = export(args)
+    size = sum(p.stat().st_size for p in args.out.glob("*.onnx")) / 1e6
+    print(f"{args.out}: {size:.1f} MB, within {difference:.1e} of PyTorch")
+
+
+if __name__ == "__main__":
+    main()

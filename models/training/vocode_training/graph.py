@@ -1,0 +1,75 @@
+"""A small builder for ONNX graphs: call an operator, get the name of its output.
+
+Graphs are written by hand and not traced, so that no shape arithmetic ends up in them and every weight is where it is fastest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 9
+Dims = list[int | str]
+
+
+class Graph:
+    """Nodes and weights in the making. With `half`, matrices are stored as float16 and cast when the graph is loaded."""
+
+    def __init__(self, name: str, half: bool = False) -> None:
+        self.name = name
+        self.half = half
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, onnx.TensorProto] = {}
+
+    def weight(self, name: str, values: np.ndarray) -> str:
+        """A float32 weight."""
+        store = self.half and values.ndim > 1
+        stored = f"{name}.half" if store else name
+        array = np.ascontiguousarray(values, np.float16 if store else np.float32)
+        self.weights[stored] = numpy_helper.from_array(array, stored)
+        return self.op("Cast", stored, to=TensorProto.FLOAT) if store else name
+
+    def scalar(self, value: float) -> str:
+        return self._constant(np.array(value, np.float32))
+
+    def ints(self, *values: int) -> str:
+        """A vector of int64: a shape, axes or offsets."""
+        return self._constant(np.array(values, np.int64))
+
+    def _constant(self, array: np.ndarray) -> str:
+        text = "_".join(str(v) for v in array.reshape(-1).tolist())
+        name = f"{array.dtype}_{text}" if array.ndim else f"scalar_{text}"
+        self.weights[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def op(self, kind: str, *inputs: str, out: str | None = None, **attributes: object) -> str:
+        """One operator with one output."""
+        name = out or f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def split(self, value: str, parts: int, axis: int) -> list[str]:
+        """Equal parts along an axis."""
+        names = [f"Split_{len(self.nodes)}_{i}" for i in range(parts)]
+        self.nodes.append(helper.make_node("Split", [value], names, name=names[0], axis=axis))
+        return names
+
+    def linear(self, value: str, name: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
+        """`x @ weight.T + bias` over the last axis, with torch's `weight [out, in]`."""
+        product = self.op("MatMul", value, self.weight(f"{name}.weight", weight.T))
+        return product if bias is None else self.op("Add", product, self.weight(f"{name}.bias", bias))
+
+    def model(self, inputs: dict[str, Dims], outputs: dict[str, Dims]) -> onnx.ModelProto:
+        """The finished model, checked; every input and output is float32, a named dimension is dynamic."""
+
+        def ports(dims: dict[str, Dims]) -> list[onnx.ValueInfoProto]:
+            return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in dims.items()]
+
+        graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), list(self.weights.values()))
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="vocode_training"
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model

@@ -1,0 +1,135 @@
+"""The two graphs of a bundle, from a trained model.
+
+The form was chosen by time in ONNX Runtime on the CPU. The state stays channels-last and each dilated convolution is one matrix
+product over three shifted slices; Conv1d over `[B, C, T]` takes as long, Conv2d of height 1 somewhat longer, and nearly all the
+time is the product itself. The condition is added over a `[B, F, steps, 2C]` view, never repeated; the bias of each
+dilated layer is added once a clip, in the conditioner.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx
+from torch import Tensor, nn
+
+from .graph import Graph
+from .mel import HOP, N_MELS
+from .network import SIGMA_DATA, Conditioner, Denoiser, Model
+
+KEEP = 0  # in a Reshape: this dimension stays as it is
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().float().numpy()
+
+
+def _linear(graph: Graph, value: str, name: str, layer: nn.Linear) -> str:
+    return graph.linear(value, name, array(layer.weight), array(layer.bias))
+
+
+def _norm(graph: Graph, value: str, name: str, layer: nn.LayerNorm) -> str:
+    scale, bias = graph.weight(f"{name}.weight", array(layer.weight)), graph.weight(f"{name}.bias", array(layer.bias))
+    return graph.op("LayerNormalization", value, scale, bias, axis=-1, epsilon=layer.eps)
+
+
+def _conv(graph: Graph, value: str, name: str, layer: nn.Conv1d) -> str:
+    weight, bias = graph.weight(f"{name}.weight", array(layer.weight)), graph.weight(f"{name}.bias", array(layer.bias))
+    reach = layer.padding[0]
+    return graph.op("Conv", value, weight, bias, group=layer.groups, kernel_shape=list(layer.kernel_size), pads=[reach, reach])
+
+
+def _gelu(graph: Graph, value: str) -> str:
+    """x / 2 (1 + erf(x / sqrt 2)), the operator of later opsets spelled out."""
+    erf = graph.op("Erf", graph.op("Div", value, graph.scalar(math.sqrt(2.0))))
+    return graph.op("Mul", graph.op("Mul", value, graph.op("Add", erf, graph.scalar(1.0))), graph.scalar(0.5))
+
+
+def conditioner_graph(conditioner: Conditioner, denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
+    """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`, the dilated layers' biases included."""
+    graph = Graph("conditioner", half)
+    x = graph.op("Div", graph.op("Add", "mel", graph.scalar(5.0)), graph.scalar(2.5))
+    x = _conv(graph, x, "input", conditioner.input)
+    for i, block in enumerate(conditioner.blocks):
+        y = graph.op("Transpose", _conv(graph, x, f"blocks.{i}.depthwise", block.depthwise), perm=[0, 2, 1])
+        y = _linear(graph, _norm(graph, y, f"blocks.{i}.norm", block.norm), f"blocks.{i}.expand", block.expand)
+        y = _linear(graph, _gelu(graph, y), f"blocks.{i}.contract", block.contract)
+        x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
+    x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
+    taps_bias = np.concatenate([array(layer.taps.bias) for layer in denoiser.layers])
+    x = graph.linear(x, "output", array(conditioner.output.weight), array(conditioner.output.bias) + taps_bias)
+    graph.op("Transpose", x, out="cond", perm=[0, 2, 1])
+    width = len(taps_bias)
+    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", width, "F"]})
+
+
+def _scales(graph: Graph) -> tuple[str, str, str]:
+    """c_in, c_skip and c_out `[B, 1]` of `t [B]`, as `Denoiser.scales`."""
+    t = graph.op("Unsqueeze", "t", graph.ints(1))
+    rest = graph.op("Sub", graph.scalar(1.0), t)
+    scaled = graph.op("Mul", t, graph.scalar(SIGMA_DATA))
+    v = graph.op("Add", graph.op("Mul", rest, rest), graph.op("Mul", scaled, scaled))
+    deviation = graph.op("Sqrt", v)
+    c_in = graph.op("Reciprocal", deviation)
+    c_skip = graph.op("Div", graph.op("Mul", scaled, graph.scalar(SIGMA_DATA)), v)
+    c_out = graph.op("Div", graph.op("Mul", rest, graph.scalar(SIGMA_DATA)), deviation)
+    return c_in, c_skip, c_out
+
+
+def _step_bias(graph: Graph, denoiser: Denoiser) -> str:
+    """The step embedding `[B, 1, layers * 2C]` of `t [B]`, as `Denoiser.embed`."""
+    frequency = np.exp(np.arange(64) * (-math.log(10_000.0) / 63)).astype(np.float32)
+    t = graph.op("Mul", graph.op("Unsqueeze", "t", graph.ints(1, 2)), graph.scalar(1000.0))
+    angle = graph.op("Mul", t, graph.weight("step.frequency", frequency))
+    x = graph.op("Concat", graph.op("Sin", angle), graph.op("Cos", angle), axis=-1)
+    for name, layer in (("step1", denoiser.step1), ("step2", denoiser.step2)):
+        x = _linear(graph, x, name, layer)
+        x = graph.op("Mul", x, graph.op("Sigmoid", x))
+    return _linear(graph, x, "step_out", denoiser.step_out)
+
+
+def _shifted(graph: Graph, x: str, dilation: int) -> str:
+    """`[B, S, C]` -> `[B, S, 3C]`: the state `dilation` steps earlier, now and later, zero outside."""
+    padded = graph.op("Pad", x, graph.ints(0, dilation, 0, 0, dilation, 0))
+    axis, span, end = graph.ints(1), 2 * dilation, np.iinfo(np.int64).max
+    earlier = graph.op("Slice", padded, graph.ints(0), graph.ints(-span), axis)
+    later = graph.op("Slice", padded, graph.ints(span), graph.ints(int(end)), axis)
+    return graph.op("Concat", earlier, x, later, axis=-1)
+
+
+def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
+    """`x [B, F * hop]`, `t [B]`, `cond [B, layers * 2C, F]` -> `prediction [B, F * hop]`."""
+    config = denoiser.config
+    channels, count = config.channels, config.layers
+    graph = Graph("denoiser", half)
+    c_in, c_skip, c_out = _scales(graph)
+    by_frame = graph.ints(KEEP, -1, HOP // config.fold, 2 * channels)
+    by_step = graph.ints(KEEP, -1, channels)
+
+    bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), _step_bias(graph, denoiser))
+    biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
+    x = graph.op("Reshape", graph.op("Mul", "x", c_in), graph.ints(KEEP, -1, config.fold))
+    x = graph.op("Relu", _linear(graph, x, "input", denoiser.input))
+    total = ""
+    for i, (layer, layer_bias) in enumerate(zip(denoiser.layers, biases, strict=True)):
+        u = graph.linear(_shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
+        u = graph.op("Add", graph.op("Reshape", u, by_frame), layer_bias)
+        gate, content = graph.split(u, 2, axis=-1)
+        gated = graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content))
+        out = _linear(graph, graph.op("Reshape", gated, by_step), f"layers.{i}.output", layer.output)
+        residual, skip = graph.split(out, 2, axis=-1)
+        x = graph.op("Mul", graph.op("Add", x, residual), graph.scalar(math.sqrt(0.5)))
+        total = graph.op("Add", total, skip) if total else skip
+    mean = math.sqrt(1.0 / count)
+    y = graph.op("Relu", graph.linear(total, "skip", array(denoiser.skip.weight) * mean, array(denoiser.skip.bias)))
+    y = graph.op("Reshape", _linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
+    graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
+    width = count * 2 * channels
+    inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}
+    return graph.model(inputs, {"prediction": ["B", "N"]})
+
+
+def graphs(model: Model, half: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Conditioner and denoiser."""
+    return conditioner_graph(model.conditioner, model.denoiser, half), denoiser_graph(model.denoiser, half)
