@@ -2,8 +2,7 @@
 
 The form was chosen by time in ONNX Runtime on the CPU. The state stays channels-last and each dilated convolution is one matrix
 product over three shifted slices; Conv1d over `[B, C, T]` takes as long, Conv2d of height 1 somewhat longer, and nearly all the
-time is the product itself. The condition is added over a `[B, F, steps, 2C]` view, never repeated; the bias of each
-dilated layer is added once a clip, in the conditioner.
+time is the product itself. The condition is added over a `[B, F, steps, 2C]` view, never repeated.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ def _gelu(graph: Graph, value: str) -> str:
     return graph.op("Mul", graph.op("Mul", value, graph.op("Add", erf, graph.scalar(1.0))), graph.scalar(0.5))
 
 
-def conditioner_graph(conditioner: Conditioner, denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
-    """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`, the dilated layers' biases included."""
+def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.ModelProto:
+    """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`."""
     graph = Graph("conditioner", half)
     x = graph.op("Div", graph.op("Add", "mel", graph.scalar(5.0)), graph.scalar(2.5))
     x = _conv(graph, x, "input", conditioner.input)
@@ -57,11 +56,8 @@ def conditioner_graph(conditioner: Conditioner, denoiser: Denoiser, half: bool =
         y = _linear(graph, _gelu(graph, y), f"blocks.{i}.contract", block.contract)
         x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
     x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
-    taps_bias = np.concatenate([array(layer.taps.bias) for layer in denoiser.layers])
-    x = graph.linear(x, "output", array(conditioner.output.weight), array(conditioner.output.bias) + taps_bias)
-    graph.op("Transpose", x, out="cond", perm=[0, 2, 1])
-    width = len(taps_bias)
-    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", width, "F"]})
+    graph.op("Transpose", _linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
+    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]})
 
 
 def _scales(graph: Graph) -> tuple[str, str, str]:
@@ -116,13 +112,16 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
         u = graph.linear(_shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
         u = graph.op("Add", graph.op("Reshape", u, by_frame), layer_bias)
         gate, content = graph.split(u, 2, axis=-1)
-        gated = graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content))
-        out = _linear(graph, graph.op("Reshape", gated, by_step), f"layers.{i}.output", layer.output)
-        residual, skip = graph.split(out, 2, axis=-1)
-        x = graph.op("Mul", graph.op("Add", x, residual), graph.scalar(math.sqrt(0.5)))
+        product = graph.op("Reshape", graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content)), by_step)
+        skip = graph.linear(product, f"layers.{i}.skip", array(layer.skip.weight), None)
         total = graph.op("Add", total, skip) if total else skip
-    mean = math.sqrt(1.0 / count)
-    y = graph.op("Relu", graph.linear(total, "skip", array(denoiser.skip.weight) * mean, array(denoiser.skip.bias)))
+        if i + 1 < count:
+            residual = _linear(graph, product, f"layers.{i}.residual", layer.residual)
+            x = graph.op("Mul", graph.op("Add", x, residual), graph.scalar(math.sqrt(0.5)))
+    # The layers' skip biases pass through one more matrix: they are part of its bias.
+    matrix = array(denoiser.skip.weight) * math.sqrt(1.0 / count)
+    skip_bias = matrix @ sum(array(layer.skip.bias) for layer in denoiser.layers) + array(denoiser.skip.bias)
+    y = graph.op("Relu", graph.linear(total, "skip", matrix, skip_bias))
     y = graph.op("Reshape", _linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
@@ -132,4 +131,4 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
 
 def graphs(model: Model, half: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Conditioner and denoiser."""
-    return conditioner_graph(model.conditioner, model.denoiser, half), denoiser_graph(model.denoiser, half)
+    return conditioner_graph(model.conditioner, half), denoiser_graph(model.denoiser, half)

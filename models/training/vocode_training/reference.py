@@ -91,7 +91,8 @@ class OnnxGraphs:
     def times(self, name: str | None = None) -> list[float]:
         """The time grid of a named schedule, the default one where no name is given."""
         schedules = self.manifest["schedules"]
-        return schedules["named"][name or schedules["default"]]["times"]
+        schedule = schedules["named"][name or schedules["default"]]
+        return schedule["times"] if "times" in schedule else uniform_times(schedule["steps"])
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray:
         return self.sessions[0].run(None, {"mel": mel})[0]

@@ -80,7 +80,7 @@ def run_binary(binary: Path, bundle: Path | None, arguments: list[str], clips: l
         command = [str(binary), folder, "-o", str(out), "--format", "f32", "--force", "-q", *arguments]
         if bundle is not None:
             command += ["--model", str(bundle)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{binary.name} failed with exit code {done.returncode}: {done.stderr.strip()}")
 

@@ -1,0 +1,44 @@
+"""The vocode program against the reference sampler, fed the same noise."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import DEMO, ROOT
+from vocode_training.reference import OnnxGraphs, synthesise, uniform_times
+
+TOLERANCE = 1e-3
+SHIPPED = ROOT / "models" / "default"
+
+
+def run(vocode: Path, mel: Path, out: Path, bundle: Path, *words: str) -> np.ndarray:
+    command = [vocode, mel, "-o", out, "--model", bundle, "--format", "f32", "-q", *words]
+    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    audio, rate = soundfile.read(out, dtype="float32")
+    assert rate == 22_050
+    return audio
+
+
+@pytest.mark.parametrize(("steps", "seed"), [(1, 0), (4, 3), (6, 2**40 + 5)])
+def test_synthesis_is_the_references(vocode: Path, bundle: Path, demo_mel: np.ndarray, tmp_path: Path, steps: int, seed: int) -> None:
+    mel = demo_mel[:, 60:160]
+    np.save(tmp_path / "mel.npy", mel)
+    found = run(vocode, tmp_path / "mel.npy", tmp_path / "out.wav", bundle, "--steps", str(steps), "--seed", str(seed))
+    expected = synthesise(OnnxGraphs.load(bundle), mel, uniform_times(steps), seed)
+    assert found.shape == expected.shape
+    # The waveform of a random model can be of any size: relative to its peak where that is above full scale.
+    assert np.abs(found - expected).max() < TOLERANCE * max(1.0, float(np.abs(expected).max()))
+
+
+@pytest.mark.skipif(not (SHIPPED / "bundle.toml").exists(), reason="no default bundle in this checkout")
+def test_the_shipped_model_speaks_the_demo_as_the_reference(vocode: Path, demo_mel: np.ndarray, tmp_path: Path) -> None:
+    found = run(vocode, DEMO / "demo.npy", tmp_path / "out.wav", SHIPPED, "--seed", "1")
+    graphs = OnnxGraphs.load(SHIPPED)
+    expected = synthesise(graphs, demo_mel, graphs.times(), seed=1)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < TOLERANCE
