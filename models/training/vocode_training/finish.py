@@ -23,7 +23,7 @@ from .network import Model
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     loop.add_options(parser, minutes=30.0, batch=8, lr=5e-4, ema=0.99)
-    parser.add_argument("--init", type=Path, required=True, help="checkpoint of the flow training")
+    parser.add_argument("--init", type=Path, required=True, help="bundle or checkpoint of the flow training")
     parser.add_argument("--steps", type=int, nargs="+", default=[4], help="numbers of steps to unroll, drawn at random")
     parser.add_argument("--learning-steps", type=int, default=2, help="how many of the last steps carry gradients")
     parser.add_argument("--mel", type=float, default=1.0, help="weight of the log-mel distance")

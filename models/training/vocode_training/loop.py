@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import checkpoint
+from . import checkpoint, warm
 from .data import Recordings, measure_equaliser
 from .mel import HOP, SAMPLE_RATE
 from .network import Config, Model
@@ -58,7 +58,7 @@ def make_optimisers(model: Model, kind: str, lr: float) -> list[torch.optim.Opti
 def start(args: argparse.Namespace, device: torch.device, data: Recordings, config: Config, init: Path | None) -> checkpoint.State:
     """A fresh state, from `init` where given, or the one that `out` holds."""
     torch.manual_seed(args.seed)
-    model, equaliser = checkpoint.load_model(init) if init else (Model(config), None)
+    model, equaliser = warm.load_start(init) if init else (Model(config), None)
     model.train().to(device)
     if equaliser is None:
         equaliser = measure_equaliser(data)

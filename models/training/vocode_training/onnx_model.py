@@ -7,6 +7,7 @@ time is the product itself. The condition is added over a `[B, F, steps, 2C]` vi
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -17,6 +18,8 @@ from .graph import Graph
 from .mel import HOP, N_MELS
 from .network import SIGMA_DATA, Conditioner, Denoiser, Model
 
+# Under this key the denoiser carries the network's sizes, so that training can go on from a bundle.
+CONFIG_KEY = "vocode_training.config"
 KEEP = 0  # in a Reshape: this dimension stays as it is
 
 
@@ -126,7 +129,9 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}
-    return graph.model(inputs, {"prediction": ["B", "N"]})
+    model = graph.model(inputs, {"prediction": ["B", "N"]})
+    onnx.helper.set_model_props(model, {CONFIG_KEY: json.dumps(config.to_dict())})
+    return model
 
 
 def graphs(model: Model, half: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:

@@ -20,7 +20,7 @@ from .network import Config
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     loop.add_options(parser, minutes=60.0, batch=16, lr=2e-3, ema=0.999)
-    parser.add_argument("--init", type=Path, help="start from the weights of this checkpoint")
+    parser.add_argument("--init", type=Path, help="start from the weights of this bundle or checkpoint")
     parser.add_argument("--spectral", type=float, default=0.0, help="weight of the log-spectral loss on the estimate")
     for name, value in Config().to_dict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)

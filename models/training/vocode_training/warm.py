@@ -1,0 +1,56 @@
+"""Weights back out of a bundle, so that training can go on from what was shipped."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from . import checkpoint
+from .network import Config, Model
+from .onnx_model import CONFIG_KEY
+
+
+def _weights(graph: onnx.ModelProto) -> dict[str, Tensor]:
+    found = {w.name.removesuffix(".half"): numpy_helper.to_array(w) for w in graph.graph.initializer}
+    return {name: torch.from_numpy(value.astype(np.float32)) for name, value in found.items() if value.dtype.kind == "f"}
+
+
+def _copy(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Fill `module` from weights of its own names; products are stored transposed in the graph."""
+    layers = dict(module.named_modules())
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            value = weights.get(name)
+            if value is None:
+                # The layers' skip biases were folded into the bias of the product after them.
+                parameter.zero_()
+                continue
+            owner = layers[name.rpartition(".")[0]]
+            parameter.copy_(value.T if isinstance(owner, nn.Linear) and value.ndim == 2 else value)
+
+
+def load_bundle(folder: Path) -> tuple[Model, Tensor]:
+    """The model of a bundle that `export` wrote, and its equaliser; equal to the exported one in what it computes."""
+    denoiser = onnx.load(folder / "denoiser.onnx")
+    properties = {p.key: p.value for p in denoiser.metadata_props}
+    if CONFIG_KEY not in properties:
+        raise SystemExit(f"{folder / 'denoiser.onnx'} does not say its sizes ({CONFIG_KEY}): it was not written by this package's export")
+    model = Model(Config(**json.loads(properties[CONFIG_KEY])))
+    weights = _weights(denoiser)
+    weights["skip.weight"] = weights["skip.weight"] * model.config.layers**0.5
+    _copy(model.denoiser, weights)
+    _copy(model.conditioner, _weights(onnx.load(folder / "conditioner.onnx")))
+    manifest = tomllib.loads((folder / "bundle.toml").read_text())
+    return model, torch.tensor(manifest["envelope"]["log_equaliser"])
+
+
+def load_start(path: Path) -> tuple[Model, Tensor]:
+    """What `--init` names: a bundle's folder or a checkpoint."""
+    return load_bundle(path) if path.is_dir() else checkpoint.load_model(path)
