@@ -1,4 +1,6 @@
 pub mod audio;
 pub mod cli;
 pub mod diffusion;
+pub mod dsp;
+pub mod mel;
 pub mod runtime;

@@ -1,0 +1,342 @@
+//! The spectral envelope that a mel implies, and the filter that puts it on a white excitation or takes it off a signal.
+//!
+//! The Python twin is `models/training/vocode_training/envelope.py`; `tests/fixtures/envelope` holds the two together at 1e-4.
+//! SpecGrad (Koizumi et al. 2022, arXiv:2203.16749) filters the diffusion noise by such an envelope; here it stands outside the diffusion.
+
+mod gain;
+mod stream;
+
+use std::f64::consts::PI;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use serde::{Deserialize, Serialize};
+
+use super::{DspError, hann};
+use crate::mel::{Framing, MelConvention, filterbank};
+use gain::GainTrack;
+pub use stream::EnvelopeStream;
+
+/// The `[envelope]` table of a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvelopeParameters {
+    /// FFT length in samples.
+    pub fft: usize,
+    /// Analysis window in samples: a multiple of the hop, at least twice it.
+    pub window: usize,
+    /// Cepstral coefficients kept.
+    pub lifter: usize,
+    /// Frames of the triangular smoothing in power; odd.
+    pub smooth: usize,
+    /// Natural logarithm of the amplitude added at each of the `fft / 2 + 1` bins.
+    pub log_equaliser: Vec<f32>,
+}
+
+impl Default for EnvelopeParameters {
+    /// FFT 2048, window 1024, lifter 100, smoothing over 5 frames, no equaliser.
+    fn default() -> EnvelopeParameters {
+        EnvelopeParameters {
+            fft: 2048,
+            window: 1024,
+            lifter: 100,
+            smooth: 5,
+            log_equaliser: vec![0.0; 1025],
+        }
+    }
+}
+
+/// Which way the filter goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtering {
+    /// Excitation to signal: multiplies by the envelope.
+    Unwhiten,
+    /// Signal to excitation: divides by it.
+    Whiten,
+}
+
+/// The envelope filter of one convention and one set of parameters. Cheap to clone: the tables are shared.
+#[derive(Clone)]
+pub struct EnvelopeFilter {
+    tables: Arc<Tables>,
+}
+
+/// The bounds of the amplitude gain, as natural logarithms of 1e-5 and 1e3.
+const LOG_GAIN: (f32, f32) = (-11.512_925, 6.907_755_4);
+/// Added to the power before its logarithm.
+const POWER_FLOOR: f32 = 1e-12;
+
+/// Where a bin's log magnitude comes from: the band below, the weight of the next band, what is added.
+type BinSource = (usize, f32, f32);
+
+struct Tables {
+    convention: MelConvention,
+    fft: usize,
+    hop: usize,
+    /// Analysis window, periodic Hann, with the overlap-add and inverse FFT scale taken in.
+    window: Vec<f32>,
+    /// Frames outside the clip on each side whose windows reach into it.
+    edge: usize,
+    /// For each bin: the band below, the weight of the band above it, the slope beyond the last band.
+    bins: Vec<BinSource>,
+    /// Natural logarithm of each band's filter sum.
+    log_sums: Vec<f32>,
+    /// Triangular smoothing weights along frames.
+    kernel: Vec<f32>,
+    /// Cepstral window, with the inverse FFT scale taken in.
+    taper: Vec<f32>,
+    log_equaliser: Vec<f32>,
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+}
+
+impl EnvelopeFilter {
+    /// Makes the tables for mels of `convention`.
+    ///
+    /// # Errors
+    /// [`DspError::Parameter`] for a parameter out of its range or a convention that is not hop-framed, [`DspError::EmptyBand`].
+    pub fn new(
+        convention: &MelConvention,
+        parameters: &EnvelopeParameters,
+    ) -> Result<EnvelopeFilter, DspError> {
+        validate(convention, parameters)?;
+        let EnvelopeParameters {
+            fft,
+            window,
+            lifter,
+            smooth,
+            ..
+        } = *parameters;
+        let (bins, log_sums) = interpolation(convention, fft)?;
+        let hop = convention.hop;
+        let overlap = window as f64 / 2.0 / hop as f64;
+        let half = smooth / 2;
+        let triangle =
+            |i: usize| (half + 1 - i.abs_diff(half)) as f32 / ((half + 1) * (half + 1)) as f32;
+        let keep = |n: usize| 0.5 + 0.5 * (PI * n as f64 / (lifter + 1) as f64).cos();
+        let quefrency = |n: usize| n.min(fft - n);
+        let taper = |n: usize| {
+            if quefrency(n) <= lifter {
+                keep(quefrency(n))
+            } else {
+                0.0
+            }
+        };
+        let mut planner = RealFftPlanner::new();
+        let tables = Tables {
+            convention: convention.clone(),
+            fft,
+            hop,
+            window: hann(window)
+                .into_iter()
+                .map(|w| (w / overlap / fft as f64) as f32)
+                .collect(),
+            edge: window / hop / 2,
+            bins,
+            log_sums,
+            kernel: (0..smooth).map(triangle).collect(),
+            taper: (0..fft).map(|n| (taper(n) / fft as f64) as f32).collect(),
+            log_equaliser: parameters.log_equaliser.clone(),
+            forward: planner.plan_fft_forward(fft),
+            inverse: planner.plan_fft_inverse(fft),
+        };
+        Ok(EnvelopeFilter {
+            tables: Arc::new(tables),
+        })
+    }
+
+    /// Samples a frame.
+    pub fn hop(&self) -> usize {
+        self.tables.hop
+    }
+
+    /// Frames of mel and samples that must be there beyond a sample's own before [`EnvelopeStream`] gives it out.
+    pub fn lookahead_frames(&self) -> usize {
+        let t = &self.tables;
+        let blocks = (t.fft / 2 + t.hop - 1 - t.hop / 2) / t.hop;
+        let window = (t.hop / 2 + t.window.len() / 2).div_ceil(t.hop) - 1;
+        blocks + window.max(t.kernel.len() / 2)
+    }
+
+    /// The amplitude gain at every bin of every frame of `mel` `[n_mels, frames]`: `[fft / 2 + 1, frames]`.
+    ///
+    /// # Errors
+    /// [`DspError::Bands`].
+    pub fn gains(&self, mel: ArrayView2<'_, f32>) -> Result<Array2<f32>, DspError> {
+        self.check_bands(mel)?;
+        let t = &self.tables;
+        let (frames, half) = (mel.ncols(), t.kernel.len() / 2);
+        let mut track = GainTrack::new(t.clone());
+        let mut gains = Array2::zeros((t.bins.len(), frames));
+        for ahead in 0..frames + half {
+            let bands = (ahead < frames).then(|| t.log_bands(mel.column(ahead)));
+            let log_gain = track.next(bands.as_deref());
+            if let Some(frame) = ahead.checked_sub(half) {
+                gains
+                    .column_mut(frame)
+                    .iter_mut()
+                    .zip(log_gain)
+                    .for_each(|(g, l)| *g = l.exp());
+            }
+        }
+        Ok(gains)
+    }
+
+    /// Filters a whole signal of `frames * hop` samples by the envelope of `mel` `[n_mels, frames]`; the signal is zero outside, the mel
+    /// at its floor. Equal to pushing it through [`EnvelopeFilter::stream`] in any pieces.
+    ///
+    /// # Errors
+    /// [`DspError::Bands`], [`DspError::Length`].
+    pub fn apply(
+        &self,
+        samples: &[f32],
+        mel: ArrayView2<'_, f32>,
+        filtering: Filtering,
+    ) -> Result<Vec<f32>, DspError> {
+        let mut out = Vec::with_capacity(samples.len());
+        let mut stream = self.stream(filtering);
+        stream.push_mel(mel)?;
+        stream.push_samples(samples, &mut out);
+        stream.finish(&mut out)?;
+        Ok(out)
+    }
+
+    /// Starts filtering a signal that comes in pieces.
+    pub fn stream(&self, filtering: Filtering) -> EnvelopeStream {
+        EnvelopeStream::new(self.tables.clone(), filtering)
+    }
+
+    fn check_bands(&self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+        self.tables.check_bands(mel)
+    }
+}
+
+impl Tables {
+    fn check_bands(&self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+        let (expected, found) = (self.convention.n_mels, mel.nrows());
+        if expected == found {
+            Ok(())
+        } else {
+            Err(DspError::Bands { expected, found })
+        }
+    }
+
+    /// Log magnitude of every band: the mel's linear value over the sum of the filter.
+    fn log_bands<'a>(&self, mel: impl IntoIterator<Item = &'a f32>) -> Vec<f32> {
+        let level = |(v, sum): (&f32, &f32)| self.convention.ln_magnitude(*v) as f32 - sum;
+        mel.into_iter().zip(&self.log_sums).map(level).collect()
+    }
+}
+
+fn validate(convention: &MelConvention, p: &EnvelopeParameters) -> Result<(), DspError> {
+    let hop = convention.hop;
+    let bins = p.fft / 2 + 1;
+    let fail = |field, expected: String, found: String| {
+        Err(DspError::Parameter {
+            field,
+            expected,
+            found,
+        })
+    };
+    if convention.framing != Framing::Hop {
+        return fail("mel.framing", "\"hop\"".into(), "\"center\"".into());
+    }
+    if !(16..=65_536).contains(&p.fft) || !p.fft.is_multiple_of(2) {
+        return fail(
+            "fft",
+            "an even number from 16 to 65536".into(),
+            p.fft.to_string(),
+        );
+    }
+    if hop == 0
+        || !p.window.is_multiple_of(2)
+        || !p.window.is_multiple_of(hop)
+        || p.window < 2 * hop
+        || p.window > p.fft
+    {
+        return fail(
+            "window",
+            format!(
+                "an even multiple of the hop of {hop}, from twice that to fft = {}",
+                p.fft
+            ),
+            p.window.to_string(),
+        );
+    }
+    if !(1..p.fft / 2).contains(&p.lifter) {
+        return fail(
+            "lifter",
+            format!("1 to below {}", p.fft / 2),
+            p.lifter.to_string(),
+        );
+    }
+    if !(1..=31).contains(&p.smooth) || p.smooth.is_multiple_of(2) {
+        return fail(
+            "smooth",
+            "an odd number from 1 to 31".into(),
+            p.smooth.to_string(),
+        );
+    }
+    if p.log_equaliser.len() != bins {
+        return fail(
+            "log_equaliser",
+            format!("{bins} numbers"),
+            format!("{} numbers", p.log_equaliser.len()),
+        );
+    }
+    match p
+        .log_equaliser
+        .iter()
+        .find(|v| v.is_nan() || v.abs() > 30.0)
+    {
+        Some(v) => fail(
+            "log_equaliser",
+            "numbers from -30 to 30".into(),
+            v.to_string(),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// For each bin of the FFT the band below, the weight of the next band and the slope; and each band's log filter sum.
+fn interpolation(
+    convention: &MelConvention,
+    fft: usize,
+) -> Result<(Vec<BinSource>, Vec<f32>), DspError> {
+    let rate = f64::from(convention.sample_rate);
+    let bank = filterbank(convention);
+    let mut sums = Vec::with_capacity(bank.nrows());
+    let mut centres = Vec::with_capacity(bank.nrows());
+    for (band, row) in bank.rows().into_iter().enumerate() {
+        let sum: f64 = row.iter().map(|w| f64::from(*w)).sum();
+        let moment: f64 = row
+            .iter()
+            .enumerate()
+            .map(|(k, w)| f64::from(*w) * k as f64)
+            .sum();
+        if sum <= 0.0 {
+            return Err(DspError::EmptyBand { band });
+        }
+        sums.push((sum.ln() / convention.power) as f32);
+        centres.push(moment / sum * rate / convention.n_fft as f64);
+    }
+    let last = centres.len() - 1;
+    let bin = |k: usize| {
+        let hz = k as f64 * rate / fft as f64;
+        let above = centres.partition_point(|c| *c < hz);
+        match above {
+            0 => (0, 0.0, 0.0),
+            above if above > last => (last, 0.0, (-2.0 * (hz / centres[last]).ln()) as f32),
+            above => (
+                above - 1,
+                ((hz - centres[above - 1]) / (centres[above] - centres[above - 1])) as f32,
+                0.0,
+            ),
+        }
+    };
+    Ok(((0..=fft / 2).map(bin).collect(), sums))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! The envelope filter as a push-style state machine. Whole signals go through it too, so pieces and wholes cannot differ.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+use realfft::num_complex::Complex;
+
+use super::gain::GainTrack;
+use super::{Filtering, Tables};
+use crate::dsp::DspError;
+
+/// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
+///
+/// Frame `f` is a window centred on sample `f * hop + hop / 2`, in the middle of an FFT block; it is filtered once its samples and the mel
+/// frames of its smoothing are there, and each sample is given out once no later block reaches it. Memory is bounded by the block and by
+/// what was pushed of one of the two inputs ahead of the other.
+pub struct EnvelopeStream {
+    tables: Arc<Tables>,
+    filtering: Filtering,
+    gains: GainTrack,
+    /// Log band magnitudes of mel frames not used yet.
+    mel: VecDeque<Vec<f32>>,
+    mel_frames: usize,
+    mel_ended: bool,
+    /// Samples from `kept_from` on.
+    samples: VecDeque<f32>,
+    kept_from: i64,
+    ended: bool,
+    /// The frame to be filtered next; starts outside the clip.
+    frame: i64,
+    /// Overlap-add, from the start of that frame's block.
+    sum: VecDeque<f32>,
+    block: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+}
+
+impl EnvelopeStream {
+    pub(super) fn new(tables: Arc<Tables>, filtering: Filtering) -> EnvelopeStream {
+        EnvelopeStream {
+            filtering,
+            gains: GainTrack::new(tables.clone()),
+            mel: VecDeque::new(),
+            mel_frames: 0,
+            mel_ended: false,
+            samples: VecDeque::new(),
+            kept_from: 0,
+            ended: false,
+            // A smoothing longer than the edge begins earlier, on windows without samples.
+            frame: -(tables.edge.max(tables.kernel.len() / 2) as i64),
+            sum: vec![0.0; tables.fft].into(),
+            block: tables.forward.make_input_vec(),
+            spectrum: tables.forward.make_output_vec(),
+            scratch: vec![
+                Complex::default();
+                tables
+                    .forward
+                    .get_scratch_len()
+                    .max(tables.inverse.get_scratch_len())
+            ],
+            tables,
+        }
+    }
+
+    /// Takes further mel frames, `[n_mels, any]`. The whole mel may be pushed at once.
+    ///
+    /// # Errors
+    /// [`DspError::Bands`].
+    pub fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+        self.tables.check_bands(mel)?;
+        self.mel.extend(
+            mel.columns()
+                .into_iter()
+                .map(|frame| self.tables.log_bands(frame)),
+        );
+        self.mel_frames += mel.ncols();
+        Ok(())
+    }
+
+    /// Says that the mel is complete: the frames after it are at the floor.
+    pub fn end_mel(&mut self) {
+        self.mel_ended = true;
+    }
+
+    /// Takes further samples and appends to `out` those that are finished.
+    pub fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.samples.extend(samples);
+        self.advance(out);
+    }
+
+    /// Ends the signal and the mel, and appends the rest to `out`: as many samples came out as went in.
+    ///
+    /// # Errors
+    /// [`DspError::Length`] unless the samples were `hop` times the mel frames; then nothing is appended.
+    pub fn finish(mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
+        let (expected, found) = (self.mel_frames * self.tables.hop, self.total() as usize);
+        if expected != found {
+            return Err(DspError::Length {
+                frames: self.mel_frames,
+                expected,
+                found,
+            });
+        }
+        self.mel_ended = true;
+        self.ended = true;
+        self.advance(out);
+        Ok(())
+    }
+}
+
+impl EnvelopeStream {
+    fn half(&self) -> i64 {
+        (self.tables.kernel.len() / 2) as i64
+    }
+
+    fn total(&self) -> i64 {
+        self.kept_from + self.samples.len() as i64
+    }
+
+    /// First sample of a frame's window.
+    fn window_start(&self, frame: i64) -> i64 {
+        frame * self.tables.hop as i64 + (self.tables.hop / 2) as i64
+            - (self.tables.window.len() / 2) as i64
+    }
+
+    fn ready(&self) -> bool {
+        let t = &self.tables;
+        let ahead = self.frame + self.half();
+        let mel = self.mel_ended || ahead < self.mel_frames as i64;
+        if self.ended {
+            mel && self.window_start(self.frame) < self.total()
+        } else {
+            mel && self.window_start(self.frame) + t.window.len() as i64 <= self.total()
+        }
+    }
+
+    fn advance(&mut self, out: &mut Vec<f32>) {
+        while self.ready() {
+            self.filter();
+            let base = self.block_start();
+            self.emit(base, self.tables.hop, out);
+            self.frame += 1;
+            self.forget();
+        }
+        if self.ended {
+            self.emit(self.block_start(), self.sum.len(), out);
+        }
+    }
+
+    /// First sample of the current frame's FFT block, in which the window lies in the middle.
+    fn block_start(&self) -> i64 {
+        self.window_start(self.frame) - ((self.tables.fft - self.tables.window.len()) / 2) as i64
+    }
+
+    /// Filters the current frame into the overlap-add.
+    fn filter(&mut self) {
+        let t = &self.tables;
+        let bands = if self.frame + self.half() >= 0 {
+            self.mel.pop_front()
+        } else {
+            None
+        };
+        let start = self.window_start(self.frame);
+        let log_gain = self.gains.next(bands.as_deref());
+        let offset = (t.fft - t.window.len()) / 2;
+        self.block.fill(0.0);
+        for (n, (slot, weight)) in self.block[offset..].iter_mut().zip(&t.window).enumerate() {
+            let index = start + n as i64 - self.kept_from;
+            let sample = usize::try_from(index)
+                .ok()
+                .and_then(|i| self.samples.get(i))
+                .copied()
+                .unwrap_or(0.0);
+            *slot = weight * sample;
+        }
+        let forth =
+            t.forward
+                .process_with_scratch(&mut self.block, &mut self.spectrum, &mut self.scratch);
+        for (bin, log) in self.spectrum.iter_mut().zip(log_gain) {
+            *bin *= match self.filtering {
+                Filtering::Unwhiten => log.exp(),
+                Filtering::Whiten => (-log).exp(),
+            };
+        }
+        // The ends of a real signal's spectrum are real; NaN input would make them fail the check for it.
+        for end in [0, self.spectrum.len() - 1] {
+            self.spectrum[end].im = 0.0;
+        }
+        let back =
+            t.inverse
+                .process_with_scratch(&mut self.spectrum, &mut self.block, &mut self.scratch);
+        debug_assert!(forth.is_ok() && back.is_ok());
+        self.sum
+            .iter_mut()
+            .zip(&self.block)
+            .for_each(|(sum, x)| *sum += x);
+    }
+
+    /// Moves `count` samples, the first at time `base`, from the overlap-add to `out`, less what lies outside the clip.
+    fn emit(&mut self, base: i64, count: usize, out: &mut Vec<f32>) {
+        let total = self.total();
+        let inside = |n: usize| (0..total).contains(&(base + n as i64));
+        out.extend(
+            self.sum
+                .drain(..count)
+                .enumerate()
+                .filter(|(n, _)| inside(*n))
+                .map(|(_, x)| x),
+        );
+        self.sum.resize(self.tables.fft, 0.0);
+    }
+
+    /// Drops samples that no later window reaches.
+    fn forget(&mut self) {
+        let unused = self.window_start(self.frame) - self.kept_from;
+        let drop = usize::try_from(unused).unwrap_or(0).min(self.samples.len());
+        self.samples.drain(..drop);
+        self.kept_from += drop as i64;
+    }
+}

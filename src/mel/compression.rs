@@ -1,0 +1,118 @@
+//! From the linear value of a mel band to the number in the mel, and back.
+
+use serde::{Deserialize, Serialize};
+
+/// The logarithm of a band value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogKind {
+    /// Natural logarithm.
+    Ln,
+    /// Logarithm to base 10.
+    Log10,
+    /// Decibels: `20 log10` of a magnitude (power 1), `10 log10` of a power (power 2).
+    Db,
+}
+
+/// How the logarithm is kept away from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FloorMode {
+    /// `log(max(x, floor))`.
+    Clamp,
+    /// `log(x + floor)`.
+    Add,
+}
+
+/// From band value `x` to mel value: `(clip(scale * log(floored x) + offset) - mean) / std`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compression {
+    /// The logarithm.
+    pub kind: LogKind,
+    /// Smallest band value, or what is added to it.
+    pub floor: f64,
+    /// Which of the two.
+    #[serde(default = "clamp")]
+    pub floor_mode: FloorMode,
+    /// Factor after the logarithm.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub scale: f64,
+    /// Added after the factor.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: f64,
+    /// Bounds after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<[f64; 2]>,
+    /// Mean taken off at the end (z-normalised mels).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mean: f64,
+    /// Standard deviation divided by at the end (z-normalised mels).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub std: f64,
+}
+
+pub(super) fn one() -> f64 {
+    1.0
+}
+fn clamp() -> FloorMode {
+    FloorMode::Clamp
+}
+fn is_one(x: &f64) -> bool {
+    *x == 1.0
+}
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
+impl Compression {
+    /// `ln(max(x, floor))`.
+    pub fn ln(floor: f64) -> Compression {
+        Compression {
+            kind: LogKind::Ln,
+            floor,
+            floor_mode: FloorMode::Clamp,
+            scale: 1.0,
+            offset: 0.0,
+            clip: None,
+            mean: 0.0,
+            std: 1.0,
+        }
+    }
+
+    /// Natural-log units per unit of `kind`'s logarithm.
+    pub(super) fn nepers_per_unit(&self, power: f64) -> f64 {
+        match self.kind {
+            LogKind::Ln => 1.0,
+            LogKind::Log10 => std::f64::consts::LN_10,
+            LogKind::Db => std::f64::consts::LN_10 * power / 20.0,
+        }
+    }
+
+    /// Mel value of the band value `x` (after gain) of the given power.
+    pub fn compress(&self, x: f64, power: f64) -> f64 {
+        let floored = match self.floor_mode {
+            FloorMode::Clamp => x.max(self.floor),
+            FloorMode::Add => x + self.floor,
+        };
+        let mut y = self.scale * (floored.ln() / self.nepers_per_unit(power)) + self.offset;
+        if let Some([low, high]) = self.clip {
+            y = y.clamp(low, high);
+        }
+        (y - self.mean) / self.std
+    }
+
+    /// Band value (with gain) of a mel value: the inverse of [`Compression::compress`] above the floor, never negative.
+    pub fn expand(&self, y: f64, power: f64) -> f64 {
+        let x = self.undo_affine(y, power).exp();
+        match self.floor_mode {
+            FloorMode::Clamp => x,
+            FloorMode::Add => (x - self.floor).max(0.0),
+        }
+    }
+
+    /// Natural logarithm of the floored band value behind a mel value.
+    pub(super) fn undo_affine(&self, y: f64, power: f64) -> f64 {
+        (y * self.std + self.mean - self.offset) / self.scale * self.nepers_per_unit(power)
+    }
+}

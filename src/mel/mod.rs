@@ -1,0 +1,117 @@
+//! Mel spectrograms: the typed array, its file format, the conventions that give its numbers meaning, and the way to make one.
+
+pub mod analysis;
+pub mod check;
+pub mod compression;
+pub mod convention;
+pub mod convert;
+mod error;
+pub mod npy;
+mod presets;
+
+use ndarray::{Array2, ArrayView2};
+
+pub use analysis::{analyse, filterbank};
+pub use check::{Guess, Likelihood, Statistics, detect};
+pub use compression::{Compression, FloorMode, LogKind};
+pub use convention::{FilterNorm, Framing, MelConvention, MelScale};
+pub use convert::{Prepared, prepare};
+pub use error::MelError;
+pub use npy::{Layout, NpyLimits, read_npy, write_npy};
+
+/// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.
+///
+/// What the values mean (sample rate, bands, logarithm) is not part of the type: that is a [`MelConvention`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mel {
+    values: Array2<f32>,
+}
+
+impl Mel {
+    /// Takes values of shape `[n_mels, frames]`.
+    ///
+    /// # Errors
+    /// [`MelError::Empty`] without bands or frames, [`MelError::NonFinite`] with the place of the first NaN or infinity.
+    pub fn new(values: Array2<f32>) -> Result<Mel, MelError> {
+        if values.is_empty() {
+            return Err(MelError::Empty {
+                shape: values.shape().to_vec(),
+            });
+        }
+        let mut bad = values.indexed_iter().filter(|(_, v)| !v.is_finite());
+        if let Some(((band, frame), &value)) = bad.next() {
+            let count = 1 + bad.count();
+            return Err(MelError::NonFinite {
+                count,
+                total: values.len(),
+                value,
+                band,
+                frame,
+            });
+        }
+        let values = if values.is_standard_layout() {
+            values
+        } else {
+            values.as_standard_layout().into_owned()
+        };
+        Ok(Mel { values })
+    }
+
+    /// Number of mel bands.
+    pub fn n_mels(&self) -> usize {
+        self.values.nrows()
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> usize {
+        self.values.ncols()
+    }
+
+    /// The values, `[n_mels, frames]`.
+    pub fn view(&self) -> ArrayView2<'_, f32> {
+        self.values.view()
+    }
+
+    /// Gives the values up, `[n_mels, frames]`, row-major.
+    pub fn into_values(self) -> Array2<f32> {
+        self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn refuses_wrong_states() {
+        assert!(matches!(
+            Mel::new(Array2::zeros((0, 4))),
+            Err(MelError::Empty { .. })
+        ));
+        assert!(matches!(
+            Mel::new(Array2::zeros((4, 0))),
+            Err(MelError::Empty { .. })
+        ));
+        let bad = array![[0.0, 1.0], [f32::NAN, f32::INFINITY]];
+        match Mel::new(bad) {
+            Err(MelError::NonFinite {
+                count: 2,
+                total: 4,
+                band: 1,
+                frame: 0,
+                value,
+            }) => assert!(value.is_nan()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn keeps_row_major_order_whatever_it_was_given() {
+        let columns = array![[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
+        let mel = Mel::new(columns.t().to_owned()).unwrap();
+        assert_eq!((mel.n_mels(), mel.frames()), (2, 3));
+        assert!(mel.view().is_standard_layout());
+        assert_eq!(mel.into_values(), array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]);
+    }
+}

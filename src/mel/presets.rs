@@ -1,0 +1,116 @@
+//! The conventions that have a name, and those that a TOML file spells out.
+
+use super::{Compression, FilterNorm, Framing, LogKind, MelConvention, MelError, MelScale};
+
+const NAMES: &[&str] = &["hifigan", "tacotron2", "lmnt", "vocos24k"];
+
+impl MelConvention {
+    /// The preset of that name: one of [`MelConvention::names`].
+    ///
+    /// - `hifigan`: HiFi-GAN, BigVGAN at 22,050 Hz, and the pipelines that feed them.
+    /// - `tacotron2`: NVIDIA's Tacotron 2 and WaveGlow; the same bands, centred frames.
+    /// - `lmnt`: lmnt-com/diffwave; dB mapped to [0, 1].
+    /// - `vocos24k`: Vocos at 24,000 Hz.
+    pub fn named(name: &str) -> Option<MelConvention> {
+        let hifigan = MelConvention {
+            name: name.to_owned(),
+            sample_rate: 22_050,
+            n_fft: 1024,
+            win_length: 1024,
+            hop: 256,
+            n_mels: 80,
+            f_min: 0.0,
+            f_max: 8_000.0,
+            scale: MelScale::Slaney,
+            norm: FilterNorm::Slaney,
+            framing: Framing::Hop,
+            power: 1.0,
+            magnitude_epsilon: 1e-9,
+            gain: 1.0,
+            compression: Compression::ln(1e-5),
+        };
+        let centred = MelConvention {
+            framing: Framing::Center,
+            magnitude_epsilon: 0.0,
+            ..hifigan.clone()
+        };
+        let htk = MelConvention {
+            scale: MelScale::Htk,
+            norm: FilterNorm::None,
+            ..centred.clone()
+        };
+        Some(match name {
+            "hifigan" => hifigan,
+            "tacotron2" => centred,
+            "lmnt" => MelConvention {
+                f_min: 20.0,
+                f_max: 11_025.0,
+                // torchaudio's `normalized=True`: sum of the squared periodic Hann window of 1024 is 384.
+                gain: 1.0 / 384f64.sqrt(),
+                // 20 log10(max(x, 1e-5)) - 20, then (S + 100) / 100 clipped to [0, 1].
+                compression: Compression {
+                    kind: LogKind::Db,
+                    scale: 0.01,
+                    offset: 0.8,
+                    clip: Some([0.0, 1.0]),
+                    ..Compression::ln(1e-5)
+                },
+                ..htk
+            },
+            "vocos24k" => MelConvention {
+                sample_rate: 24_000,
+                n_mels: 100,
+                f_max: 12_000.0,
+                compression: Compression::ln(1e-7),
+                ..htk
+            },
+            _ => return None,
+        })
+    }
+
+    /// The names of the presets.
+    pub fn names() -> &'static [&'static str] {
+        NAMES
+    }
+
+    /// Reads a convention from TOML: every field, or `base = "<preset>"` and the fields that differ.
+    ///
+    /// # Errors
+    /// [`MelError::ConventionSyntax`], [`MelError::UnknownConvention`] for the base, [`MelError::ConventionField`].
+    pub fn from_toml(text: &str) -> Result<MelConvention, MelError> {
+        let syntax = |e: &dyn std::fmt::Display| {
+            MelError::ConventionSyntax(e.to_string().trim_end().to_owned())
+        };
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| syntax(&e))?;
+        let convention: MelConvention = match table.remove("base") {
+            None => toml::from_str(text).map_err(|e| syntax(&e))?,
+            Some(base) => {
+                let base = base
+                    .as_str()
+                    .ok_or_else(|| syntax(&"`base` must be the name of a preset, in quotes"))?;
+                let preset =
+                    MelConvention::named(base).ok_or_else(|| MelError::UnknownConvention {
+                        name: base.to_owned(),
+                        known: NAMES,
+                    })?;
+                let mut merged = toml::Table::try_from(&preset).map_err(|e| syntax(&e))?;
+                merge(&mut merged, table);
+                merged.try_into().map_err(|e| syntax(&e))?
+            }
+        };
+        convention.validate()?;
+        Ok(convention)
+    }
+}
+
+/// Lays `over` on `base`, table by table.
+fn merge(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
