@@ -3,11 +3,13 @@
 #![allow(dead_code)]
 
 mod args;
+pub mod doctor;
 mod error;
 mod interrupt;
 mod jobs;
 mod output;
 mod pages;
+pub mod setup;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,140 @@
+//! `vocode setup`, and the ONNX Runtime of every other command.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::Verbosity;
+use super::output::say;
+use crate::runtime::{
+    Installed, LoadOptions, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy,
+    data_folder, install,
+};
+
+/// Arguments of `vocode setup`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SetupArgs {
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
+}
+
+/// Where the commands that run a model take ONNX Runtime from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LibraryArgs {
+    // No `env`: the search reads VOCODE_ORT_LIB itself, so that its messages name the variable and not the flag.
+    /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+/// Gets ONNX Runtime into vocode's data folder.
+///
+/// # Errors
+/// A [`SetupError`], with the way out.
+pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
+    let mut announcer = Announcer::new(args.verbosity.quiet);
+    let installed = install(data_folder().as_deref(), &mut |event| announcer.tell(event))?;
+    if installed.was_there {
+        announcer.say(&format!(
+            "ONNX Runtime {} is there already: {}",
+            installed.version,
+            installed.library.display()
+        ));
+    }
+    if let Some((origin, path)) = Search::from_process(None).named.first() {
+        announcer.say(&format!(
+            "note: {origin} is set, so {} is used instead",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The ONNX Runtime for a command: found, or installed first where that is allowed (see [`SetupPolicy`]).
+///
+/// # Errors
+/// A [`RuntimeError`] that names every place that was tried, or what went wrong in getting it.
+pub fn load_runtime(library: Option<&Path>, quiet: bool) -> Result<Runtime, RuntimeError> {
+    let options = LoadOptions {
+        library: library.map(Path::to_path_buf),
+    };
+    let mut announcer = Announcer::new(quiet);
+    Runtime::load_or_install(&options, SetupPolicy::from_process(), &mut |event| {
+        announcer.tell(event)
+    })
+}
+
+/// Tells on stderr what an installation does: a line that moves on a terminal, plain lines elsewhere.
+struct Announcer {
+    quiet: bool,
+    line: ProgressBar,
+}
+
+impl Announcer {
+    fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            line: ProgressBar::hidden(),
+        }
+    }
+
+    fn tell(&mut self, event: SetupEvent<'_>) {
+        match event {
+            SetupEvent::Waiting => {
+                self.start("waiting for another vocode that is getting ONNX Runtime")
+            }
+            SetupEvent::Fetching { version, folder } => {
+                self.say(&format!(
+                    "getting ONNX Runtime {version} with pip, once, into {}",
+                    folder.display()
+                ));
+                self.start("asking pip");
+            }
+            SetupEvent::Detail(line) => {
+                tracing::info!("pip: {line}");
+                self.line.set_message(line.to_owned());
+            }
+            SetupEvent::Checking => self.line.set_message("checking that it loads"),
+            SetupEvent::Done(installed) => self.finish(installed),
+        }
+    }
+
+    /// Shows the moving line; indicatif draws nothing where stderr is no terminal.
+    fn start(&mut self, message: &str) {
+        if self.quiet {
+            return;
+        }
+        self.line.finish_and_clear();
+        self.line = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+            self.line.set_style(style);
+        }
+        self.line.set_message(message.to_owned());
+        self.line.enable_steady_tick(Duration::from_millis(120));
+    }
+
+    fn finish(&mut self, installed: &Installed) {
+        self.line.finish_and_clear();
+        if !installed.was_there {
+            self.say(&format!(
+                "ONNX Runtime {} is ready: {}",
+                installed.version,
+                installed.library.display()
+            ));
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            self.line.suspend(|| say(text));
+        }
+    }
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        self.line.finish_and_clear();
+    }
+}
