@@ -1,0 +1,284 @@
+//! Whether the graphs have the ports that the contract asks for.
+
+use super::{BundleError, Manifest};
+use crate::runtime::Port;
+
+const CONDITIONER: &str = "conditioner.onnx";
+const DENOISER: &str = "denoiser.onnx";
+/// Most conditions a conditioner may give.
+const MAX_CONDITIONS: usize = 64;
+
+/// One output of the conditioner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The port's name, the same in both graphs; it starts with `cond`.
+    pub name: String,
+    /// Sizes; `None` for the batch (the first) and the time axis.
+    pub dims: Vec<Option<usize>>,
+    /// Which axis is time: the only free one besides the batch.
+    pub time_axis: usize,
+}
+
+/// What the ports of a bundle's graphs say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The conditions in the order in which the conditioner gives them.
+    pub conditions: Vec<Condition>,
+}
+
+impl Signature {
+    /// Compares both graphs, as (inputs, outputs), with the contract: conditioner `mel [B, n_mels, F]` -> `cond* [B, ..]`,
+    /// denoiser `x [B, T]`, `t [B]`, every `cond*` -> `prediction [B, T]`.
+    ///
+    /// # Errors
+    /// [`BundleError::Port`] for the first port that is missing, unknown or of another shape.
+    pub fn check(
+        manifest: &Manifest,
+        conditioner: (&[Port], &[Port]),
+        denoiser: (&[Port], &[Port]),
+    ) -> Result<Signature, BundleError> {
+        expect(
+            CONDITIONER,
+            "input",
+            conditioner.0,
+            "mel",
+            &[None, Some(manifest.mel.n_mels), None],
+        )?;
+        expect_no_others(CONDITIONER, "input", conditioner.0, |name| name == "mel")?;
+        let conditions = conditions(conditioner.1)?;
+        let known = |name: &str| {
+            ["x", "t"].contains(&name) || conditions.iter().any(|condition| condition.name == name)
+        };
+        expect(DENOISER, "input", denoiser.0, "x", &[None, None])?;
+        expect(DENOISER, "input", denoiser.0, "t", &[None])?;
+        for condition in &conditions {
+            expect(
+                DENOISER,
+                "input",
+                denoiser.0,
+                &condition.name,
+                &condition.dims,
+            )?;
+        }
+        expect_no_others(DENOISER, "input", denoiser.0, known)?;
+        expect(DENOISER, "output", denoiser.1, "prediction", &[None, None])?;
+        expect_no_others(DENOISER, "output", denoiser.1, |name| name == "prediction")?;
+        Ok(Signature { conditions })
+    }
+}
+
+fn conditions(outputs: &[Port]) -> Result<Vec<Condition>, BundleError> {
+    if !(1..=MAX_CONDITIONS).contains(&outputs.len()) {
+        return Err(wrong(
+            CONDITIONER,
+            format!("1 to {MAX_CONDITIONS} outputs named cond*"),
+            list(outputs),
+        ));
+    }
+    outputs.iter().map(condition).collect()
+}
+
+fn condition(port: &Port) -> Result<Condition, BundleError> {
+    let free: Vec<usize> = (1..port.dims.len())
+        .filter(|&axis| port.dims[axis].is_none())
+        .collect();
+    let fits = port.name.starts_with("cond")
+        && port.dims.first() == Some(&None)
+        && !port.dims.contains(&Some(0));
+    match free[..] {
+        [time_axis] if fits && is_float(port) => Ok(Condition {
+            name: port.name.clone(),
+            dims: port.dims.clone(),
+            time_axis,
+        }),
+        _ => {
+            let expected = "outputs named cond*, float32, with a free batch axis first and exactly one other free axis, time";
+            Err(wrong(CONDITIONER, expected.to_owned(), describe(port)))
+        }
+    }
+}
+
+fn expect(
+    file: &'static str,
+    side: &str,
+    ports: &[Port],
+    name: &str,
+    dims: &[Option<usize>],
+) -> Result<(), BundleError> {
+    let expected = || format!("{side} {name} float32 {}", shape(dims));
+    match ports.iter().find(|port| port.name == name) {
+        None => Err(wrong(file, expected(), list(ports))),
+        // A port may leave free what the contract fixes, never the other way round.
+        Some(port) => {
+            let fits = port.dims.len() == dims.len()
+                && port
+                    .dims
+                    .iter()
+                    .zip(dims)
+                    .all(|(found, dim)| found.is_none() || found == dim);
+            if fits && is_float(port) {
+                Ok(())
+            } else {
+                Err(wrong(file, expected(), describe(port)))
+            }
+        }
+    }
+}
+
+fn expect_no_others(
+    file: &'static str,
+    side: &str,
+    ports: &[Port],
+    known: impl Fn(&str) -> bool,
+) -> Result<(), BundleError> {
+    match ports.iter().find(|port| !known(&port.name)) {
+        None => Ok(()),
+        Some(port) => Err(wrong(file, format!("no other {side}"), describe(port))),
+    }
+}
+
+fn is_float(port: &Port) -> bool {
+    port.ty == "float32"
+}
+
+fn wrong(file: &'static str, expected: String, found: String) -> BundleError {
+    BundleError::Port {
+        file,
+        expected,
+        found,
+    }
+}
+
+fn describe(port: &Port) -> String {
+    format!("{} {} {}", port.name, port.ty, shape(&port.dims))
+}
+
+fn list(ports: &[Port]) -> String {
+    match ports {
+        [] => "none".to_owned(),
+        _ => ports.iter().map(describe).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn shape(dims: &[Option<usize>]) -> String {
+    let words: Vec<String> = dims
+        .iter()
+        .map(|dim| dim.map_or("?".to_owned(), |size| size.to_string()))
+        .collect();
+    format!("[{}]", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+
+    fn port(name: &str, dims: &[Option<usize>]) -> Port {
+        Port {
+            name: name.to_owned(),
+            dims: dims.to_vec(),
+            ty: "float32".to_owned(),
+        }
+    }
+
+    struct Ports {
+        mel: Vec<Port>,
+        conds: Vec<Port>,
+        inputs: Vec<Port>,
+        outputs: Vec<Port>,
+    }
+
+    impl Ports {
+        fn new() -> Ports {
+            let conds = vec![
+                port("cond", &[None, Some(16), None]),
+                port("cond_fine", &[None, None, Some(6)]),
+            ];
+            let mut inputs = vec![port("x", &[None, None]), port("t", &[None])];
+            inputs.extend(conds.clone());
+            Ports {
+                mel: vec![port("mel", &[None, Some(80), None])],
+                conds,
+                inputs,
+                outputs: vec![port("prediction", &[None, None])],
+            }
+        }
+
+        fn check(&self) -> Result<Signature, BundleError> {
+            let manifest = Bundle::from_dir("tests/fixtures/tiny_flow".as_ref())
+                .unwrap()
+                .manifest;
+            Signature::check(
+                &manifest,
+                (&self.mel, &self.conds),
+                (&self.inputs, &self.outputs),
+            )
+        }
+    }
+
+    #[test]
+    fn time_is_the_free_axis() {
+        let signature = Ports::new().check().unwrap();
+        assert_eq!(
+            signature
+                .conditions
+                .iter()
+                .map(|c| c.time_axis)
+                .collect::<Vec<_>>(),
+            [2, 1]
+        );
+    }
+
+    #[test]
+    fn every_departure_is_refused_with_both_sides() {
+        let cases: [(&str, fn(&mut Ports), &str); 9] = [
+            (
+                "bands",
+                |p| p.mel[0].dims[1] = Some(100),
+                "[?, 80, ?], found mel float32 [?, 100, ?]",
+            ),
+            (
+                "mel name",
+                |p| p.mel[0].name = "spec".into(),
+                "expected input mel",
+            ),
+            ("no condition", |p| p.conds.clear(), "1 to 64 outputs"),
+            (
+                "condition name",
+                |p| p.conds[0].name = "hidden".into(),
+                "outputs named cond*",
+            ),
+            (
+                "two free axes",
+                |p| p.conds[0].dims[1] = None,
+                "exactly one other free axis",
+            ),
+            (
+                "fixed batch",
+                |p| p.inputs[0].dims[0] = Some(1),
+                "input x float32 [?, ?]",
+            ),
+            (
+                "condition width",
+                |p| p.inputs[2].dims[1] = Some(17),
+                "input cond float32 [?, 16, ?], found cond float32 [?, 17, ?]",
+            ),
+            (
+                "unknown input",
+                |p| p.inputs.push(port("speaker", &[None])),
+                "no other input, found speaker",
+            ),
+            (
+                "double output",
+                |p| p.outputs[0].ty = "float64".into(),
+                "found prediction float64",
+            ),
+        ];
+        for (case, change, words) in cases {
+            let mut ports = Ports::new();
+            change(&mut ports);
+            let message = ports.check().unwrap_err().to_string();
+            assert!(message.contains(words), "{case}: {message}");
+        }
+    }
+}

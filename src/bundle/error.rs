@@ -1,0 +1,101 @@
+use crate::diffusion::DiffusionError;
+use crate::dsp::DspError;
+use crate::mel::MelError;
+use std::{io, path::PathBuf};
+use thiserror::Error;
+
+/// Why a bundle is refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// The path is not a folder.
+    #[error("{} is not a model folder; a model is a folder with bundle.toml, conditioner.onnx and denoiser.onnx", path.display())]
+    NotAFolder {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// A file of the bundle cannot be read.
+    #[error("cannot read {}: {source}; a model folder holds bundle.toml, conditioner.onnx and denoiser.onnx", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the bundle is larger than any bundle's.
+    #[error("{file} is larger than {limit} bytes, the most that is read")]
+    TooLarge {
+        /// Its name.
+        file: &'static str,
+        /// Most bytes allowed.
+        limit: u64,
+    },
+    /// The manifest is not the TOML that is expected.
+    #[error("bundle.toml cannot be read: {reason}")]
+    Syntax {
+        /// Where and what, from the parser.
+        reason: String,
+    },
+    /// A manifest of another format.
+    #[error(
+        "bundle.toml has format {found}; this version of vocode reads format {expected}: use a matching version of vocode or export the model again"
+    )]
+    Format {
+        /// The format this version reads.
+        expected: u32,
+        /// The format found, in words.
+        found: String,
+    },
+    /// A field outside what is allowed.
+    #[error("bundle.toml: {field} is {found}; expected {expected}")]
+    Field {
+        /// Its path in the file.
+        field: String,
+        /// What is allowed.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// The `[mel]` table is not a usable convention.
+    #[error("bundle.toml, [mel]: {0}")]
+    Mel(#[source] MelError),
+    /// The `[envelope]` table is not usable.
+    #[error("bundle.toml, [envelope]: {0}")]
+    Envelope(#[source] DspError),
+    /// A named schedule cannot be run with this model.
+    #[error("bundle.toml, schedule {name:?}: {source}")]
+    Schedule {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: DiffusionError,
+    },
+    /// A schedule file that cannot be read.
+    #[error("the schedule file cannot be used: {reason}")]
+    ScheduleFile {
+        /// Where and what.
+        reason: String,
+    },
+    /// A graph is not the one that the manifest was written for.
+    #[error(
+        "{file} does not match bundle.toml: its sha256 is {found}, expected {expected}; the model is damaged or mixed from two exports"
+    )]
+    Hash {
+        /// The graph's file.
+        file: &'static str,
+        /// The hash in the manifest.
+        expected: String,
+        /// The hash of the bytes.
+        found: String,
+    },
+    /// A graph without the ports that the contract asks for.
+    #[error("{file}: expected {expected}, found {found}")]
+    Port {
+        /// The graph's file.
+        file: &'static str,
+        /// What the contract asks for.
+        expected: String,
+        /// What the graph has.
+        found: String,
+    },
+}

@@ -1,0 +1,115 @@
+//! Bytes of a bundle: from a folder, or the default in the binary.
+
+use super::{BundleError, Manifest};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Largest `bundle.toml` that is read, in bytes.
+pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+/// Largest graph that is read, in bytes.
+pub const MAX_GRAPH_BYTES: u64 = 1 << 30;
+
+const MANIFEST: &str = "bundle.toml";
+const CONDITIONER: &str = "conditioner.onnx";
+const DENOISER: &str = "denoiser.onnx";
+
+/// A model: a checked manifest and two graphs that match its hashes.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The contents of `bundle.toml`.
+    pub manifest: Manifest,
+    /// The bytes of `conditioner.onnx`.
+    pub conditioner: Cow<'static, [u8]>,
+    /// The bytes of `denoiser.onnx`.
+    pub denoiser: Cow<'static, [u8]>,
+    /// SHA-256 of the bytes of `bundle.toml`. The manifest holds the hashes of the graphs, which have been checked, so this one
+    /// number names the whole bundle; `sha256sum bundle.toml` prints it.
+    pub sha256: String,
+}
+
+impl Bundle {
+    /// The default bundle, built into the binary.
+    ///
+    /// # Errors
+    /// Only if the binary was built from a broken `models/default`.
+    pub fn embedded() -> Result<Bundle, BundleError> {
+        Bundle::from_bytes(
+            include_bytes!("../../models/default/bundle.toml"),
+            Cow::Borrowed(include_bytes!("../../models/default/conditioner.onnx")),
+            Cow::Borrowed(include_bytes!("../../models/default/denoiser.onnx")),
+        )
+    }
+
+    /// Reads the three files of `folder`.
+    ///
+    /// # Errors
+    /// Files that are missing, too large, out of their format or not of one export.
+    pub fn from_dir(folder: &Path) -> Result<Bundle, BundleError> {
+        if !folder.is_dir() {
+            return Err(BundleError::NotAFolder {
+                path: folder.to_owned(),
+            });
+        }
+        let manifest = read(folder, MANIFEST, MAX_MANIFEST_BYTES)?;
+        let conditioner = read(folder, CONDITIONER, MAX_GRAPH_BYTES)?;
+        let denoiser = read(folder, DENOISER, MAX_GRAPH_BYTES)?;
+        Bundle::from_bytes(&manifest, Cow::Owned(conditioner), Cow::Owned(denoiser))
+    }
+
+    /// Puts a bundle together from the bytes of its files.
+    ///
+    /// # Errors
+    /// A manifest out of its format, or graphs with other hashes than it says.
+    pub fn from_bytes(
+        manifest: &[u8],
+        conditioner: Cow<'static, [u8]>,
+        denoiser: Cow<'static, [u8]>,
+    ) -> Result<Bundle, BundleError> {
+        let sha256 = sha256(manifest);
+        let text = std::str::from_utf8(manifest).map_err(|error| BundleError::Syntax {
+            reason: format!("it is not UTF-8: {error}"),
+        })?;
+        let manifest = Manifest::from_toml(text)?;
+        check_hash(CONDITIONER, &manifest.sha256.conditioner, &conditioner)?;
+        check_hash(DENOISER, &manifest.sha256.denoiser, &denoiser)?;
+        Ok(Bundle {
+            manifest,
+            conditioner,
+            denoiser,
+            sha256,
+        })
+    }
+}
+
+fn read(folder: &Path, file: &'static str, limit: u64) -> Result<Vec<u8>, BundleError> {
+    let path = folder.join(file);
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|opened| opened.take(limit + 1).read_to_end(&mut bytes));
+    match read {
+        Err(source) => Err(BundleError::Read { path, source }),
+        Ok(length) if length as u64 > limit => Err(BundleError::TooLarge { file, limit }),
+        Ok(_) => Ok(bytes),
+    }
+}
+
+fn check_hash(file: &'static str, expected: &str, bytes: &[u8]) -> Result<(), BundleError> {
+    let found = sha256(bytes);
+    match found == expected {
+        true => Ok(()),
+        false => Err(BundleError::Hash {
+            file,
+            expected: expected.to_owned(),
+            found,
+        }),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

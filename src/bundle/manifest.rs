@@ -1,0 +1,240 @@
+//! The words of `bundle.toml`.
+
+use super::BundleError;
+use crate::diffusion::{Prediction, Process, Schedule, linear_betas};
+use crate::dsp::EnvelopeParameters;
+use crate::mel::MelConvention;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The manifest format that this version reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// `bundle.toml`. Sample rate and hop are those of `mel`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Always [`FORMAT`].
+    pub format: u32,
+    /// Short name: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// Version of the model, in the same characters.
+    pub version: String,
+    /// Licence of the weights, an SPDX expression or a sentence.
+    pub licence: String,
+    /// What it is, in a sentence.
+    pub description: String,
+    /// What it was trained on, in words.
+    pub training_data: String,
+    /// The mel convention of the input.
+    pub mel: MelConvention,
+    /// What the denoiser was trained to do.
+    pub diffusion: DiffusionSpec,
+    /// Named schedules.
+    pub schedules: Schedules,
+    /// What one graph call sees beyond its own frames.
+    pub context: Context,
+    /// The spectral envelope; with the excitation domain only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<EnvelopeParameters>,
+    /// Hashes of the graphs.
+    pub sha256: Hashes,
+}
+
+/// `[diffusion]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionSpec {
+    /// `flow` or `ddpm`.
+    pub process: ProcessKind,
+    /// Training betas; `ddpm` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<Betas>,
+    /// What the denoiser answers.
+    pub prediction: Prediction,
+    /// What the state is.
+    pub domain: Domain,
+    /// Limits of the state after every step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clamp: Option<[f64; 2]>,
+}
+
+/// How noise and data are mixed: [`Process`] in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessKind {
+    /// [`Process::Flow`].
+    Flow,
+    /// [`Process::Ddpm`].
+    Ddpm,
+}
+
+/// What the diffusion runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domain {
+    /// Samples.
+    Waveform,
+    /// A spectrally whitened signal; the mel's envelope is put back at the end.
+    Excitation,
+}
+
+/// Training betas: `{ start = .., end = .., steps = .. }` or a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "betas must be a list of numbers or { start = .., end = .., steps = .. }"
+)]
+pub enum Betas {
+    /// Evenly spaced.
+    Linear(LinearBetas),
+    /// Spelled out.
+    List(Vec<f64>),
+}
+
+/// Evenly spaced betas, both ends included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearBetas {
+    /// The first beta.
+    pub start: f64,
+    /// The last beta.
+    pub end: f64,
+    /// How many.
+    pub steps: usize,
+}
+
+/// `[schedules]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedules {
+    /// Name of the one used when none is asked for.
+    pub default: String,
+    /// All of them.
+    pub named: BTreeMap<String, ScheduleSpec>,
+}
+
+/// One schedule, exactly one field of which is given. A schedule file of the command line is this table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpec {
+    /// [`Schedule::Times`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Vec<f64>>,
+    /// [`Schedule::Betas`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<Vec<f64>>,
+    /// [`Schedule::Full`], when true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<bool>,
+    /// [`Schedule::Uniform`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+}
+
+/// `[context]`: frames on each side that a call sees beyond the frames it is right about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// Of one denoiser call.
+    pub denoiser: usize,
+    /// Of the conditioner.
+    pub conditioner: usize,
+}
+
+/// `[sha256]`: of the graph files, in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashes {
+    /// Of `conditioner.onnx`.
+    pub conditioner: String,
+    /// Of `denoiser.onnx`.
+    pub denoiser: String,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// [`BundleError::Syntax`] for TOML of another shape, unknown fields among it; [`BundleError::Format`] for another
+    /// format; the rest for numbers and texts out of their range and for schedules that cannot run.
+    pub fn from_toml(text: &str) -> Result<Manifest, BundleError> {
+        let syntax = |error: toml::de::Error| BundleError::Syntax {
+            reason: error.to_string().trim_end().to_owned(),
+        };
+        let table: toml::Table = toml::from_str(text).map_err(syntax)?;
+        let format = table
+            .get("format")
+            .map_or("missing".to_owned(), ToString::to_string);
+        if format != FORMAT.to_string() {
+            return Err(BundleError::Format {
+                expected: FORMAT,
+                found: format,
+            });
+        }
+        let manifest: Manifest = toml::from_str(text).map_err(syntax)?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The training process. Betas are those of a validated manifest.
+    pub fn process(&self) -> Process {
+        match (self.diffusion.process, &self.diffusion.betas) {
+            (ProcessKind::Flow, _) => Process::Flow,
+            (ProcessKind::Ddpm, Some(Betas::Linear(table))) => Process::Ddpm {
+                betas: linear_betas(table.start, table.end, table.steps),
+            },
+            (ProcessKind::Ddpm, Some(Betas::List(betas))) => Process::Ddpm {
+                betas: betas.clone(),
+            },
+            (ProcessKind::Ddpm, None) => Process::Ddpm { betas: Vec::new() },
+        }
+    }
+}
+
+impl ScheduleSpec {
+    /// The schedule it spells out.
+    ///
+    /// # Errors
+    /// [`BundleError::Field`] when not exactly one of `times`, `betas`, `steps` and `full = true` is given.
+    pub fn schedule(&self) -> Result<Schedule, BundleError> {
+        let given = [
+            self.times.clone().map(Schedule::Times),
+            self.betas.clone().map(Schedule::Betas),
+            self.steps.map(Schedule::Uniform),
+            self.full.filter(|&full| full).map(|_| Schedule::Full),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(schedule), None) => Ok(schedule),
+            (first, _) => Err(BundleError::Field {
+                field: "a schedule".to_owned(),
+                expected: "exactly one of times = [..], betas = [..], steps = N, full = true"
+                    .to_owned(),
+                found: if first.is_none() {
+                    "without any"
+                } else {
+                    "given more than one"
+                }
+                .to_owned(),
+            }),
+        }
+    }
+
+    /// Reads a schedule file: TOML with one of `times`, `betas`, `steps`, `full`.
+    ///
+    /// # Errors
+    /// [`BundleError::ScheduleFile`] for other TOML or another number of fields.
+    pub fn from_toml(text: &str) -> Result<ScheduleSpec, BundleError> {
+        let spec: ScheduleSpec =
+            toml::from_str(text).map_err(|error| BundleError::ScheduleFile {
+                reason: error.to_string().trim_end().to_owned(),
+            })?;
+        match spec.schedule() {
+            Ok(_) => Ok(spec),
+            Err(error) => Err(BundleError::ScheduleFile {
+                reason: error.to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A bundle: the contract between training and the engine.
+//!
+//! A folder, or the default built into the binary, of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
+//! `denoiser.onnx`. Everything in it is checked before use: the numbers of the manifest, the hashes of the graphs, and the
+//! graphs' ports ([`Signature`]).
+
+mod check;
+mod error;
+mod load;
+mod manifest;
+mod validate;
+
+pub use check::{Condition, Signature};
+pub use error::BundleError;
+pub use load::{Bundle, MAX_GRAPH_BYTES, MAX_MANIFEST_BYTES};
+pub use manifest::{
+    Betas, Context, DiffusionSpec, Domain, FORMAT, Hashes, LinearBetas, Manifest, ProcessKind,
+    ScheduleSpec, Schedules,
+};

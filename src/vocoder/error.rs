@@ -1,0 +1,103 @@
+use crate::bundle::BundleError;
+use crate::diffusion::DiffusionError;
+use crate::dsp::DspError;
+use crate::runtime::RuntimeError;
+use thiserror::Error;
+
+/// Why a synthesis cannot start or go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VocoderError {
+    /// The bundle and its graphs disagree.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// ONNX Runtime refused or failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The schedule does not fit the model.
+    #[error(transparent)]
+    Schedule(#[from] DiffusionError),
+    /// The envelope filter refused its parameters or input.
+    #[error(transparent)]
+    Envelope(#[from] DspError),
+    /// A schedule name that the model does not have.
+    #[error("the model has no schedule named {name:?}; it has {}", known.join(", "))]
+    UnknownSchedule {
+        /// The name asked for.
+        name: String,
+        /// The model's names.
+        known: Vec<String>,
+    },
+    /// A window length that cannot be used.
+    #[error("a window of {found} frames cannot be used; give 1 to {limit}")]
+    WindowLength {
+        /// Frames asked for.
+        found: usize,
+        /// Most frames allowed.
+        limit: usize,
+    },
+    /// A batch size of zero or too large to allocate for.
+    #[error("a batch of {found} windows cannot be used; give 1 to {limit}")]
+    BatchSize {
+        /// Windows asked for.
+        found: usize,
+        /// Most windows allowed.
+        limit: usize,
+    },
+    /// A mel with another number of bands than the model's.
+    #[error("the mel has {found} bands; the model takes {expected} (convention {convention:?})")]
+    Bands {
+        /// Bands of the model's convention.
+        expected: usize,
+        /// Bands of the mel.
+        found: usize,
+        /// Name of the model's convention.
+        convention: String,
+    },
+    /// A mel with NaN or infinite values.
+    #[error("the mel holds {value} in frame {frame}, band {band}; every value must be finite")]
+    MelNotFinite {
+        /// Frame of the first such value, from the start of the clip.
+        frame: usize,
+        /// Band of the first such value.
+        band: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A graph answered with another shape than the contract says.
+    #[error(
+        "{graph}: {output} came out as {found}; expected {expected}: the model's graphs do not fit its manifest (hop, frames)"
+    )]
+    OutputShape {
+        /// "conditioner" or "denoiser".
+        graph: &'static str,
+        /// Name of the output.
+        output: String,
+        /// The shape of the contract.
+        expected: String,
+        /// The shape that came.
+        found: String,
+    },
+    /// A graph answered with NaN or infinity.
+    #[error("{graph}: {output} holds {value}{}; the mel may be far outside the model's convention, or the model is damaged", place(*.step))]
+    OutputNotFinite {
+        /// "conditioner" or "denoiser".
+        graph: &'static str,
+        /// Name of the output.
+        output: String,
+        /// The value.
+        value: f32,
+        /// The step, from 0, of a denoiser's answer.
+        step: Option<usize>,
+    },
+    /// Mel frames pushed after the end was declared.
+    #[error("the mel was already declared complete")]
+    AlreadyEnded,
+    /// The observer asked to stop.
+    #[error("the synthesis was cancelled")]
+    Cancelled,
+}
+
+fn place(step: Option<usize>) -> String {
+    step.map_or(String::new(), |step| format!(" at step {step}"))
+}

@@ -1,0 +1,67 @@
+//! A whole clip, from its first frame to its last.
+
+use super::options::resolve;
+use super::{Progress, Synthesis, SynthesisOptions, Vocoder, VocoderError, WindowPlan};
+use crate::mel::Mel;
+use ndarray::Axis;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+impl Vocoder {
+    /// Makes the waveform of `mel`, which is in the bundle's convention: `frames * hop` samples.
+    ///
+    /// The mel goes through in pieces, so that memory does not grow with its length beyond the mel and the samples themselves. `observer`
+    /// is called after every denoiser call and may stop the synthesis.
+    ///
+    /// # Errors
+    /// [`VocoderError::Cancelled`] when the observer breaks off; a mel with other bands than the bundle's, a schedule or window that
+    /// cannot be used, a graph that fails or answers with other shapes or numbers than it should.
+    pub fn synthesize(
+        &mut self,
+        mel: &Mel,
+        options: &SynthesisOptions,
+        observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Synthesis, VocoderError> {
+        let began = Instant::now();
+        let (schedule, plan) = resolve(self.manifest(), &options.schedule)?;
+        let steps = plan.steps();
+        let context = self.manifest().context;
+        let windows = match options.window_frames {
+            Some(frames) => WindowPlan::exact(frames, context, steps)?,
+            None => WindowPlan::balanced(mel.frames(), context, steps)?,
+        };
+        let mut progress = Progress {
+            done: 0,
+            total: (mel.frames() * steps) as u64,
+        };
+        let mut calls = 0;
+        let mut watch = |frames| {
+            progress.done += frames;
+            calls += 1;
+            observer(progress)
+        };
+
+        let mut stream = self.stream(plan, options.seed, windows);
+        let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
+        for piece in mel.view().axis_chunks_iter(Axis(1), windows.core) {
+            stream.push(piece)?;
+            // One tick a piece lets the windows of all steps come ready together; alone they may as well run at once.
+            while self.tick(&mut [&mut stream], options.batch, &mut watch)? && options.batch == 1 {}
+            stream.take(&mut samples);
+        }
+        stream.end()?;
+        while self.tick(&mut [&mut stream], options.batch, &mut watch)? {}
+        stream.take(&mut samples);
+        Ok(Synthesis {
+            samples,
+            sample_rate: self.manifest().mel.sample_rate,
+            steps,
+            schedule,
+            seed: options.seed,
+            provider: self.provider().to_owned(),
+            window_frames: windows.core,
+            calls,
+            elapsed: began.elapsed(),
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! One synthesis under way.
+
+use super::conditions::Conditions;
+use super::networks::Networks;
+use super::queue::MelQueue;
+use super::tail::Tail;
+use super::wavefront::{Wavefront, Window};
+use super::{VocoderError, WindowPlan};
+use crate::bundle::Manifest;
+use crate::diffusion::{Noise, Plan};
+use crate::dsp::EnvelopeFilter;
+use ndarray::ArrayView2;
+
+/// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::tick`](super::Vocoder::tick) does.
+///
+/// It holds what later windows still need and nothing else, however long the clip.
+pub struct Stream {
+    mel: MelQueue,
+    pub(super) conditions: Conditions,
+    pub(super) front: Wavefront,
+    tail: Tail,
+    convention: String,
+    bands: usize,
+    ended: bool,
+    excitation: Vec<f32>,
+    finished: Vec<f32>,
+}
+
+impl Stream {
+    pub(super) fn new(
+        manifest: &Manifest,
+        envelope: Option<&EnvelopeFilter>,
+        plan: Plan,
+        seed: u64,
+        windows: WindowPlan,
+    ) -> Stream {
+        let mel = &manifest.mel;
+        Stream {
+            mel: MelQueue::new(mel.n_mels, mel.floor_value()),
+            conditions: Conditions::new(windows, plan.steps()),
+            front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
+            tail: Tail::new(envelope),
+            convention: mel.name.clone(),
+            bands: mel.n_mels,
+            ended: false,
+            excitation: Vec::new(),
+            finished: Vec::new(),
+        }
+    }
+
+    /// Takes further mel frames `[n_mels, any]` in the bundle's convention.
+    ///
+    /// # Errors
+    /// [`VocoderError::Bands`], [`VocoderError::MelNotFinite`], [`VocoderError::AlreadyEnded`]; nothing is taken then.
+    pub fn push(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), VocoderError> {
+        if self.ended {
+            return Err(VocoderError::AlreadyEnded);
+        }
+        if mel.nrows() != self.bands {
+            return Err(VocoderError::Bands {
+                expected: self.bands,
+                found: mel.nrows(),
+                convention: self.convention.clone(),
+            });
+        }
+        if let Some(((band, frame), &value)) =
+            mel.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
+            return Err(VocoderError::MelNotFinite {
+                frame: self.mel.end() + frame,
+                band,
+                value,
+            });
+        }
+        self.tail.push_mel(mel)?;
+        self.mel.append(mel);
+        Ok(())
+    }
+
+    /// Says that the mel is complete.
+    ///
+    /// # Errors
+    /// [`VocoderError::AlreadyEnded`] the second time.
+    pub fn end(&mut self) -> Result<(), VocoderError> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Err(VocoderError::AlreadyEnded);
+        }
+        self.front.end(self.mel.end());
+        self.tail.end_mel();
+        self.collect()
+    }
+
+    /// Mel frames pushed so far.
+    pub fn frames(&self) -> usize {
+        self.mel.end()
+    }
+
+    /// The windows that can run now, at most one a step.
+    pub fn ready(&self) -> Vec<Window> {
+        let conditioned = if self.ended {
+            i64::MAX
+        } else {
+            self.conditions.reach(self.mel.end())
+        };
+        self.front.ready(conditioned)
+    }
+
+    /// Appends the samples finished since the last call to `out`.
+    pub fn take(&mut self, out: &mut Vec<f32>) {
+        out.append(&mut self.finished);
+    }
+
+    /// Whether the mel has ended and every sample is finished.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.front.is_done()
+    }
+
+    /// Runs the conditioner as far as `windows` need.
+    pub(super) fn condition(
+        &mut self,
+        networks: &mut Networks,
+        windows: &[Window],
+    ) -> Result<(), VocoderError> {
+        let shape = self.front.windows();
+        let needed = windows
+            .iter()
+            .map(|window| window.start + shape.frames() as i64)
+            .max()
+            .unwrap_or(i64::MIN);
+        while self.conditions.end() < needed {
+            let stretch = self.conditions.next();
+            let context = shape.conditioner_context;
+            let mel = self
+                .mel
+                .window(stretch.start - context as i64, stretch.frames + 2 * context);
+            self.conditions.append(networks.condition(mel, context)?);
+        }
+        self.mel
+            .drop_before(self.conditions.end() - shape.conditioner_context as i64);
+        Ok(())
+    }
+
+    /// Takes the denoiser's answer to a window, `state` being what the denoiser was given.
+    ///
+    /// Returns the frames by which the step advanced.
+    pub(super) fn apply(
+        &mut self,
+        window: &Window,
+        state: &[f32],
+        prediction: &[f32],
+    ) -> Result<u64, VocoderError> {
+        if let Some(&value) = prediction.iter().find(|value| !value.is_finite()) {
+            let output = "prediction".to_owned();
+            return Err(VocoderError::OutputNotFinite {
+                graph: "denoiser",
+                output,
+                value,
+                step: Some(window.step),
+            });
+        }
+        let before = self.front.frames_done();
+        self.front.apply(window, state, prediction);
+        self.conditions.drop_before(self.front.oldest_frame());
+        self.collect()?;
+        Ok(self.front.frames_done() - before)
+    }
+
+    /// Moves what the last step finished through the tail.
+    fn collect(&mut self) -> Result<(), VocoderError> {
+        self.excitation.clear();
+        self.front.take(&mut self.excitation);
+        self.tail
+            .push(&self.excitation, self.is_done(), &mut self.finished)
+    }
+}

@@ -1,0 +1,236 @@
+//! The state of one synthesis between denoiser calls: for each step, the samples that are still needed and nothing else.
+
+use super::WindowPlan;
+use super::queue::SampleQueue;
+use crate::diffusion::{Noise, Plan, Row};
+
+/// One denoiser call to be made: step, and the frames that it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Row of the plan, from 0.
+    pub step: usize,
+    /// First frame of the core; negative before the clip.
+    pub core_start: i64,
+    /// First frame covered: the core's less the context.
+    pub start: i64,
+}
+
+/// Steps of a plan over a clip, each trailing the one before.
+///
+/// A pure state machine: it runs no graph. The caller announces how much of the clip is known, asks which windows are
+/// [`ready`](Wavefront::ready), gets the [`state`](Wavefront::state) of each, runs the denoiser in whatever batches it likes, and hands
+/// the predictions to [`apply`](Wavefront::apply). Windows that are ready together do not depend on each other, and the result does not
+/// depend on the order.
+#[derive(Debug)]
+pub struct Wavefront {
+    plan: Plan,
+    noise: Noise,
+    windows: WindowPlan,
+    hop: usize,
+    steps: Vec<Step>,
+    /// Frames of the clip, once its end is known.
+    total: Option<i64>,
+    finished: Vec<f32>,
+}
+
+#[derive(Debug, Default)]
+struct Step {
+    /// First frame of the next core.
+    next: i64,
+    /// The state that this step reads. Step 0 reads noise, which need not be kept.
+    state: SampleQueue,
+    /// The prediction of the step before, where the row asks for it.
+    previous: SampleQueue,
+}
+
+impl Wavefront {
+    /// A synthesis at its start. `hop` is in samples a frame.
+    pub fn new(plan: Plan, noise: Noise, windows: WindowPlan, hop: usize) -> Wavefront {
+        let step = |step| Step {
+            next: windows.first_frame(step),
+            ..Step::default()
+        };
+        let steps = (0..plan.steps()).map(step).collect();
+        Wavefront {
+            plan,
+            noise,
+            windows,
+            hop,
+            steps,
+            total: None,
+            finished: Vec::new(),
+        }
+    }
+
+    /// The shape of the windows.
+    pub fn windows(&self) -> WindowPlan {
+        self.windows
+    }
+
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The number that the denoiser is given at `step`.
+    pub fn time(&self, step: usize) -> f64 {
+        self.plan.rows[step].t
+    }
+
+    /// Says that the clip has `frames` frames: what lies beyond is outside.
+    pub fn end(&mut self, frames: usize) {
+        self.total = Some(frames as i64);
+    }
+
+    /// The windows that can run now, at most one a step, when the conditions of all frames before `conditioned` can be had.
+    pub fn ready(&self, conditioned: i64) -> Vec<Window> {
+        let mut before = conditioned;
+        let mut ready = Vec::new();
+        for (step, state) in self.steps.iter().enumerate() {
+            let core_start = state.next;
+            let needed = core_start + (self.windows.core + self.windows.context) as i64;
+            if needed <= before && !self.is_past_end(core_start) {
+                ready.push(Window {
+                    step,
+                    core_start,
+                    start: core_start - self.windows.context as i64,
+                });
+            }
+            // Beyond the end everything is known: it is zero.
+            before = if self.is_past_end(core_start) {
+                i64::MAX
+            } else {
+                core_start
+            };
+        }
+        ready
+    }
+
+    /// Writes the state that `window` reads, `windows().frames() * hop` samples.
+    pub fn state(&self, window: &Window, out: &mut [f32]) {
+        let from = window.start * self.hop as i64;
+        if window.step > 0 {
+            return self.steps[window.step].state.read(from, out);
+        }
+        out.fill(0.0);
+        let end = self
+            .total
+            .map_or(i64::MAX, |frames| frames * self.hop as i64);
+        let (low, high) = (from.max(0), (from + out.len() as i64).min(end));
+        if low < high {
+            self.noise.fill(
+                0,
+                low as u64,
+                &mut out[(low - from) as usize..(high - from) as usize],
+            );
+        }
+    }
+
+    /// Takes the denoiser's answer to a ready window: `state` as given by [`Wavefront::state`], and the prediction of the same length.
+    pub fn apply(&mut self, window: &Window, state: &[f32], prediction: &[f32]) {
+        let hop = self.hop as i64;
+        let core_end = window.core_start + self.windows.core as i64;
+        let low = window.core_start.max(0) * hop;
+        let high = self.total.map_or(core_end, |total| core_end.min(total)) * hop;
+        if low < high {
+            let inside = (low - window.start * hop) as usize..(high - window.start * hop) as usize;
+            self.advance(
+                window.step,
+                low,
+                &state[inside.clone()],
+                &prediction[inside],
+            );
+        }
+        let step = &mut self.steps[window.step];
+        step.next = core_end;
+        step.state
+            .drop_before((core_end - self.windows.context as i64) * hop);
+        step.previous.drop_before(core_end * hop);
+    }
+
+    /// Applies a row to samples `from ..` and hands the result to the next step.
+    fn advance(&mut self, step: usize, from: i64, state: &[f32], prediction: &[f32]) {
+        let row = self.plan.rows[step];
+        let mut noise = vec![0.0; if row.c == 0.0 { 0 } else { state.len() }];
+        self.noise.fill(step as u32 + 1, from as u64, &mut noise);
+        let mut previous = vec![0.0; if row.d == 0.0 { 0 } else { state.len() }];
+        self.steps[step].previous.read(from, &mut previous);
+
+        let clamp = self.plan.clamp;
+        let new = (0..state.len()).map(|i| {
+            let parts = [
+                state[i],
+                prediction[i],
+                noise.get(i).copied().unwrap_or(0.0),
+                previous.get(i).copied().unwrap_or(0.0),
+            ];
+            let value = combine(&row, parts);
+            clamp.map_or(value, |[low, high]| value.clamp(low, high)) as f32
+        });
+        match self.steps.get_mut(step + 1) {
+            None => self.finished.extend(new),
+            Some(next) => {
+                next.state.append(new);
+                if self.plan.rows[step + 1].d != 0.0 {
+                    next.previous.append(prediction.iter().copied());
+                }
+            }
+        }
+    }
+
+    /// Appends the samples finished since the last call to `out`; their order is that of the clip.
+    pub fn take(&mut self, out: &mut Vec<f32>) {
+        out.append(&mut self.finished);
+    }
+
+    /// Whether every sample of the clip has gone through every step.
+    pub fn is_done(&self) -> bool {
+        self.steps.iter().all(|step| self.is_past_end(step.next))
+    }
+
+    /// The earliest frame that a later window covers; `i64::MAX` when none is left.
+    pub fn oldest_frame(&self) -> i64 {
+        let left = self
+            .steps
+            .iter()
+            .filter(|step| !self.is_past_end(step.next));
+        left.map(|step| step.next - self.windows.context as i64)
+            .min()
+            .unwrap_or(i64::MAX)
+    }
+
+    /// Frames done, added up over the steps.
+    pub fn frames_done(&self) -> u64 {
+        let total = self.total.unwrap_or(i64::MAX);
+        self.steps
+            .iter()
+            .map(|step| step.next.clamp(0, total) as u64)
+            .sum()
+    }
+
+    fn is_past_end(&self, frame: i64) -> bool {
+        self.total.is_some_and(|total| frame >= total)
+    }
+
+    /// Samples held in memory between calls.
+    #[cfg(test)]
+    fn held(&self) -> usize {
+        self.finished.len()
+            + self
+                .steps
+                .iter()
+                .map(|step| step.state.len() + step.previous.len())
+                .sum::<usize>()
+    }
+}
+
+fn combine(row: &Row, [state, prediction, noise, previous]: [f32; 4]) -> f64 {
+    row.a * f64::from(state)
+        + row.b * f64::from(prediction)
+        + row.c * f64::from(noise)
+        + row.d * f64::from(previous)
+}
+
+#[cfg(test)]
+#[path = "wavefront_tests.rs"]
+mod tests;
