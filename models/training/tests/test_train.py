@@ -1,0 +1,84 @@
+"""Training: the fast form of the stack, and runs that stop and go on."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from conftest import random_model
+from vocode_training import checkpoint, loop, train
+from vocode_training.network import Config
+
+SMALL = Config(fold=16, channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16)
+
+
+def test_fast_stack_is_the_plain_one_with_its_gradients() -> None:
+    denoiser = random_model(SMALL).denoiser.double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5 * 16, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(2, 5, 3, 16, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 5 * 16, 8, generator=generator, dtype=torch.float64)
+    layers = list(denoiser.layers.parameters())
+    used = [p for p in layers if p is not denoiser.layers[-1].residual.weight and p is not denoiser.layers[-1].residual.bias]
+    outcomes = []
+    for form in (denoiser.plain_stack, denoiser.fast_stack):
+        total = form(x, bias)
+        outcomes.append([total, *torch.autograd.grad((total * weight).sum(), [x, bias, *used])])
+    for plain, fast in zip(*outcomes, strict=True):
+        torch.testing.assert_close(fast, plain)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, speech: torch.Tensor) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for i, part in enumerate(speech[0].chunk(3)):
+        soundfile.write(folder / f"{i}.wav", part.numpy(), 22_050)
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float) -> dict:
+    """A training run under a clock that ticks a second whenever it is read; its last checkpoint."""
+    ticks = itertools.count()
+    words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8]
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.to_dict().items()]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
+        patch.setattr(sys, "argv", ["train", *map(str, words)])
+        train.main()
+    return checkpoint.load(out / "last.pt")
+
+
+def test_a_run_goes_on_as_if_it_had_never_stopped(monkeypatch: pytest.MonkeyPatch, recordings: Path, tmp_path: Path) -> None:
+    whole = run(monkeypatch, recordings, tmp_path / "whole", 9.5)
+    first = run(monkeypatch, recordings, tmp_path / "parts", 5.5)
+    # Going on reads the clock once more.
+    parts = run(monkeypatch, recordings, tmp_path / "parts", 10.5)
+    assert 0 < first["step"] < parts["step"] == whole["step"]
+    assert torch.equal(parts["generator"], whole["generator"])
+    for key in ("model", "ema"):
+        for name, tensor in whole[key].items():
+            assert torch.equal(parts[key][name], tensor), f"{key}.{name}"
+    for resumed, straight in zip(parts["optimisers"], whole["optimisers"], strict=True):
+        for index, moments in straight["state"].items():
+            for name, value in moments.items():
+                assert torch.equal(torch.as_tensor(resumed["state"][index][name]), torch.as_tensor(value)), name
+
+
+def test_an_interrupted_save_leaves_the_old_checkpoint(checkpoint_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = checkpoint_file.read_bytes()
+    model, equaliser = checkpoint.load_model(checkpoint_file)
+    state = checkpoint.State(model, checkpoint.moving_average(model, 0.9), [], torch.Generator(), equaliser)
+
+    def stop(payload: dict, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        state.save(checkpoint_file)
+    assert checkpoint_file.read_bytes() == before
