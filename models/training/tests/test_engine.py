@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import DEMO, ROOT
+
 from vocode_training.reference import OnnxGraphs, synthesise, uniform_times
 
 TOLERANCE = 1e-3

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from conftest import random_model
+
 from vocode_training import checkpoint, envelope, export, onnx_model, reference
 from vocode_training.mel import HOP, LOG_FLOOR, mel_spectrogram
 from vocode_training.network import Config, Model

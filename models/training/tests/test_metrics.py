@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from vocode_training import metrics
 from vocode_training.evaluate import load_clips, markdown, summarise
 from vocode_training.metrics import Scores, score

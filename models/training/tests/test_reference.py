@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vocode_training import reference
 from vocode_training.mel import HOP, LOG_FLOOR
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import librosa
 import numpy as np
 import torch
+
 from vocode_training import envelope
 from vocode_training.mel import F_MAX, F_MIN, HOP, LOG_FLOOR, N_FFT, N_MELS, SAMPLE_RATE, filterbank, mel_spectrogram
 

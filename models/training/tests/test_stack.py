@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from conftest import random_model
+
 from vocode_training.network import Config
 
 

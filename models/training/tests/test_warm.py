@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from vocode_training import checkpoint, warm
 from vocode_training.export import random_input
 

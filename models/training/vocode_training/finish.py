@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import envelope, losses, loop
+from . import envelope, loop, losses
 from .data import MARGIN, Batch, Recordings
 from .discriminator import Discriminator, discriminator_loss, generator_losses
 from .mel import LOG_FLOOR

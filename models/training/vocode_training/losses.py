@@ -32,7 +32,7 @@ def weighted_error(error: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         profile = power.mean((0, 2))
         edges = [round(b / (SAMPLE_RATE / 2) * (len(profile) - 1)) for b in BANDS]
-        bands = torch.stack([profile[a:b].mean() for a, b in zip(edges, edges[1:])])
+        bands = torch.stack([profile[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)])
     return loss, bands
 
 

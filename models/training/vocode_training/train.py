@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import losses, loop
+from . import loop, losses
 from .data import MARGIN, Recordings
 from .network import Config
 
