@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn every_departure_is_refused_with_both_sides() {
-        let cases: [(&str, fn(&mut Ports), &str); 9] = [
+        type Case = (&'static str, fn(&mut Ports), &'static str);
+        let cases: [Case; 9] = [
             (
                 "bands",
                 |p| p.mel[0].dims[1] = Some(100),

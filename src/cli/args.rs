@@ -1,9 +1,21 @@
 //! Flags that several commands share.
 
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::CliError;
+use super::output::say;
+use crate::audio::SampleFormat;
+use crate::mel::{Layout, MelConvention};
+
+/// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
+const MAX_TOML_BYTES: u64 = 1 << 20;
 
 /// How much is said on standard error.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -17,6 +29,18 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
+    /// Says one line on standard error, unless quiet.
+    pub(super) fn tell(self, line: &str) {
+        if !self.quiet {
+            say(line);
+        }
+    }
+
+    /// Says a warning on standard error, unless quiet.
+    pub(super) fn warn(self, line: &str) {
+        self.tell(&format!("warning: {line}"));
+    }
+
     /// Starts logging to standard error. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
     pub(super) fn start_logging(self) {
         let level = match (self.quiet, self.verbose) {
@@ -51,4 +75,87 @@ pub struct ModelArgs {
     /// Folder of the model (bundle.toml and its graphs) [default: the one built in]
     #[arg(long, env = "VOCODE_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+}
+
+/// What the numbers of a mel mean: a preset's name or a TOML file.
+#[derive(Clone, Debug)]
+pub struct ConventionArg(String);
+
+impl FromStr for ConventionArg {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl ConventionArg {
+    /// The convention itself.
+    pub(super) fn load(&self) -> Result<MelConvention, CliError> {
+        if let Some(convention) = MelConvention::named(&self.0) {
+            return Ok(convention);
+        }
+        if !self.0.ends_with(".toml") {
+            return Err(CliError::usage(format!(
+                "--mel-convention {}: expected {}, or a .toml file that spells one out",
+                self.0,
+                MelConvention::names().join(", ")
+            )));
+        }
+        let text = read_toml(&self.0)?;
+        MelConvention::from_toml(&text).map_err(|e| CliError::mel(&self.0, e))
+    }
+}
+
+/// A small text file that a flag names.
+pub(super) fn read_toml(path: &str) -> Result<String, CliError> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_TOML_BYTES).read_to_string(&mut text))
+        .map_err(|e| CliError::read(path, e))?;
+    Ok(text)
+}
+
+/// Which axis of a mel holds the bands.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum LayoutArg {
+    /// From the shape; an error where it fits both ways
+    #[default]
+    Auto,
+    /// [bands, frames]
+    BandsFirst,
+    /// [frames, bands]
+    FramesFirst,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(arg: LayoutArg) -> Self {
+        match arg {
+            LayoutArg::Auto => Self::Auto,
+            LayoutArg::BandsFirst => Self::BandsFirst,
+            LayoutArg::FramesFirst => Self::FramesFirst,
+        }
+    }
+}
+
+/// How samples are stored in the WAV file.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum FormatArg {
+    /// 16-bit integers
+    #[default]
+    S16,
+    /// 24-bit integers
+    S24,
+    /// 32-bit floats
+    F32,
+}
+
+impl From<FormatArg> for SampleFormat {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::S16 => Self::S16,
+            FormatArg::S24 => Self::S24,
+            FormatArg::F32 => Self::F32,
+        }
+    }
 }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use crate::audio::AudioError;
+use crate::bundle::BundleError;
+use crate::mel::MelError;
+use crate::runtime::{RuntimeError, SetupError};
+use crate::vocoder::VocoderError;
 
 /// Why a command did not do what it was asked to do.
 #[derive(Debug, Error)]
@@ -44,6 +48,26 @@ pub enum CliError {
         /// What is wrong with it.
         source: AudioError,
     },
+    /// A mel that cannot be used as it is.
+    #[error("{path}: {source}")]
+    Mel {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: MelError,
+    },
+    /// A model that cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// ONNX Runtime is missing or unfit.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// ONNX Runtime could not be installed.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The synthesis failed.
+    #[error(transparent)]
+    Vocoder(#[from] VocoderError),
     /// Some of several inputs failed; each was reported when it did.
     #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
     Several {
@@ -70,6 +94,20 @@ impl CliError {
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
+    }
+
+    pub(super) fn mel(path: impl Into<String>, source: MelError) -> Self {
+        Self::Mel {
+            path: path.into(),
+            source,
+        }
+    }
+
+    pub(super) fn audio(path: impl Into<String>, source: AudioError) -> Self {
+        Self::Audio {
+            path: path.into(),
+            source,
+        }
     }
 
     pub(super) fn write(path: impl Into<String>, source: io::Error) -> Self {

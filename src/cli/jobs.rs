@@ -16,7 +16,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn parse(path: &Path) -> Self {
+    pub(super) fn parse(path: &Path) -> Self {
         if path.as_os_str() == "-" {
             Self::Stdin
         } else {

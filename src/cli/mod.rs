@@ -1,21 +1,26 @@
 //! The command line: one file a command.
 
-#![allow(dead_code)]
-
 mod args;
 pub mod doctor;
 mod error;
+mod inspect;
 mod interrupt;
 mod jobs;
+mod mel;
 mod output;
 mod pages;
 pub mod setup;
+mod summary;
+mod synth;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use error::CliError;
+
+use crate::bundle::Bundle;
+use jobs::Job;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,10 +48,20 @@ Exit codes: 0 done, 1 the run failed, 2 the command line is wrong, 130 interrupt
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    synth: synth::SynthArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make the mel of a recording
+    Mel(mel::MelArgs),
+    /// Tell what is in a mel, a recording or a model
+    Inspect(inspect::InspectArgs),
+    /// Get ONNX Runtime, which runs the models
+    Setup(setup::SetupArgs),
+    /// Tell whether synthesis works here, and what with
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
     /// Print the man page, or write all of them
@@ -56,8 +71,9 @@ enum Command {
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    interrupt::install();
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::say(&format!("error: {error}"));
             error.exit_code()
@@ -65,12 +81,48 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
-        Some(Command::Completions(args)) => pages::completions(&args),
-        Some(Command::Man(args)) => pages::man(&args),
-        None => Err(CliError::usage("nothing to do: see vocode --help")),
+        Some(Command::Mel(args)) => mel::run(&args)?,
+        Some(Command::Inspect(args)) => inspect::run(&args)?,
+        Some(Command::Setup(args)) => setup::run(&args)?,
+        Some(Command::Doctor(args)) => return doctor::run(&args),
+        Some(Command::Completions(args)) => pages::completions(&args)?,
+        Some(Command::Man(args)) => pages::man(&args)?,
+        None => synth::run(&cli.synth)?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The model that the flags name, or the one built in.
+fn load_bundle(args: &args::ModelArgs) -> Result<Bundle, CliError> {
+    Ok(match &args.model {
+        Some(folder) => Bundle::from_dir(folder)?,
+        None => Bundle::embedded()?,
+    })
+}
+
+/// Runs `work` on each job. With several, one that fails is reported and does not stop the others.
+fn each(jobs: &[Job], mut work: impl FnMut(&Job) -> Result<(), CliError>) -> Result<(), CliError> {
+    if let [job] = jobs {
+        return work(job);
+    }
+    let mut failed = Vec::new();
+    for job in jobs {
+        match work(job) {
+            Ok(()) => {}
+            Err(CliError::Interrupted) => return Err(CliError::Interrupted),
+            Err(error) => {
+                output::say(&format!("error: {error}"));
+                failed.push(job.source.label());
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let total = jobs.len();
+    Err(CliError::Several { failed, total })
 }
 
 #[cfg(test)]

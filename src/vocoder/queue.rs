@@ -33,6 +33,7 @@ impl SampleQueue {
         self.start += count;
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.samples.len()
     }

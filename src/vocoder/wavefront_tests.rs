@@ -30,7 +30,7 @@ fn plan(rows: usize) -> Plan {
         t: k as f64,
         a: 0.6,
         b: 0.4,
-        c: if k % 2 == 0 { 0.1 } else { 0.0 },
+        c: if k.is_multiple_of(2) { 0.1 } else { 0.0 },
         d: if k == 0 { 0.0 } else { 0.05 * (k % 3) as f64 },
     };
     Plan {

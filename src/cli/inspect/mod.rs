@@ -1,0 +1,136 @@
+//! `vocode inspect`: what is in a mel, a recording or a model.
+
+mod bundle;
+mod mel;
+mod plot;
+mod recording;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use serde_json::Value;
+
+use super::args::{ConventionArg, LayoutArg, ModelArgs, Overwrite};
+use super::jobs::Source;
+use super::mel::MAX_AUDIO_BYTES;
+use super::output::{Target, print};
+use super::{CliError, load_bundle};
+use plot::Picture;
+
+/// Arguments of `vocode inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A mel (.npy), a recording, the folder of a model, or - for standard input [default: the model in use]
+    #[arg(value_name = "FILE|DIR")]
+    path: Option<PathBuf>,
+    /// Draw the mel, or the recording's spectrogram, into this PNG file
+    #[arg(long, env = "VOCODE_PLOT", value_name = "PNG")]
+    plot: Option<PathBuf>,
+    /// What the mel's numbers are said to mean [default: what the model takes]
+    #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
+    mel_convention: Option<ConventionArg>,
+    /// Which axis of the mel holds the bands
+    #[arg(
+        long,
+        env = "VOCODE_LAYOUT",
+        value_enum,
+        default_value_t,
+        value_name = "LAYOUT"
+    )]
+    layout: LayoutArg,
+    /// Print JSON
+    #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    overwrite: Overwrite,
+}
+
+/// What was found: the same facts for people, for programs, and as a picture.
+struct Findings {
+    text: String,
+    json: Value,
+    picture: Option<Picture>,
+}
+
+/// Runs `vocode inspect`.
+pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
+    if let Some(path) = &args.plot {
+        check_plot(path, args.overwrite.force)?;
+    }
+    let findings = look(args)?;
+    if let Some(path) = &args.plot {
+        let picture = findings.picture.as_ref().ok_or_else(|| {
+            CliError::usage("--plot draws mels and recordings; a model has nothing to draw")
+        })?;
+        Target::write_with(path, args.overwrite.force, |temp| picture.draw(temp))?;
+    }
+    if args.json {
+        print(&format!("{:#}\n", findings.json))
+    } else {
+        print(&findings.text)
+    }
+}
+
+fn check_plot(path: &Path, force: bool) -> Result<(), CliError> {
+    let png = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    if !png {
+        return Err(CliError::usage(format!(
+            "--plot {}: the picture is a PNG, so the name must end in .png",
+            path.display()
+        )));
+    }
+    Target::File(path.to_owned()).check(force)
+}
+
+fn look(args: &InspectArgs) -> Result<Findings, CliError> {
+    let Some(path) = &args.path else {
+        return bundle::inspect(&load_bundle(&args.model)?);
+    };
+    if let Some(folder) = bundle_folder(path) {
+        let model = ModelArgs {
+            model: Some(folder),
+        };
+        return bundle::inspect(&load_bundle(&model)?);
+    }
+    let source = Source::parse(path);
+    let bytes = source.read_all(MAX_AUDIO_BYTES)?;
+    let named_npy = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("npy"));
+    if bytes.starts_with(b"\x93NUMPY") || named_npy {
+        mel::inspect(&bytes, &source.label(), args)
+    } else {
+        recording::inspect(bytes, &source)
+    }
+}
+
+/// The folder of the model that `path` names: itself, or the folder of the `bundle.toml` that it is.
+fn bundle_folder(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        Some(path.to_owned())
+    } else if path.file_name()? == "bundle.toml" {
+        let parent = path.parent()?;
+        Some(if parent.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            parent.to_owned()
+        })
+    } else {
+        None
+    }
+}
+
+/// Lines of `name  value`, the names in one column.
+fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, String)| {
+        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+        format!("{name:width$}  {value}\n")
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,99 @@
+//! `vocode mel`: recordings to mels.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::args::{ConventionArg, Overwrite, Verbosity};
+use super::jobs::{self, Job, Kinds, Source};
+use super::{CliError, each};
+use crate::audio::{Clip, DecodeLimits, decode, resample};
+use crate::mel::{Mel, MelConvention, analyse, write_npy};
+
+/// Bytes of an audio file that are read, compressed or not.
+pub(super) const MAX_AUDIO_BYTES: u64 = 2 << 30;
+
+const KINDS: Kinds = Kinds {
+    inputs: &["wav", "flac", "mp3", "ogg", "aiff", "aif", "m4a"],
+    output: "npy",
+};
+
+/// Arguments of `vocode mel`.
+#[derive(Args, Debug)]
+pub struct MelArgs {
+    /// Recordings: WAV, FLAC, MP3, Ogg Vorbis, AIFF or M4A files of any rate, folders of them, or - for standard input
+    #[arg(required = true, value_name = "AUDIO")]
+    inputs: Vec<PathBuf>,
+    /// The .npy file to write, or a folder for several inputs, or - for standard output
+    #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
+    output: PathBuf,
+    /// What the mel's numbers mean: hifigan, tacotron2, lmnt, vocos24k, or a TOML file that spells it out
+    #[arg(
+        long = "mel-convention",
+        visible_alias = "convention",
+        env = "VOCODE_MEL_CONVENTION",
+        value_name = "NAME|FILE",
+        default_value = "hifigan"
+    )]
+    convention: ConventionArg,
+    #[command(flatten)]
+    overwrite: Overwrite,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// Runs `vocode mel`.
+pub(super) fn run(args: &MelArgs) -> Result<(), CliError> {
+    args.verbosity.start_logging();
+    let convention = args.convention.load()?;
+    let jobs = jobs::plan(&args.inputs, &args.output, &KINDS)?;
+    each(&jobs, |job| one(job, &convention, args))
+}
+
+fn one(job: &Job, convention: &MelConvention, args: &MelArgs) -> Result<(), CliError> {
+    job.target.check(args.overwrite.force)?;
+    let clip = read_clip(&job.source)?;
+    let name = job.source.label();
+    for warning in &clip.warnings {
+        args.verbosity.warn(&format!("{name}: {warning}"));
+    }
+    let (seconds, rate) = (clip.seconds(), clip.sample_rate);
+    let mel = mel_of(clip, convention, &name)?;
+    let mut bytes = Vec::new();
+    write_npy(&mut bytes, &mel).map_err(|e| CliError::mel(&name, e))?;
+    job.target.write(&bytes, args.overwrite.force)?;
+    args.verbosity.tell(&format!(
+        "{}: {} bands x {} frames ({}) from {seconds:.2} s at {rate} Hz",
+        job.target.label(),
+        mel.n_mels(),
+        mel.frames(),
+        convention.name
+    ));
+    Ok(())
+}
+
+fn mel_of(clip: Clip, convention: &MelConvention, name: &str) -> Result<Mel, CliError> {
+    let samples = resample(clip.samples, clip.sample_rate, convention.sample_rate)
+        .map_err(|e| CliError::audio(name, e))?;
+    analyse(&samples, convention).map_err(|e| CliError::mel(name, e))
+}
+
+/// Reads and decodes one recording.
+pub(super) fn read_clip(source: &Source) -> Result<Clip, CliError> {
+    let bytes = source.read_all(MAX_AUDIO_BYTES)?;
+    decode_clip(bytes, source)
+}
+
+/// Decodes a recording that has been read.
+pub(super) fn decode_clip(bytes: Vec<u8>, source: &Source) -> Result<Clip, CliError> {
+    let extension = match source {
+        Source::File(path) => extension(path),
+        Source::Stdin => None,
+    };
+    decode(bytes, extension.as_deref(), &DecodeLimits::default())
+        .map_err(|e| CliError::audio(source.label(), e))
+}
+
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_string_lossy().to_lowercase())
+}

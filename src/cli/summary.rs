@@ -1,0 +1,119 @@
+//! What is said of a synthesis: while it goes, and at its end.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::CliError;
+use super::args::Verbosity;
+use super::output::{print, say};
+
+/// Work that ends sooner needs no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+const TICKS: u64 = 1000;
+
+/// A progress bar on a terminal, for work that takes over a second.
+pub(super) struct Bar {
+    began: Instant,
+    hidden: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    pub(super) fn new(hidden: bool) -> Self {
+        Self {
+            began: Instant::now(),
+            hidden,
+            bar: None,
+        }
+    }
+
+    /// `fraction` of the work is done.
+    pub(super) fn set(&mut self, fraction: f64) {
+        if self.hidden || self.began.elapsed() < PATIENCE {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(TICKS), ProgressDrawTarget::stderr());
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar} {percent:>3} %  {eta} to go")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_position((fraction * TICKS as f64) as u64);
+    }
+
+    pub(super) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One finished file.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) output: String,
+    pub(super) model: String,
+    pub(super) model_sha256: String,
+    pub(super) sample_rate: u32,
+    pub(super) samples: usize,
+    pub(super) clipped: usize,
+    /// Loading the model, which `seconds` leaves out.
+    pub(super) load_seconds: f64,
+    /// From the mel to the finished file.
+    pub(super) seconds: f64,
+    pub(super) steps: usize,
+    pub(super) schedule: String,
+    pub(super) provider: String,
+    pub(super) seed: u64,
+}
+
+impl Summary {
+    fn audio_seconds(&self) -> f64 {
+        self.samples as f64 / f64::from(self.sample_rate)
+    }
+
+    fn real_time_factor(&self) -> f64 {
+        self.seconds / self.audio_seconds().max(f64::MIN_POSITIVE)
+    }
+
+    /// One line, or JSON; on standard error where standard output carries the audio.
+    pub(super) fn print(
+        &self,
+        json: bool,
+        audio_on_stdout: bool,
+        verbosity: Verbosity,
+    ) -> Result<(), CliError> {
+        if !json {
+            verbosity.tell(&self.line());
+            return Ok(());
+        }
+        let mut value = serde_json::json!(self);
+        value["audio_seconds"] = self.audio_seconds().into();
+        value["real_time_factor"] = self.real_time_factor().into();
+        if audio_on_stdout {
+            say(&value.to_string());
+            return Ok(());
+        }
+        print(&format!("{value}\n"))
+    }
+
+    fn line(&self) -> String {
+        let steps = if self.steps == 1 { "step" } else { "steps" };
+        format!(
+            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}, seed {}",
+            self.output,
+            self.audio_seconds(),
+            self.seconds,
+            self.real_time_factor(),
+            self.load_seconds,
+            self.steps,
+            self.provider,
+            self.seed
+        )
+    }
+}

@@ -1,0 +1,298 @@
+//! The main job: mels in, speech out.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::args::{
+    ConventionArg, FormatArg, LayoutArg, ModelArgs, Overwrite, Verbosity, read_toml,
+};
+use super::interrupt::{self, Watch};
+use super::jobs::{self, Job, Kinds};
+use super::output::Target;
+use super::setup::{LibraryArgs, load_runtime};
+use super::summary::{Bar, Summary};
+use super::{CliError, each, load_bundle};
+use crate::audio::{Encoded, InfoId, Provenance, encode_wav, resample};
+use crate::bundle::ScheduleSpec;
+use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy};
+use crate::runtime::{Provider, SessionOptions};
+use crate::vocoder::{ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
+
+const KINDS: Kinds = Kinds {
+    inputs: &["npy"],
+    output: "wav",
+};
+
+/// Arguments of the main command.
+#[derive(Args, Debug)]
+pub struct SynthArgs {
+    /// Mel spectrograms (.npy), folders of them, or - for standard input
+    #[arg(required = true, value_name = "MEL")]
+    inputs: Vec<PathBuf>,
+    /// The WAV file to write, or a folder for several inputs, or - for standard output
+    #[arg(
+        short,
+        long,
+        required = true,
+        env = "VOCODE_OUTPUT",
+        value_name = "FILE"
+    )]
+    output: Option<PathBuf>,
+    /// Number of denoising steps: the model's schedule of that length, or an even one [default: the model's own]
+    #[arg(
+        long,
+        env = "VOCODE_STEPS",
+        value_name = "N",
+        conflicts_with = "schedule"
+    )]
+    steps: Option<usize>,
+    /// A schedule of the model by name, or a TOML file with `times` or `betas`
+    #[arg(long, env = "VOCODE_SCHEDULE", value_name = "NAME|FILE")]
+    schedule: Option<String>,
+    /// Seed of the noise: the same seed gives the same file
+    #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Sample rate of the WAV file [default: the model's own]
+    #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
+    sample_rate: Option<u32>,
+    /// How samples are stored
+    #[arg(
+        long,
+        env = "VOCODE_FORMAT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    format: FormatArg,
+    /// Threads for the model [default: all processors]
+    #[arg(long, env = "VOCODE_THREADS", value_name = "N")]
+    threads: Option<usize>,
+    /// What the mel's numbers mean: hifigan, tacotron2, lmnt, vocos24k, or a TOML file [default: what the model takes]
+    #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
+    mel_convention: Option<ConventionArg>,
+    /// Which axis of the mel holds the bands
+    #[arg(
+        long,
+        env = "VOCODE_LAYOUT",
+        value_enum,
+        default_value_t,
+        value_name = "LAYOUT"
+    )]
+    layout: LayoutArg,
+    /// Where the model runs: auto, cpu, cuda or tensorrt; one that is named runs or the command fails
+    #[arg(
+        long,
+        env = "VOCODE_PROVIDER",
+        default_value = "auto",
+        value_name = "NAME"
+    )]
+    provider: Provider,
+    /// Print the summary as JSON, on standard output (standard error where the audio goes there)
+    #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    library: LibraryArgs,
+    #[command(flatten)]
+    overwrite: Overwrite,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// Runs the main command.
+pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
+    args.verbosity.start_logging();
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    let jobs = jobs::plan(&args.inputs, output, &KINDS)?;
+    if let [job] = jobs.as_slice() {
+        job.target.check(args.overwrite.force)?;
+    }
+    let options = SynthesisOptions {
+        seed: args.seed,
+        schedule: schedule(args)?,
+        ..SynthesisOptions::default()
+    };
+    let bundle = load_bundle(&args.model)?;
+    let convention = match &args.mel_convention {
+        Some(named) => named.load()?,
+        None => bundle.manifest.mel.clone(),
+    };
+    // A single bad mel is found before ONNX Runtime is looked for or the model is loaded.
+    let first = match jobs.as_slice() {
+        [job] => Some(read(job, &convention, &bundle.manifest.mel, args)?),
+        _ => None,
+    };
+    let runtime = load_runtime(args.library.ort_lib.as_deref(), args.verbosity.quiet)?;
+    let session = SessionOptions {
+        threads: args.threads,
+        provider: args.provider,
+    };
+    let vocoder = Vocoder::new(bundle, &runtime, &session)?;
+    let mut maker = Maker {
+        args,
+        convention,
+        options,
+        vocoder,
+    };
+    let mut first = first;
+    each(&jobs, |job| maker.one(job, first.take()))
+}
+
+fn schedule(args: &SynthArgs) -> Result<ScheduleChoice, CliError> {
+    Ok(match (&args.schedule, args.steps) {
+        (Some(file), _) if file.ends_with(".toml") => {
+            let spec = ScheduleSpec::from_toml(&read_toml(file)?)?;
+            ScheduleChoice::Custom(spec.schedule()?)
+        }
+        (Some(name), _) => ScheduleChoice::Named(name.clone()),
+        (None, Some(steps)) => ScheduleChoice::Steps(steps),
+        (None, None) => ScheduleChoice::Default,
+    })
+}
+
+/// Reads one mel and brings it to the model's convention.
+fn read(
+    job: &Job,
+    from: &MelConvention,
+    to: &MelConvention,
+    args: &SynthArgs,
+) -> Result<Prepared, CliError> {
+    let label = job.source.label();
+    let limits = NpyLimits::default();
+    let mel = read_npy(
+        job.source.open()?,
+        Some(from.n_mels),
+        args.layout.into(),
+        &limits,
+    )
+    .map_err(|e| CliError::mel(&label, e))?;
+    let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
+    for note in &prepared.notes {
+        args.verbosity.warn(&format!("{label}: {note}"));
+    }
+    Ok(prepared)
+}
+
+/// Everything that stays the same from one input to the next.
+struct Maker<'a> {
+    args: &'a SynthArgs,
+    convention: MelConvention,
+    options: SynthesisOptions,
+    vocoder: Vocoder,
+}
+
+impl Maker<'_> {
+    fn one(&mut self, job: &Job, ready: Option<Prepared>) -> Result<(), CliError> {
+        let (args, force) = (self.args, self.args.overwrite.force);
+        job.target.check(force)?;
+        let prepared = match ready {
+            Some(prepared) => prepared,
+            None => read(job, &self.convention, &self.vocoder.manifest().mel, args)?,
+        };
+        let began = Instant::now();
+        let synthesis = self.synthesise(&prepared)?;
+        let rate = args.sample_rate.unwrap_or(synthesis.sample_rate);
+        let label = job.target.label();
+        let samples = shifted(synthesis.samples.clone(), prepared.shift_samples);
+        let samples = resample(samples, synthesis.sample_rate, rate)
+            .map_err(|e| CliError::audio(&label, e))?;
+        let provenance = self.provenance(&synthesis, &prepared);
+        let Encoded { bytes, clipped } =
+            encode_wav(&samples, rate, args.format.into(), &provenance)
+                .map_err(|e| CliError::audio(&label, e))?;
+        interrupt::check()?;
+        job.target.write(&bytes, force)?;
+        if clipped > 0 {
+            args.verbosity.warn(&format!(
+                "{label}: {clipped} samples beyond full scale were clipped; --format f32 keeps them"
+            ));
+        }
+        let summary = Summary {
+            output: label,
+            model: self.vocoder.manifest().name.clone(),
+            model_sha256: self.vocoder.sha256().to_owned(),
+            sample_rate: rate,
+            samples: samples.len(),
+            clipped,
+            load_seconds: self.vocoder.load_time().as_secs_f64(),
+            seconds: began.elapsed().as_secs_f64(),
+            steps: synthesis.steps,
+            schedule: synthesis.schedule,
+            provider: synthesis.provider,
+            seed: synthesis.seed,
+        };
+        summary.print(args.json, job.target == Target::Stdout, args.verbosity)
+    }
+
+    fn synthesise(&mut self, prepared: &Prepared) -> Result<Synthesis, CliError> {
+        let _watch = Watch::start();
+        let mut bar = Bar::new(self.args.verbosity.quiet || self.args.json);
+        let result = self
+            .vocoder
+            .synthesize(&prepared.mel, &self.options, &mut |progress| {
+                bar.set(progress.fraction());
+                if interrupt::requested() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        bar.finish();
+        match result {
+            Err(VocoderError::Cancelled) => Err(CliError::Interrupted),
+            other => Ok(other?),
+        }
+    }
+
+    /// What it takes to make the file again; nothing that differs between two equal runs.
+    fn provenance(&self, synthesis: &Synthesis, prepared: &Prepared) -> Provenance {
+        let manifest = self.vocoder.manifest();
+        let comment = format!(
+            "model={} {} sha256={} schedule={} steps={} seed={} frames={} mel={} provider={}",
+            manifest.name,
+            manifest.version,
+            self.vocoder.sha256(),
+            synthesis.schedule,
+            synthesis.steps,
+            synthesis.seed,
+            prepared.mel.frames(),
+            self.convention.name,
+            synthesis.provider
+        );
+        let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
+        Provenance {
+            fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
+        }
+    }
+}
+
+/// Drops samples at the start (and the frame that is then too much at the end), or puts silence there: see [`Prepared::shift_samples`].
+fn shifted(mut samples: Vec<f32>, shift: i64) -> Vec<f32> {
+    let size = usize::try_from(shift.unsigned_abs()).unwrap_or(usize::MAX);
+    if shift > 0 {
+        samples.truncate(samples.len().saturating_sub(size));
+        samples.drain(..size.min(samples.len()));
+    } else if shift < 0 {
+        samples.splice(..0, std::iter::repeat_n(0.0, size));
+    }
+    samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shifted;
+
+    #[test]
+    fn a_shift_moves_the_audio() {
+        let samples: Vec<f32> = (0..8).map(|v| v as f32).collect();
+        assert_eq!(shifted(samples.clone(), 0), samples);
+        assert_eq!(shifted(samples.clone(), 2), [2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(shifted(vec![1.0], -2), [0.0, 0.0, 1.0]);
+        assert!(shifted(vec![1.0], 128).is_empty());
+    }
+}
