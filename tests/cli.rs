@@ -1,0 +1,227 @@
+//! The real program on real input: the demo mel and the built-in model.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+
+const DEMO: &str = "models/demo/demo.npy";
+const FRAMES: usize = 364;
+
+fn vocode() -> Command {
+    let mut command = Command::cargo_bin("vocode").unwrap();
+    command.env("VOCODE_ORT_LIB", common::ensure_runtime().library());
+    command
+}
+
+fn synthesise(output: &Path, flags: &[&str]) -> Vec<u8> {
+    vocode()
+        .args([DEMO, "-o"])
+        .arg(output)
+        .args(flags)
+        .assert()
+        .success();
+    fs::read(output).unwrap()
+}
+
+fn samples(path: &Path) -> (hound::WavSpec, Vec<f32>) {
+    let mut reader = hound::WavReader::open(path).unwrap();
+    let spec = reader.spec();
+    let values = match spec.sample_format {
+        hound::SampleFormat::Float => reader.samples::<f32>().map(Result::unwrap).collect(),
+        hound::SampleFormat::Int => reader
+            .samples::<i16>()
+            .map(|v| f32::from(v.unwrap()) / 32768.0)
+            .collect(),
+    };
+    (spec, values)
+}
+
+#[test]
+fn the_demo_becomes_a_wav_of_its_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo.wav");
+    vocode()
+        .args([DEMO, "-o"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(
+            predicate::str::contains("real-time factor")
+                .and(predicate::str::contains("4 steps, cpu, seed 0")),
+        );
+    let (spec, values) = samples(&out);
+    assert_eq!(
+        (spec.sample_rate, spec.channels, values.len()),
+        (22_050, 1, FRAMES * 256)
+    );
+    let rms = (values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32).sqrt();
+    assert!((0.02..0.3).contains(&rms), "rms {rms}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_seed_means_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let make =
+        |name: &str, seed: &str| synthesise(&folder.path().join(name), &["--seed", seed, "-q"]);
+    let first = make("a.wav", "7");
+    assert_eq!(first, make("b.wav", "7"));
+    assert_ne!(first, make("c.wav", "8"));
+}
+
+#[test]
+fn the_file_says_how_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = synthesise(
+        &folder.path().join("a.wav"),
+        &["--seed", "5", "--steps", "2"],
+    );
+    let text = String::from_utf8_lossy(&bytes[..600]).into_owned();
+    for part in [
+        "LIST",
+        "ISFT",
+        "vocode 0.1.0",
+        "model=default",
+        "sha256=",
+        "steps=2",
+        "seed=5",
+        "mel=hifigan",
+    ] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+}
+
+#[test]
+fn other_rates_and_formats_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.wav");
+    synthesise(&out, &["--sample-rate", "48000", "--format", "f32"]);
+    let (spec, values) = samples(&out);
+    assert_eq!((spec.sample_rate, spec.bits_per_sample), (48_000, 32));
+    let expected = (FRAMES * 256) as f64 * 48_000.0 / 22_050.0;
+    assert!((values.len() as f64 - expected).abs() <= 1.0);
+}
+
+#[test]
+fn a_pipe_carries_the_same_bytes_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = synthesise(&folder.path().join("a.wav"), &[]);
+    let mel = fs::read(DEMO).unwrap();
+    let output = vocode()
+        .args(["-", "-o", "-"])
+        .write_stdin(mel)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, file);
+}
+
+#[test]
+fn json_tells_what_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.wav");
+    let output = vocode()
+        .args([DEMO, "--json", "-o"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["provider"], "cpu");
+    assert_eq!(summary["steps"], 4);
+    assert_eq!(summary["samples"], FRAMES * 256);
+    assert!(summary["real_time_factor"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_folder_becomes_a_folder_and_one_bad_file_does_not_stop_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mels, out) = (folder.path().join("mels"), folder.path().join("out"));
+    fs::create_dir(&mels).unwrap();
+    fs::copy(DEMO, mels.join("b.npy")).unwrap();
+    fs::write(mels.join("a.npy"), "no array").unwrap();
+    vocode()
+        .arg(&mels)
+        .arg("-o")
+        .arg(&out)
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("1 of 2 inputs failed"));
+    assert!(out.join("b.wav").exists() && !out.join("a.wav").exists());
+}
+
+#[test]
+fn a_recording_becomes_a_mel_and_speech_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mel, wav) = (
+        folder.path().join("mel.npy"),
+        folder.path().join("back.wav"),
+    );
+    vocode()
+        .args(["mel", "models/demo/demo.flac", "-o"])
+        .arg(&mel)
+        .assert()
+        .success();
+    vocode().arg(&mel).arg("-o").arg(&wav).assert().success();
+    assert_eq!(samples(&wav).1.len(), FRAMES * 256);
+    let picture = folder.path().join("mel.png");
+    vocode()
+        .arg("inspect")
+        .arg(&mel)
+        .arg("--plot")
+        .arg(&picture)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("hifigan"));
+    assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_centred_mel_is_shifted_by_half_a_hop() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mel, centred, hop) = (
+        folder.path().join("t.npy"),
+        folder.path().join("t.wav"),
+        folder.path().join("h.wav"),
+    );
+    vocode()
+        .args([
+            "mel",
+            "models/demo/demo.flac",
+            "--convention",
+            "tacotron2",
+            "-o",
+        ])
+        .arg(&mel)
+        .assert()
+        .success();
+    vocode()
+        .arg(&mel)
+        .args(["--mel-convention", "tacotron2", "-o"])
+        .arg(&centred)
+        .assert()
+        .success();
+    synthesise(&hop, &[]);
+    let (a, b) = (samples(&centred).1, samples(&hop).1);
+    assert_eq!(a.len(), b.len());
+    // The loudness contours of both line up: without the shift they would be 4 blocks of 32 samples apart, with the wrong sign 8.
+    let contour = |x: &[f32]| -> Vec<f32> {
+        let blocks: Vec<f32> = x
+            .chunks(32)
+            .map(|c| c.iter().map(|v| v.abs()).sum())
+            .collect();
+        blocks.windows(16).map(|w| w.iter().sum()).collect()
+    };
+    let (a, b) = (contour(&a), contour(&b));
+    let distance = |lag: usize| -> f32 {
+        let moved = a[lag..].iter().zip(&b[12..b.len() - 12]);
+        moved.map(|(p, q)| (p - q).powi(2)).sum()
+    };
+    let best = (0..=24)
+        .min_by(|&i, &j| distance(i).total_cmp(&distance(j)))
+        .unwrap();
+    assert!(best.abs_diff(12) <= 2, "off by {} blocks", best as i32 - 12);
+}

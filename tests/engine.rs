@@ -1,0 +1,103 @@
+//! The engine on real input: the demo mel and the built-in model.
+
+mod common;
+
+use std::fs::File;
+use std::ops::ControlFlow;
+
+use ndarray::s;
+use vocode::bundle::Bundle;
+use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
+use vocode::runtime::SessionOptions;
+use vocode::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder, VocoderError};
+
+fn vocoder() -> Vocoder {
+    let runtime = common::ensure_runtime();
+    Vocoder::new(
+        Bundle::embedded().unwrap(),
+        &runtime,
+        &SessionOptions::default(),
+    )
+    .unwrap()
+}
+
+fn demo() -> Mel {
+    let file = File::open("models/demo/demo.npy").unwrap();
+    read_npy(file, Some(80), Layout::Auto, &NpyLimits::default()).unwrap()
+}
+
+fn make(vocoder: &mut Vocoder, mel: &Mel, options: &SynthesisOptions) -> Vec<f32> {
+    vocoder
+        .synthesize(mel, options, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .samples
+}
+
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn any_window_gives_the_whole_clip() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let options = |window_frames, batch| SynthesisOptions {
+        window_frames,
+        batch,
+        ..SynthesisOptions::default()
+    };
+    let whole = make(&mut vocoder, &mel, &options(Some(mel.frames()), 1));
+    assert!(whole.iter().any(|v| v.abs() > 0.1));
+    for (frames, batch) in [(Some(86), 1), (Some(86), 8), (Some(23), 3), (None, 1)] {
+        let found = make(&mut vocoder, &mel, &options(frames, batch));
+        let worst = difference(&found, &whole);
+        assert!(
+            worst < 1e-4,
+            "windows of {frames:?} frames, batch {batch}: {worst}"
+        );
+    }
+}
+
+#[test]
+fn clips_of_a_few_frames_work() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    for frames in [1, 2, 9] {
+        let short = Mel::new(mel.view().slice(s![.., 60..60 + frames]).to_owned()).unwrap();
+        assert_eq!(
+            make(&mut vocoder, &short, &SynthesisOptions::default()).len(),
+            frames * 256
+        );
+    }
+}
+
+#[test]
+fn steps_are_the_callers_choice() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let options = |steps| SynthesisOptions {
+        schedule: ScheduleChoice::Steps(steps),
+        ..SynthesisOptions::default()
+    };
+    let two = vocoder
+        .synthesize(&mel, &options(2), &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    let five = vocoder
+        .synthesize(&mel, &options(5), &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!((two.steps, five.steps), (2, 5));
+    assert!(difference(&two.samples, &five.samples) > 1e-3);
+}
+
+#[test]
+fn a_synthesis_can_be_stopped_after_any_call() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let mut calls = 0;
+    let result = vocoder.synthesize(&mel, &SynthesisOptions::default(), &mut |_| {
+        calls += 1;
+        ControlFlow::Break(())
+    });
+    assert!(matches!(result, Err(VocoderError::Cancelled)));
+    assert_eq!(calls, 1);
+}
