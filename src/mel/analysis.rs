@@ -114,3 +114,146 @@ fn mel_to_hz(mel: f64, scale: MelScale) -> f64 {
         MelScale::Slaney => 1000.0 * ((mel - SLANEY_KNEE) * 6.4f64.ln() / 27.0).exp(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::{Layout, NpyLimits, read_npy};
+
+    fn array(name: &str) -> Array2<f32> {
+        let path = format!(
+            "{}/tests/fixtures/mel/{name}.npy",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file = std::fs::File::open(path).unwrap();
+        read_npy(file, None, Layout::BandsFirst, &NpyLimits::default())
+            .unwrap()
+            .into_values()
+    }
+
+    fn signal(rate: u32) -> Vec<f32> {
+        array(&format!("signal_{rate}")).into_raw_vec_and_offset().0
+    }
+
+    fn largest_difference(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
+        assert_eq!(a.shape(), b.shape());
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn agrees_with_librosa_in_every_named_convention() {
+        for name in MelConvention::names() {
+            let convention = MelConvention::named(name).unwrap();
+            let mel = analyse(&signal(convention.sample_rate), &convention).unwrap();
+            let worst = largest_difference(&mel.into_values(), &array(name));
+            assert!(worst < 1e-4, "{name} differs by {worst}");
+        }
+    }
+
+    /// The experiment behind `Prepared::shift_samples`: delaying the signal by half a hop turns a centred mel into a hop-framed one.
+    #[test]
+    fn a_centred_frame_is_the_hop_frame_of_the_signal_delayed_by_half_a_hop() {
+        let centred = MelConvention::named("tacotron2").unwrap();
+        let framed = MelConvention::named("hifigan").unwrap();
+        let signal = signal(22_050);
+        let delayed: Vec<f32> = std::iter::repeat_n(0.0, 128)
+            .chain(signal.iter().copied())
+            .collect();
+        let centred = analyse(&signal, &centred).unwrap();
+        let framed = analyse(&delayed, &framed).unwrap();
+        // Away from the ends, where the paddings differ, and above what HiFi-GAN's 1e-9 under the root moves.
+        let (mut compared, mut worst) = (0, 0f32);
+        for ((band, frame), value) in centred.view().indexed_iter() {
+            if (3..centred.frames() - 4).contains(&frame) && *value > -4.0 {
+                worst = worst.max((value - framed.view()[(band, frame)]).abs());
+                compared += 1;
+            }
+        }
+        assert!(
+            compared > 300 && worst < 1e-3,
+            "{compared} values differ by up to {worst}"
+        );
+    }
+
+    #[test]
+    fn counts_frames_as_each_framing_says() {
+        let framed = MelConvention::named("hifigan").unwrap();
+        let centred = MelConvention::named("tacotron2").unwrap();
+        for (samples, expected) in [(256, 1), (511, 1), (512, 2), (25_600, 100)] {
+            assert_eq!(
+                analyse(&vec![0.1; samples], &framed).unwrap().frames(),
+                expected
+            );
+            assert_eq!(
+                analyse(&vec![0.1; samples], &centred).unwrap().frames(),
+                expected + 1
+            );
+        }
+    }
+
+    #[test]
+    fn silence_is_at_the_floor_and_nothing_is_above_the_ceiling() {
+        for name in MelConvention::names() {
+            let convention = MelConvention::named(name).unwrap();
+            let silence = analyse(&[0.0; 2048], &convention).unwrap();
+            assert!(
+                silence
+                    .view()
+                    .iter()
+                    .all(|v| *v == convention.floor_value()),
+                "{name}"
+            );
+            let square: Vec<f32> = (0..8192)
+                .map(|n| if n % 64 < 32 { 1.0 } else { -1.0 })
+                .collect();
+            for loud in [vec![1.0; 8192], square] {
+                let loudest = analyse(&loud, &convention)
+                    .unwrap()
+                    .view()
+                    .iter()
+                    .copied()
+                    .fold(-99.0, f32::max);
+                assert!(loudest <= convention.ceiling_value(), "{name}: {loudest}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_audio_without_a_frame_or_with_nan() {
+        let framed = MelConvention::named("hifigan").unwrap();
+        let short = analyse(&[0.0; 255], &framed);
+        assert!(matches!(
+            short,
+            Err(MelError::AudioTooShort {
+                expected: 256,
+                found: 255,
+                ..
+            })
+        ));
+        let centred = MelConvention::named("lmnt").unwrap();
+        assert!(matches!(
+            analyse(&[], &centred),
+            Err(MelError::AudioTooShort { .. })
+        ));
+        assert_eq!(analyse(&[0.5], &centred).unwrap().frames(), 1);
+        let nan = analyse(&[0.0, f32::NAN], &centred);
+        assert!(matches!(
+            nan,
+            Err(MelError::AudioNonFinite { index: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn slaney_filters_have_unit_area_and_htk_filters_unit_peaks() {
+        let bank = filterbank(&MelConvention::named("hifigan").unwrap());
+        assert_eq!(bank.shape(), [80, 513]);
+        let area = |row: usize| bank.row(row).sum() * 22_050.0 / 1024.0;
+        assert!((area(60) - 1.0).abs() < 0.02 && (area(79) - 1.0).abs() < 0.02);
+        let bank = filterbank(&MelConvention::named("vocos24k").unwrap());
+        assert!(bank.iter().all(|w| (0.0..=1.0).contains(w)));
+        assert!(bank.row(99).iter().copied().fold(0.0, f32::max) > 0.9);
+    }
+}

@@ -1,243 +1,9 @@
-//! Is this mel what it is said to be? Checks against a convention, and guesses from the values alone.
+//! Is this mel what it is said to be?
 //!
 //! A mel of another convention gives noise and no error anywhere further down, so what can be seen in the values is looked for here.
 
-use super::{Compression, LogKind, Mel, MelConvention, MelError};
-
-/// How the values of a mel are spread.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Statistics {
-    /// Smallest value.
-    pub min: f32,
-    /// Largest value.
-    pub max: f32,
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation.
-    pub std: f64,
-    /// Share of the values within 0.001 of the smallest: a clamped logarithm piles them up there.
-    pub at_min: f64,
-}
-
-impl Statistics {
-    /// The statistics of every value of `mel`.
-    pub fn of(mel: &Mel) -> Statistics {
-        let values = mel.view();
-        let count = values.len() as f64;
-        let min = values.iter().copied().fold(f32::INFINITY, f32::min);
-        let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-        let variance = values
-            .iter()
-            .map(|v| (f64::from(*v) - mean).powi(2))
-            .sum::<f64>()
-            / count;
-        let at_min = values.iter().filter(|v| **v <= min + 1e-3).count() as f64 / count;
-        Statistics {
-            min,
-            max,
-            mean,
-            std: variance.sqrt(),
-            at_min,
-        }
-    }
-
-    fn within(&self, low: f32, high: f32) -> bool {
-        self.min >= low && self.max <= high
-    }
-}
-
-/// How much a guess is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Likelihood {
-    /// The values do not contradict it.
-    Possible,
-    /// The values show its mark.
-    Strong,
-}
-
-/// A convention that a mel may be in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
-    /// Its name: a preset, or words.
-    pub name: String,
-    /// The convention, where the values are enough to spell one out.
-    pub convention: Option<MelConvention>,
-    /// How sure.
-    pub likelihood: Likelihood,
-    /// What in the values says so.
-    pub reason: String,
-    /// What to pass as `--mel-convention`.
-    pub advice: String,
-}
-
-/// The conventions that the band count and the values of `mel` suggest, most likely first; empty where nothing fits.
-pub fn detect(mel: &Mel) -> Vec<Guess> {
-    use Likelihood::{Possible, Strong};
-    let s = Statistics::of(mel);
-    if s.max - s.min < 1e-6 {
-        return Vec::new();
-    }
-    let base = if mel.n_mels() == 100 {
-        "vocos24k"
-    } else {
-        "hifigan"
-    };
-    let near = |value: f32, tolerance: f32| (s.min - value).abs() <= tolerance;
-    let piled = |yes: bool| {
-        if yes && s.at_min > 5e-4 {
-            Strong
-        } else {
-            Possible
-        }
-    };
-    let spread = format!("values from {:.3} to {:.3}", s.min, s.max);
-    if s.within(-1e-5, 1.0 + 1e-5) && s.max - s.min > 0.2 {
-        return vec![preset_or_words(
-            mel,
-            "lmnt",
-            Strong,
-            format!("{spread}: all between 0 and 1"),
-        )];
-    }
-    if s.min < -20.0 {
-        let reason = format!("{spread}: only decibels go that low");
-        return vec![variant(base, "decibels", LogKind::Db, 1e-5, Strong, reason)];
-    }
-    if near(-16.118, 0.2) && s.max < 5.0 {
-        let reason = format!("{spread}: the floor is ln 1e-7");
-        return match mel.n_mels() {
-            100 => vec![preset_or_words(mel, "vocos24k", Strong, reason)],
-            _ => vec![variant(
-                base,
-                "natural log, floor 1e-7",
-                LogKind::Ln,
-                1e-7,
-                Strong,
-                reason,
-            )],
-        };
-    }
-    if s.mean.abs() < 0.75 && (0.5..1.6).contains(&s.std) && s.min > -6.0 {
-        let reason = format!(
-            "{spread}, mean {:.2}, standard deviation {:.2}",
-            s.mean, s.std
-        );
-        let advice = format!(
-            "pass as --mel-convention a TOML file with `base = \"{base}\"` and `compression = {{ mean = M, std = S }}`, \
-             M and S from the training of the model that made the mel"
-        );
-        let name = "z-normalised values".to_owned();
-        return vec![Guess {
-            name,
-            convention: None,
-            likelihood: Strong,
-            reason,
-            advice,
-        }];
-    }
-    if near(-5.0, 0.1) && s.max < 1.6 && s.mean > -4.5 {
-        let reason = format!("{spread}: the floor is log10 1e-5");
-        return vec![variant(
-            base,
-            "logarithm to base 10",
-            LogKind::Log10,
-            1e-5,
-            piled(true),
-            reason,
-        )];
-    }
-    if s.min >= -12.5 && s.min < -3.0 && s.max < 4.0 {
-        let reason = if near(-11.513, 0.05) {
-            format!("{spread}: the floor is ln 1e-5")
-        } else {
-            format!("{spread}: as natural logarithms of speech are")
-        };
-        let likelihood = piled(near(-11.513, 0.05));
-        return match mel.n_mels() {
-            100 => vec![variant(
-                base,
-                "natural log, floor 1e-5",
-                LogKind::Ln,
-                1e-5,
-                likelihood,
-                reason,
-            )],
-            _ => ["hifigan", "tacotron2"]
-                .map(|name| preset_or_words(mel, name, likelihood, reason.clone()))
-                .into(),
-        };
-    }
-    Vec::new()
-}
-
-/// A guess at a preset; at its values only, where the mel has another number of bands.
-fn preset_or_words(mel: &Mel, name: &str, likelihood: Likelihood, reason: String) -> Guess {
-    let convention = MelConvention::named(name).filter(|c| c.n_mels == mel.n_mels());
-    let advice = match &convention {
-        Some(_) => format!("pass --mel-convention {name}"),
-        None => format!(
-            "pass as --mel-convention a TOML file with `base = \"{name}\"`, `n_mels = {}` and whatever else differs",
-            mel.n_mels()
-        ),
-    };
-    Guess {
-        name: name.to_owned(),
-        convention,
-        likelihood,
-        reason,
-        advice,
-    }
-}
-
-/// A guess at a preset with another logarithm.
-fn variant(
-    base: &str,
-    words: &str,
-    kind: LogKind,
-    floor: f64,
-    likelihood: Likelihood,
-    reason: String,
-) -> Guess {
-    let compression = Compression {
-        kind,
-        ..Compression::ln(floor)
-    };
-    let convention = MelConvention::named(base).map(|c| MelConvention {
-        name: format!("{base}, {words}"),
-        compression,
-        ..c
-    });
-    let word = match kind {
-        LogKind::Ln => "ln",
-        LogKind::Log10 => "log10",
-        LogKind::Db => "db",
-    };
-    let advice = format!(
-        "pass as --mel-convention a TOML file with `base = \"{base}\"` and `compression = {{ kind = \"{word}\", floor = {floor:e} }}`"
-    );
-    Guess {
-        name: words.to_owned(),
-        convention,
-        likelihood,
-        reason,
-        advice,
-    }
-}
-
-/// The most likely convention in words, for the end of an error message.
-fn likely(mel: &Mel) -> String {
-    match detect(mel).into_iter().next() {
-        Some(guess) => format!(
-            "most likely {} ({}): {}",
-            guess.name, guess.reason, guess.advice
-        ),
-        None => format!(
-            "say which with --mel-convention ({} or a TOML file)",
-            MelConvention::names().join(", ")
-        ),
-    }
-}
+use super::detect::{Likelihood, Statistics, detect, likely};
+use super::{Mel, MelConvention, MelError};
 
 /// Levels that models overshoot by, in nepers: below the floor, above the ceiling.
 const SLACK: (f64, f64) = (2.0, 1.0);
@@ -326,4 +92,113 @@ fn remarks(mel: &Mel, convention: &MelConvention, s: &Statistics) -> Vec<String>
         ));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::LogKind;
+    use crate::mel::analyse;
+    use crate::mel::testing::{mel_of, named, variant_of};
+    use ndarray::Array2;
+
+    #[test]
+    fn speech_in_its_own_convention_passes_without_remark() {
+        for name in MelConvention::names() {
+            let convention = named(name);
+            assert_eq!(
+                check(&mel_of(&convention), &convention).unwrap(),
+                Vec::<String>::new(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn z_normalised_values_are_recognised() {
+        let raw = mel_of(&named("hifigan"));
+        let s = Statistics::of(&raw);
+        let mel = Mel::new(
+            raw.view()
+                .mapv(|v| ((f64::from(v) - s.mean) / s.std) as f32),
+        )
+        .unwrap();
+        let guess = detect(&mel).remove(0);
+        assert!(
+            guess.name.contains("z-normalised") && guess.convention.is_none(),
+            "{guess:?}"
+        );
+        let notes = check(&mel, &named("hifigan")).unwrap();
+        assert!(notes[0].contains("z-normalised"), "{notes:?}");
+    }
+
+    #[test]
+    fn decibels_as_natural_logs_are_out_of_range_and_the_message_says_what_to_do() {
+        let mel = mel_of(&variant_of("hifigan", |c| c.kind = LogKind::Db));
+        let message = check(&mel, &named("hifigan")).unwrap_err().to_string();
+        for part in [
+            "-100.000",
+            "-11.513",
+            "decibels",
+            "--mel-convention",
+            "hifigan",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+
+    #[test]
+    fn lmnt_values_as_natural_logs_are_implausible() {
+        let error = check(&mel_of(&named("lmnt")), &named("hifigan")).unwrap_err();
+        assert!(matches!(error, MelError::Implausible { .. }));
+        let message = error.to_string();
+        assert!(
+            message.contains("--mel-convention lmnt") && message.contains("dB"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn base_ten_as_natural_logs_is_remarked_on() {
+        let mel = mel_of(&variant_of("hifigan", |c| c.kind = LogKind::Log10));
+        let notes = check(&mel, &named("hifigan")).unwrap();
+        assert!(notes[0].contains("base 10"), "{notes:?}");
+    }
+
+    #[test]
+    fn constants_are_errors_and_silence_is_not() {
+        let hifigan = named("hifigan");
+        let constant = |value: f32| Mel::new(Array2::from_elem((80, 30), value)).unwrap();
+        assert!(matches!(
+            check(&constant(0.0), &hifigan),
+            Err(MelError::Constant { value: 0.0, .. })
+        ));
+        assert!(check(&constant(hifigan.floor_value()), &hifigan).unwrap()[0].contains("silent"));
+        assert!(
+            check(&constant(99.0), &hifigan)
+                .unwrap_err()
+                .to_string()
+                .contains("say which with")
+        );
+    }
+
+    #[test]
+    fn a_wrong_band_count_is_an_error() {
+        let error = check(&mel_of(&named("vocos24k")), &named("hifigan")).unwrap_err();
+        assert!(matches!(error, MelError::Bands { expected: 80, .. }));
+    }
+
+    #[test]
+    fn noise_at_full_scale_is_plausible() {
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let loud: Vec<f32> = (0..22_050).map(|_| noise()).collect();
+        let hifigan = named("hifigan");
+        check(&analyse(&loud, &hifigan).unwrap(), &hifigan).unwrap();
+    }
 }

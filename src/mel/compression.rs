@@ -116,3 +116,37 @@ impl Compression {
         (y * self.std + self.mean - self.offset) / self.scale * self.nepers_per_unit(power)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expanding_undoes_compressing_above_the_floor() {
+        let mut odd = Compression::ln(1e-5);
+        (odd.scale, odd.offset, odd.mean, odd.std) = (0.7, 0.3, -5.5, 2.1);
+        for kind in [LogKind::Ln, LogKind::Log10, LogKind::Db] {
+            for floor_mode in [FloorMode::Clamp, FloorMode::Add] {
+                let c = Compression {
+                    kind,
+                    floor_mode,
+                    ..odd.clone()
+                };
+                for (x, power) in [(2e-5, 1.0), (0.03, 2.0), (7.0, 1.0)] {
+                    let back = c.expand(c.compress(x, power), power);
+                    assert!((back / x - 1.0).abs() < 1e-9, "{c:?}: {x} became {back}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn decibels_are_of_power_whatever_the_exponent() {
+        let c = Compression {
+            kind: LogKind::Db,
+            ..Compression::ln(1e-5)
+        };
+        assert!((c.compress(0.1, 1.0) + 20.0).abs() < 1e-9);
+        assert!((c.compress(0.1, 2.0) + 10.0).abs() < 1e-9);
+    }
+}

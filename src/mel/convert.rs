@@ -133,3 +133,142 @@ fn epsilon_matters(from: &MelConvention, to: &MelConvention) -> bool {
     from.magnitude_epsilon != to.magnitude_epsilon
         && level > from.lowest_band().max(to.lowest_band())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::{Compression, FloorMode, LogKind, analyse};
+
+    fn named(name: &str) -> MelConvention {
+        MelConvention::named(name).unwrap()
+    }
+
+    fn sound() -> Vec<f32> {
+        let tone = |n: usize| (n as f32 * 0.05).sin() * (n as f32 / 9000.0).min(0.7);
+        let hiss = |n: usize| ((n * 7919 % 1013) as f32 / 1013.0 - 0.5) * 0.02;
+        (0..12_800)
+            .map(|n| if n < 11_000 { tone(n) + hiss(n) } else { 0.0 })
+            .collect()
+    }
+
+    fn with(change: impl FnOnce(&mut Compression)) -> MelConvention {
+        let mut convention = named("hifigan");
+        convention.name = "variant".to_owned();
+        change(&mut convention.compression);
+        convention
+    }
+
+    #[test]
+    fn what_converts_exactly_equals_an_analysis_in_the_target() {
+        let to = named("hifigan");
+        let want = analyse(&sound(), &to).unwrap();
+        let mut gained = with(|_| {});
+        gained.gain = 1.0 / 384f64.sqrt();
+        let cases = [
+            with(|c| c.kind = LogKind::Log10),
+            with(|c| c.kind = LogKind::Db),
+            with(|c| c.floor = 1e-7),
+            with(|c| (c.mean, c.std) = (-5.536622, 2.116101)),
+            with(|c| (c.scale, c.offset) = (0.25, 2.0)),
+            with(|c| c.floor_mode = FloorMode::Add),
+            gained,
+        ];
+        for from in cases {
+            let mel = analyse(&sound(), &from).unwrap();
+            let got = prepare(mel, &from, &to).unwrap();
+            assert_eq!(got.shift_samples, 0);
+            // `gained` clamps at 1e-5 after its gain: below that it has nothing to convert.
+            let lowest = from.lowest_band().ln() as f32 + 0.1;
+            for (a, b) in got
+                .mel
+                .view()
+                .iter()
+                .zip(want.view())
+                .filter(|(_, b)| **b > lowest)
+            {
+                assert!((a - b).abs() < 1e-3, "{from:?}: {a} for {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_coarser_floor_is_remarked_on() {
+        let from = with(|c| c.floor = 1e-3);
+        let notes = prepare(analyse(&sound(), &from).unwrap(), &from, &named("hifigan"))
+            .unwrap()
+            .notes;
+        assert!(
+            notes
+                .iter()
+                .any(|n| n.contains("-60 dB") && n.contains("-100 dB")),
+            "{notes:?}"
+        );
+    }
+
+    #[test]
+    fn centred_frames_ask_for_half_a_hop() {
+        let (centred, framed) = (named("tacotron2"), named("hifigan"));
+        let mel = analyse(&sound(), &centred).unwrap();
+        let prepared = prepare(mel.clone(), &centred, &framed).unwrap();
+        assert_eq!(prepared.shift_samples, 128);
+        assert_eq!(prepared.mel, mel);
+        assert!(prepared.notes[0].contains("128 samples"));
+        let back = prepare(mel.clone(), &framed, &centred).unwrap();
+        assert_eq!(back.shift_samples, -128);
+        assert_eq!(prepare(mel, &centred, &centred).unwrap().shift_samples, 0);
+    }
+
+    #[test]
+    fn refuses_what_does_not_convert_and_says_every_reason() {
+        let lmnt = named("lmnt");
+        let error =
+            prepare(analyse(&sound(), &lmnt).unwrap(), &lmnt, &named("hifigan")).unwrap_err();
+        let message = error.to_string();
+        for part in [
+            "20 to 11025 Hz",
+            "0 to 8000 Hz",
+            "htk",
+            "slaney",
+            "none",
+            "--model",
+            "--mel-convention hifigan",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let mut squared = named("hifigan");
+        squared.power = 2.0;
+        let mel = analyse(&sound(), &squared).unwrap();
+        assert!(
+            prepare(mel, &squared, &named("hifigan"))
+                .unwrap_err()
+                .to_string()
+                .contains("power")
+        );
+        let mut smeared = named("hifigan");
+        smeared.magnitude_epsilon = 1e-4;
+        let mel = analyse(&sound(), &smeared).unwrap();
+        assert!(
+            prepare(mel, &smeared, &named("hifigan"))
+                .unwrap_err()
+                .to_string()
+                .contains("epsilon")
+        );
+    }
+
+    #[test]
+    fn values_below_the_floor_are_raised_to_it() {
+        let convention = named("hifigan");
+        let mut values = analyse(&sound(), &convention).unwrap().into_values();
+        values[(3, 2)] = -12.5;
+        let prepared = prepare(Mel::new(values).unwrap(), &convention, &convention).unwrap();
+        assert_eq!(prepared.mel.view()[(3, 2)], convention.floor_value());
+        assert!(
+            prepared
+                .notes
+                .iter()
+                .any(|n| n.contains("1 values lie below")),
+            "{:?}",
+            prepared.notes
+        );
+    }
+}

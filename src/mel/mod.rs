@@ -5,17 +5,21 @@ pub mod check;
 pub mod compression;
 pub mod convention;
 pub mod convert;
+pub mod detect;
 mod error;
 pub mod npy;
 mod presets;
+#[cfg(test)]
+mod testing;
 
 use ndarray::{Array2, ArrayView2};
 
 pub use analysis::{analyse, filterbank};
-pub use check::{Guess, Likelihood, Statistics, detect};
+pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};
 pub use convention::{FilterNorm, Framing, MelConvention, MelScale};
 pub use convert::{Prepared, prepare};
+pub use detect::{Guess, Likelihood, Statistics, detect};
 pub use error::MelError;
 pub use npy::{Layout, NpyLimits, read_npy, write_npy};
 

@@ -384,3 +384,7 @@ fn read_data<R: Read>(mut reader: R, expected: u64) -> Result<Vec<u8>, MelError>
         Err(MelError::TrailingData { expected })
     }
 }
+
+#[cfg(test)]
+#[path = "npy_tests.rs"]
+mod tests;

@@ -114,3 +114,69 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::FloorMode;
+
+    #[test]
+    fn every_name_is_a_valid_preset_and_survives_toml() {
+        for name in MelConvention::names() {
+            let preset = MelConvention::named(name).unwrap();
+            assert_eq!(preset.name, *name);
+            preset.validate().unwrap();
+            let text = toml::to_string(&preset).unwrap();
+            assert_eq!(MelConvention::from_toml(&text).unwrap(), preset, "{text}");
+        }
+        assert_eq!(MelConvention::named("melgan"), None);
+    }
+
+    #[test]
+    fn presets_put_silence_where_the_literature_does() {
+        let floor = |name: &str| MelConvention::named(name).unwrap().floor_value();
+        assert!((floor("hifigan") + 11.512_925).abs() < 1e-5);
+        assert!((floor("vocos24k") + 16.118_095).abs() < 1e-5);
+        assert_eq!(floor("lmnt"), 0.0);
+        let ceiling = MelConvention::named("hifigan").unwrap().ceiling_value();
+        assert!((3.0..3.4).contains(&ceiling), "{ceiling}");
+        assert_eq!(MelConvention::named("lmnt").unwrap().ceiling_value(), 1.0);
+    }
+
+    #[test]
+    fn a_file_may_start_from_a_preset() {
+        let text = "base = \"hifigan\"\nname = \"mine\"\nf_max = 7600\n[compression]\nkind = \"log10\"\nfloor_mode = \"add\"";
+        let got = MelConvention::from_toml(text).unwrap();
+        let mut want = MelConvention::named("hifigan").unwrap();
+        want.name = "mine".to_owned();
+        want.f_max = 7600.0;
+        want.compression.kind = LogKind::Log10;
+        want.compression.floor_mode = FloorMode::Add;
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn toml_errors_name_what_is_wrong() {
+        let message = |text: &str| MelConvention::from_toml(text).unwrap_err().to_string();
+        assert!(message("base = \"hifigam\"").contains("hifigan, tacotron2, lmnt, vocos24k"));
+        assert!(message("base = 3").contains("name of a preset"));
+        assert!(message("base = \"hifigan\"\nhopp = 3").contains("hopp"));
+        assert!(message("name = \"x\"").contains("missing field"));
+        assert!(message("name = ").contains("does not parse"));
+        let cases = [
+            ("hop = 0", "`hop` is 0"),
+            ("n_mels = 100000", "`n_mels` is 100000"),
+            ("n_fft = 100000000", "`n_fft`"),
+            ("f_max = 20000", "up to 11025"),
+            ("power = 3", "1 or 2"),
+            ("gain = nan", "`gain` is NaN"),
+            ("compression.floor = 0", "`compression.floor` is 0"),
+            ("compression.std = inf", "`compression.std`"),
+            ("compression.clip = [1, 0]", "low < high"),
+        ];
+        for (line, expected) in cases {
+            let message = message(&format!("base = \"hifigan\"\n{line}"));
+            assert!(message.contains(expected), "{line}: {message}");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! What convention a mel is in, as far as its values tell.
+
+use super::{Compression, LogKind, Mel, MelConvention};
+
+/// How the values of a mel are spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub std: f64,
+    /// Share of the values within 0.001 of the smallest: a clamped logarithm piles them up there.
+    pub at_min: f64,
+}
+
+impl Statistics {
+    /// The statistics of every value of `mel`.
+    pub fn of(mel: &Mel) -> Statistics {
+        let values = mel.view();
+        let count = values.len() as f64;
+        let min = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+        let variance = values
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        let at_min = values.iter().filter(|v| **v <= min + 1e-3).count() as f64 / count;
+        Statistics {
+            min,
+            max,
+            mean,
+            std: variance.sqrt(),
+            at_min,
+        }
+    }
+
+    fn within(&self, low: f32, high: f32) -> bool {
+        self.min >= low && self.max <= high
+    }
+}
+
+/// How much a guess is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Likelihood {
+    /// The values do not contradict it.
+    Possible,
+    /// The values show its mark.
+    Strong,
+}
+
+/// A convention that a mel may be in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    /// Its name: a preset, or words.
+    pub name: String,
+    /// The convention, where the values are enough to spell one out.
+    pub convention: Option<MelConvention>,
+    /// How sure.
+    pub likelihood: Likelihood,
+    /// What in the values says so.
+    pub reason: String,
+    /// What to pass as `--mel-convention`.
+    pub advice: String,
+}
+
+/// The conventions that the band count and the values of `mel` suggest, most likely first; empty where nothing fits.
+pub fn detect(mel: &Mel) -> Vec<Guess> {
+    let s = Statistics::of(mel);
+    if s.max - s.min < 1e-6 {
+        return Vec::new();
+    }
+    let base = if mel.n_mels() == 100 {
+        "vocos24k"
+    } else {
+        "hifigan"
+    };
+    let spread = format!("values from {:.3} to {:.3}", s.min, s.max);
+    let evidence = Evidence {
+        mel,
+        s,
+        base,
+        spread,
+    };
+    unit_interval(&evidence)
+        .or_else(|| decibels(&evidence))
+        .or_else(|| deep_natural(&evidence))
+        .or_else(|| z_normalised(&evidence))
+        .or_else(|| base_ten(&evidence))
+        .or_else(|| natural(&evidence))
+        .unwrap_or_default()
+}
+
+/// What the guesses are made from.
+struct Evidence<'a> {
+    mel: &'a Mel,
+    s: Statistics,
+    base: &'static str,
+    spread: String,
+}
+
+impl Evidence<'_> {
+    fn floor_near(&self, value: f32, tolerance: f32) -> bool {
+        (self.s.min - value).abs() <= tolerance
+    }
+
+    /// Strong where a clamp left its pile of equal values at the bottom.
+    fn by_pile(&self, floor_fits: bool) -> Likelihood {
+        if floor_fits && self.s.at_min > 5e-4 {
+            Likelihood::Strong
+        } else {
+            Likelihood::Possible
+        }
+    }
+
+    fn reason(&self, what: &str) -> String {
+        format!("{}: {what}", self.spread)
+    }
+}
+
+/// lmnt's values lie between 0 and 1.
+fn unit_interval(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let fits = e.s.within(-1e-5, 1.0 + 1e-5) && e.s.max - e.s.min > 0.2;
+    fits.then(|| {
+        vec![preset(
+            e.mel,
+            "lmnt",
+            Likelihood::Strong,
+            e.reason("all between 0 and 1"),
+        )]
+    })
+}
+
+/// No natural logarithm of a magnitude in use goes below ln 1e-8.
+fn decibels(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let reason = e.reason("only decibels go that low");
+    (e.s.min < -20.0).then(|| {
+        vec![variant(
+            e.base,
+            "decibels",
+            LogKind::Db,
+            1e-5,
+            Likelihood::Strong,
+            reason,
+        )]
+    })
+}
+
+/// Natural logarithms with a floor below 1e-5.
+fn deep_natural(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    if e.s.min > -13.0 || e.s.max > 6.0 {
+        return None;
+    }
+    let at_floor = e.floor_near(-16.118, 0.2);
+    let (likelihood, what) = match at_floor {
+        true => (Likelihood::Strong, "the floor is ln 1e-7"),
+        false => (
+            Likelihood::Possible,
+            "natural logarithms with a floor below 1e-5",
+        ),
+    };
+    let reason = e.reason(what);
+    Some(vec![match e.mel.n_mels() {
+        100 => preset(e.mel, "vocos24k", likelihood, reason),
+        _ => variant(
+            e.base,
+            "natural log, floor 1e-7",
+            LogKind::Ln,
+            1e-7,
+            likelihood,
+            reason,
+        ),
+    }])
+}
+
+/// Mean near 0 and standard deviation near 1.
+fn z_normalised(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let s = &e.s;
+    if s.mean.abs() > 0.75 || !(0.5..1.6).contains(&s.std) || s.min < -6.0 {
+        return None;
+    }
+    let advice = format!(
+        "pass as --mel-convention a TOML file with `base = \"{}\"` and `compression = {{ mean = M, std = S }}`, \
+         M and S from the training of the model that made the mel",
+        e.base
+    );
+    Some(vec![Guess {
+        name: "z-normalised values".to_owned(),
+        convention: None,
+        likelihood: Likelihood::Strong,
+        reason: e.reason(&format!(
+            "mean {:.2}, standard deviation {:.2}",
+            s.mean, s.std
+        )),
+        advice,
+    }])
+}
+
+/// Logarithms to base 10 clamped at 1e-5.
+fn base_ten(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let fits = e.floor_near(-5.0, 0.1) && e.s.max < 1.6 && e.s.mean > -4.5;
+    let reason = e.reason("the floor is log10 1e-5");
+    fits.then(|| {
+        vec![variant(
+            e.base,
+            "logarithm to base 10",
+            LogKind::Log10,
+            1e-5,
+            e.by_pile(true),
+            reason,
+        )]
+    })
+}
+
+/// Natural logarithms clamped at 1e-5, or too loud for the clamp to show.
+fn natural(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    if !(-13.0..-3.0).contains(&e.s.min) || e.s.max > 6.0 {
+        return None;
+    }
+    let at_floor = e.floor_near(-11.513, 0.05);
+    let reason = e.reason(if at_floor {
+        "the floor is ln 1e-5"
+    } else {
+        "as natural logarithms of speech are"
+    });
+    let likelihood = e.by_pile(at_floor);
+    Some(match e.mel.n_mels() {
+        100 => vec![variant(
+            e.base,
+            "natural log, floor 1e-5",
+            LogKind::Ln,
+            1e-5,
+            likelihood,
+            reason,
+        )],
+        _ => ["hifigan", "tacotron2"]
+            .map(|name| preset(e.mel, name, likelihood, reason.clone()))
+            .into(),
+    })
+}
+
+/// A guess at a preset; at its values only, where the mel has another number of bands.
+fn preset(mel: &Mel, name: &str, likelihood: Likelihood, reason: String) -> Guess {
+    let convention = MelConvention::named(name).filter(|c| c.n_mels == mel.n_mels());
+    let advice = match &convention {
+        Some(_) => format!("pass --mel-convention {name}"),
+        None => format!(
+            "pass as --mel-convention a TOML file with `base = \"{name}\"`, `n_mels = {}` and whatever else differs",
+            mel.n_mels()
+        ),
+    };
+    Guess {
+        name: name.to_owned(),
+        convention,
+        likelihood,
+        reason,
+        advice,
+    }
+}
+
+/// A guess at a preset with another logarithm.
+fn variant(
+    base: &str,
+    words: &str,
+    kind: LogKind,
+    floor: f64,
+    likelihood: Likelihood,
+    reason: String,
+) -> Guess {
+    let compression = Compression {
+        kind,
+        ..Compression::ln(floor)
+    };
+    let convention = MelConvention::named(base).map(|c| MelConvention {
+        name: format!("{base}, {words}"),
+        compression,
+        ..c
+    });
+    let word = match kind {
+        LogKind::Ln => "ln",
+        LogKind::Log10 => "log10",
+        LogKind::Db => "db",
+    };
+    let advice = format!(
+        "pass as --mel-convention a TOML file with `base = \"{base}\"` and `compression = {{ kind = \"{word}\", floor = {floor:e} }}`"
+    );
+    Guess {
+        name: words.to_owned(),
+        convention,
+        likelihood,
+        reason,
+        advice,
+    }
+}
+
+/// The most likely convention in words, for the end of an error message.
+pub(super) fn likely(mel: &Mel) -> String {
+    match detect(mel).into_iter().next() {
+        Some(guess) => format!(
+            "most likely {} ({}): {}",
+            guess.name, guess.reason, guess.advice
+        ),
+        None => format!(
+            "say which with --mel-convention ({} or a TOML file)",
+            MelConvention::names().join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::check::check;
+    use crate::mel::testing::{mel_of, named, variant_of};
+
+    #[test]
+    fn every_preset_is_the_first_or_second_guess_at_its_own_mel() {
+        for name in MelConvention::names() {
+            let guesses = detect(&mel_of(&named(name)));
+            assert!(
+                guesses
+                    .iter()
+                    .take(2)
+                    .any(|g| g.name == *name && g.likelihood == Likelihood::Strong),
+                "{name}: {guesses:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_logarithms_are_recognised() {
+        let cases = [
+            (variant_of("hifigan", |c| c.kind = LogKind::Log10), "log10"),
+            (variant_of("hifigan", |c| c.kind = LogKind::Db), "\"db\""),
+            (variant_of("tacotron2", |c| c.floor = 1e-7), "floor = 1e-7"),
+            (variant_of("vocos24k", |c| c.floor = 1e-5), "floor = 1e-5"),
+        ];
+        for (convention, expected) in cases {
+            let guess = detect(&mel_of(&convention)).remove(0);
+            assert!(guess.advice.contains(expected), "{expected}: {guess:?}");
+            assert_eq!(guess.likelihood, Likelihood::Strong);
+        }
+    }
+
+    #[test]
+    fn the_advice_of_a_guess_parses_and_fits() {
+        let mel = mel_of(&variant_of("hifigan", |c| c.kind = LogKind::Log10));
+        let guess = detect(&mel).remove(0);
+        let lines: Vec<&str> = guess.advice.split('`').skip(1).step_by(2).collect();
+        let written = MelConvention::from_toml(&lines.join("\n")).unwrap();
+        assert_eq!(written.compression, guess.convention.unwrap().compression);
+        assert!(check(&mel, &written).unwrap().is_empty());
+    }
+}

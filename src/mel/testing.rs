@@ -1,0 +1,38 @@
+//! Mels for the tests of this module.
+
+use super::{Compression, Mel, MelConvention, analyse};
+
+pub fn named(name: &str) -> MelConvention {
+    MelConvention::named(name).unwrap()
+}
+
+/// Syllables of a buzz over faint noise, with digital silence at the end.
+pub fn speechlike(rate: u32) -> Vec<f32> {
+    let voice = |t: f32| {
+        (1..30)
+            .map(|k| (t * 130.0 * std::f32::consts::TAU * k as f32).sin() / k as f32)
+            .sum::<f32>()
+            * 0.12
+    };
+    let hiss = |n: usize| ((n * 7919 % 10_007) as f32 / 10_007.0 - 0.5) * 1e-3;
+    let sample = |n: usize| {
+        let t = n as f32 / rate as f32;
+        let loud = (t * 4.0 * std::f32::consts::TAU).sin().max(0.0);
+        if t < 0.8 {
+            voice(t) * loud + hiss(n)
+        } else {
+            0.0
+        }
+    };
+    (0..rate as usize).map(sample).collect()
+}
+
+pub fn mel_of(convention: &MelConvention) -> Mel {
+    analyse(&speechlike(convention.sample_rate), convention).unwrap()
+}
+
+pub fn variant_of(base: &str, change: impl FnOnce(&mut Compression)) -> MelConvention {
+    let mut convention = named(base);
+    change(&mut convention.compression);
+    convention
+}
