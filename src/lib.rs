@@ -4,5 +4,6 @@ pub mod cli;
 pub mod diffusion;
 pub mod dsp;
 pub mod mel;
+pub mod proto;
 pub mod runtime;
 pub mod vocoder;
