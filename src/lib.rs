@@ -1,6 +1,7 @@
 pub mod audio;
 pub mod bundle;
 pub mod cli;
+pub mod client;
 pub mod diffusion;
 pub mod dsp;
 pub mod mel;

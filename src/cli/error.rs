@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::audio::AudioError;
 use crate::bundle::BundleError;
+use crate::client::ClientError;
 use crate::mel::MelError;
 use crate::runtime::{RuntimeError, SetupError};
 use crate::vocoder::VocoderError;
@@ -68,6 +69,23 @@ pub enum CliError {
     /// The synthesis failed.
     #[error(transparent)]
     Vocoder(#[from] VocoderError),
+    /// A call to a server failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A call to a server took too long.
+    #[error(
+        "the call took longer than {seconds} s: give it more with --timeout, or see what the server does"
+    )]
+    Timeout {
+        /// The limit in seconds.
+        seconds: f64,
+    },
+    /// The system has no threads left.
+    #[error("cannot start threads: {source}")]
+    Threads {
+        /// What the system says.
+        source: io::Error,
+    },
     /// Some of several inputs failed; each was reported when it did.
     #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
     Several {

@@ -1,14 +1,17 @@
 //! The command line: one file a command.
 
 mod args;
+mod client;
 pub mod doctor;
 mod error;
 mod inspect;
 mod interrupt;
 mod jobs;
+mod load;
 mod mel;
 mod output;
 mod pages;
+mod remote;
 pub mod setup;
 mod summary;
 mod synth;
@@ -62,6 +65,10 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Tell whether synthesis works here, and what with
     Doctor(doctor::DoctorArgs),
+    /// Send a mel to a server and write what comes back
+    Client(client::ClientArgs),
+    /// Measure how many streams a server plays without a gap
+    Load(load::LoadArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
     /// Print the man page, or write all of them
@@ -87,6 +94,8 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Inspect(args)) => inspect::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
+        Some(Command::Client(args)) => client::run(&args)?,
+        Some(Command::Load(args)) => load::run(&args)?,
         Some(Command::Completions(args)) => pages::completions(&args)?,
         Some(Command::Man(args)) => pages::man(&args)?,
         None => synth::run(&cli.synth)?,
