@@ -23,6 +23,15 @@ pub struct SessionOptions {
     pub provider: Provider,
 }
 
+impl SessionOptions {
+    /// The threads asked for, or the number of processors that this process may use.
+    pub fn thread_count(&self) -> usize {
+        self.threads.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS))
+        })
+    }
+}
+
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -190,15 +199,15 @@ impl Port {
     }
 }
 
-/// The number of processors that this process may use.
 fn threads(options: &SessionOptions) -> Result<usize, RuntimeError> {
-    match options.threads {
-        Some(found) if (1..=MAX_THREADS).contains(&found) => Ok(found),
-        Some(found) => Err(RuntimeError::Threads {
+    let found = options.thread_count();
+    if (1..=MAX_THREADS).contains(&found) {
+        Ok(found)
+    } else {
+        Err(RuntimeError::Threads {
             found,
             most: MAX_THREADS,
-        }),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        })
     }
 }
 
