@@ -5,4 +5,5 @@ pub mod diffusion;
 pub mod dsp;
 pub mod mel;
 pub mod runtime;
+mod text;
 pub mod vocoder;
