@@ -213,6 +213,7 @@ impl Maker<'_> {
 
     fn synthesise(&mut self, prepared: &Prepared) -> Result<Synthesis, CliError> {
         let _watch = Watch::start();
+        tracing::info!(frames = prepared.mel.frames(), "synthesising");
         let mut bar = Bar::new(self.args.session.verbosity.quiet || self.args.json);
         let result = self
             .vocoder
