@@ -7,4 +7,5 @@ pub mod dsp;
 pub mod mel;
 pub mod proto;
 pub mod runtime;
+mod text;
 pub mod vocoder;

@@ -13,6 +13,7 @@ use super::CliError;
 use super::output::say;
 use crate::audio::SampleFormat;
 use crate::mel::{Layout, MelConvention};
+use crate::runtime::{LoadOptions, Provider, SessionOptions};
 
 /// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
 const MAX_TOML_BYTES: u64 = 1 << 20;
@@ -75,6 +76,47 @@ pub struct ModelArgs {
     /// Folder of the model (bundle.toml and its graphs) [default: the one built in]
     #[arg(long, env = "VOCODE_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+}
+
+/// What the commands that run a model share: which model, on what, and how much is said of it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SessionArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where the model runs: auto, cpu, cuda or tensorrt; one that is named runs or the command fails
+    #[arg(
+        long,
+        env = "VOCODE_PROVIDER",
+        default_value = "auto",
+        value_name = "NAME"
+    )]
+    pub provider: Provider,
+    /// Threads for the model [default: all processors]
+    #[arg(long, env = "VOCODE_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    // No `env`: the search reads VOCODE_ORT_LIB itself, so that its messages name the variable and not the flag.
+    /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+impl SessionArgs {
+    /// Which ONNX Runtime to load.
+    pub(super) fn library(&self) -> LoadOptions {
+        LoadOptions {
+            library: self.ort_lib.clone(),
+        }
+    }
+
+    /// How to run the model's graphs.
+    pub(super) fn options(&self) -> SessionOptions {
+        SessionOptions {
+            threads: self.threads,
+            provider: self.provider,
+        }
+    }
 }
 
 /// What the numbers of a mel mean: a preset's name or a TOML file.
