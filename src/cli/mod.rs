@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod args;
+mod bench;
 mod client;
 pub mod doctor;
 mod error;
@@ -12,6 +13,7 @@ mod mel;
 mod output;
 mod pages;
 mod remote;
+mod sample;
 pub mod setup;
 mod summary;
 mod synth;
@@ -69,6 +71,8 @@ enum Command {
     Client(client::ClientArgs),
     /// Measure how many streams a server plays without a gap
     Load(load::LoadArgs),
+    /// Measure speed and time to first audio on this machine
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
     /// Print the man page, or write all of them
@@ -96,6 +100,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Doctor(args)) => return doctor::run(&args),
         Some(Command::Client(args)) => client::run(&args)?,
         Some(Command::Load(args)) => load::run(&args)?,
+        Some(Command::Bench(args)) => bench::run(&args)?,
         Some(Command::Completions(args)) => pages::completions(&args)?,
         Some(Command::Man(args)) => pages::man(&args)?,
         None => synth::run(&cli.synth)?,
