@@ -226,6 +226,67 @@ fn a_centred_mel_is_shifted_by_half_a_hop() {
     assert!(best.abs_diff(12) <= 2, "off by {} blocks", best as i32 - 12);
 }
 
+/// A command that needs no ONNX Runtime, and finds none.
+fn without_runtime(arguments: &[&str]) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("vocode")
+        .unwrap()
+        .env("VOCODE_OFFLINE", "1")
+        .env("VOCODE_ORT_LIB", "none")
+        .args(arguments)
+        .assert()
+}
+
+#[test]
+fn steps_schedule_and_solver_are_the_callers_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, "times = [0.0, 0.6]\nsolver = \"midpoint\"\n").unwrap();
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["--steps", "2", "--solver", "heun"],
+            "3 steps, cpu, seed 0, heun",
+        ),
+        (&["--schedule", "0,0.4"], "2 steps, cpu, seed 0, euler"),
+        (
+            &["--schedule", file.to_str().unwrap()],
+            "4 steps, cpu, seed 0, midpoint",
+        ),
+        (
+            &["--schedule", file.to_str().unwrap(), "--solver", "euler"],
+            "2 steps, cpu, seed 0, euler",
+        ),
+    ];
+    for (flags, words) in cases {
+        vocode()
+            .args([DEMO, "-f", "-o"])
+            .arg(folder.path().join("a.wav"))
+            .args(flags)
+            .assert()
+            .success()
+            .stderr(predicate::str::contains(words));
+    }
+    let head = fs::read(folder.path().join("a.wav")).unwrap()[..600].to_vec();
+    let comment = String::from_utf8_lossy(&head).into_owned();
+    assert!(
+        comment.contains("schedule=custom solver=euler steps=2"),
+        "{comment}"
+    );
+}
+
+#[test]
+fn steps_that_do_not_fit_are_refused_before_the_model_is_loaded() {
+    for (flags, words) in [
+        (["--schedule", "0,0.5,1"], "stay below 1"),
+        (["--solver", "ddim"], "euler, heun, midpoint"),
+        (["--schedule", "turbo"], "it has draft, fast"),
+    ] {
+        let arguments = [&[DEMO, "-o", "never.wav"], &flags[..]].concat();
+        without_runtime(&arguments)
+            .code(1)
+            .stderr(predicate::str::contains(words).and(predicate::str::contains(flags[0])));
+    }
+}
+
 #[test]
 fn the_doctor_tries_the_model_and_measures_it() {
     let words = "(?s)model +default .*speed +[0-9.]+ s for 2[.]0 s of audio, real-time factor [0-9.]+, 4 steps, cpu, 1 thread\n";

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use ndarray::s;
 use vocode::bundle::Bundle;
+use vocode::diffusion::Solver;
 use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
 use vocode::runtime::SessionOptions;
 use vocode::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder, VocoderError};
@@ -58,6 +59,32 @@ fn any_window_gives_the_whole_clip() {
             worst < 1e-4,
             "windows of {frames:?} frames, batch {batch}: {worst}"
         );
+    }
+}
+
+#[test]
+fn solvers_that_come_back_to_earlier_states_do_so_in_any_window() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let mut made: Vec<Vec<f32>> = Vec::new();
+    for solver in [
+        Solver::Euler,
+        Solver::Heun,
+        Solver::Midpoint,
+        Solver::DpmSolverPp,
+    ] {
+        let options = |window_frames| SynthesisOptions {
+            schedule: ScheduleChoice::Steps(4),
+            solver: Some(solver),
+            window_frames: Some(window_frames),
+            ..SynthesisOptions::default()
+        };
+        let whole = make(&mut vocoder, &mel, &options(mel.frames()));
+        let worst = difference(&make(&mut vocoder, &mel, &options(61)), &whole);
+        assert!(worst < 1e-4, "{solver}: {worst}");
+        for other in &made {
+            assert!(difference(other, &whole) > 1e-3, "{solver} does as another");
+        }
+        made.push(whole);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words of `bundle.toml`.
 
-use super::BundleError;
-use crate::diffusion::{Prediction, Process, Schedule, linear_betas};
+use super::{BundleError, ScheduleSpec};
+use crate::diffusion::{Prediction, Process, cosine_betas, linear_betas};
 use crate::dsp::EnvelopeParameters;
 use crate::mel::MelConvention;
 use crate::text::toml_reason;
@@ -80,15 +80,17 @@ pub enum Domain {
     Excitation,
 }
 
-/// Training betas: `{ start = .., end = .., steps = .. }` or a list.
+/// Training betas: `{ start = .., end = .., steps = .. }`, `{ cosine = .. }` or a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "betas must be a list of numbers or { start = .., end = .., steps = .. }"
+    expecting = "betas must be a list of numbers, { start = .., end = .., steps = .. } or { cosine = .. }"
 )]
 pub enum Betas {
     /// Evenly spaced.
     Linear(LinearBetas),
+    /// Those of [`cosine_betas`].
+    Cosine(CosineBetas),
     /// Spelled out.
     List(Vec<f64>),
 }
@@ -105,6 +107,14 @@ pub struct LinearBetas {
     pub steps: usize,
 }
 
+/// The betas of the cosine schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CosineBetas {
+    /// How many.
+    pub cosine: usize,
+}
+
 /// `[schedules]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,24 +123,6 @@ pub struct Schedules {
     pub default: String,
     /// All of them.
     pub named: BTreeMap<String, ScheduleSpec>,
-}
-
-/// One schedule, exactly one field of which is given. A schedule file of the command line is this table.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSpec {
-    /// [`Schedule::Times`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<Vec<f64>>,
-    /// [`Schedule::Betas`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub betas: Option<Vec<f64>>,
-    /// [`Schedule::Full`], when true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full: Option<bool>,
-    /// [`Schedule::Uniform`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
 }
 
 /// `[context]`: frames on each side that a call sees beyond the frames it is right about.
@@ -187,57 +179,13 @@ impl Manifest {
             (ProcessKind::Ddpm, Some(Betas::Linear(table))) => Process::Ddpm {
                 betas: linear_betas(table.start, table.end, table.steps),
             },
+            (ProcessKind::Ddpm, Some(Betas::Cosine(table))) => Process::Ddpm {
+                betas: cosine_betas(table.cosine),
+            },
             (ProcessKind::Ddpm, Some(Betas::List(betas))) => Process::Ddpm {
                 betas: betas.clone(),
             },
             (ProcessKind::Ddpm, None) => Process::Ddpm { betas: Vec::new() },
-        }
-    }
-}
-
-impl ScheduleSpec {
-    /// The schedule it spells out.
-    ///
-    /// # Errors
-    /// [`BundleError::Field`] when not exactly one of `times`, `betas`, `steps` and `full = true` is given.
-    pub fn schedule(&self) -> Result<Schedule, BundleError> {
-        let given = [
-            self.times.clone().map(Schedule::Times),
-            self.betas.clone().map(Schedule::Betas),
-            self.steps.map(Schedule::Uniform),
-            self.full.filter(|&full| full).map(|_| Schedule::Full),
-        ];
-        let mut given = given.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(schedule), None) => Ok(schedule),
-            (first, _) => Err(BundleError::Field {
-                field: "a schedule".to_owned(),
-                expected: "exactly one of times = [..], betas = [..], steps = N, full = true"
-                    .to_owned(),
-                found: if first.is_none() {
-                    "without any"
-                } else {
-                    "given more than one"
-                }
-                .to_owned(),
-            }),
-        }
-    }
-
-    /// Reads a schedule file: TOML with one of `times`, `betas`, `steps`, `full`.
-    ///
-    /// # Errors
-    /// [`BundleError::ScheduleFile`] for other TOML or another number of fields.
-    pub fn from_toml(text: &str) -> Result<ScheduleSpec, BundleError> {
-        let spec: ScheduleSpec =
-            toml::from_str(text).map_err(|error| BundleError::ScheduleFile {
-                reason: toml_reason(&error, text),
-            })?;
-        match spec.schedule() {
-            Ok(_) => Ok(spec),
-            Err(error) => Err(BundleError::ScheduleFile {
-                reason: error.to_string(),
-            }),
         }
     }
 }

@@ -8,12 +8,14 @@ mod check;
 mod error;
 mod load;
 mod manifest;
+mod schedule;
 mod validate;
 
 pub use check::{Condition, Signature};
 pub use error::BundleError;
 pub use load::{Bundle, MAX_GRAPH_BYTES, MAX_MANIFEST_BYTES};
 pub use manifest::{
-    Betas, Context, DiffusionSpec, Domain, FORMAT, Hashes, LinearBetas, Manifest, ProcessKind,
-    ScheduleSpec, Schedules,
+    Betas, Context, CosineBetas, DiffusionSpec, Domain, FORMAT, Hashes, LinearBetas, Manifest,
+    ProcessKind, Schedules,
 };
+pub use schedule::ScheduleSpec;

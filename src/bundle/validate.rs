@@ -77,6 +77,7 @@ impl Manifest {
             (ProcessKind::Ddpm, Some(betas)) => {
                 let found = match betas {
                     Betas::Linear(table) => table.steps,
+                    Betas::Cosine(table) => table.cosine,
                     Betas::List(list) => list.len(),
                 };
                 in_range(field, "steps", found, 1, MAX_BETAS)
@@ -141,8 +142,8 @@ impl Manifest {
             ));
         }
         for (name, spec) in named {
-            let schedule = spec.schedule()?;
-            self.plan(&schedule)
+            spec.schedule()
+                .and_then(|schedule| self.plan(&schedule))
                 .map_err(|source| BundleError::Schedule {
                     name: name.clone(),
                     source,

@@ -60,6 +60,14 @@ pub enum CliError {
     /// A model that cannot be used.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Steps that do not fit the model.
+    #[error("{}{source}", prefix(flags))]
+    Sampling {
+        /// The flags as they were given.
+        flags: String,
+        /// What is wrong with them.
+        source: Box<VocoderError>,
+    },
     /// ONNX Runtime is missing or unfit.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -97,6 +105,13 @@ pub enum CliError {
     /// Ctrl-C, or a request to terminate.
     #[error("interrupted")]
     Interrupted,
+}
+
+fn prefix(flags: &str) -> String {
+    match flags {
+        "" => String::new(),
+        _ => format!("{flags}: "),
+    }
 }
 
 impl CliError {

@@ -14,6 +14,7 @@ mod output;
 mod pages;
 mod remote;
 mod sample;
+mod sampling;
 pub mod setup;
 mod summary;
 mod synth;

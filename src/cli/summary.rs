@@ -68,6 +68,7 @@ pub(super) struct Summary {
     pub(super) seconds: f64,
     pub(super) steps: usize,
     pub(super) schedule: String,
+    pub(super) solver: String,
     pub(super) provider: String,
     pub(super) seed: u64,
 }
@@ -105,7 +106,7 @@ impl Summary {
     fn line(&self) -> String {
         let steps = if self.steps == 1 { "step" } else { "steps" };
         format!(
-            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}, seed {}",
+            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}, seed {}, {}",
             self.output,
             self.audio_seconds(),
             self.seconds,
@@ -113,7 +114,8 @@ impl Summary {
             self.load_seconds,
             self.steps,
             self.provider,
-            self.seed
+            self.seed,
+            self.solver
         )
     }
 }

@@ -7,17 +7,17 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs, read_toml};
+use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
 use super::interrupt::{self, Watch};
 use super::jobs::{self, Job, Kinds};
 use super::output::Target;
+use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
 use super::{CliError, each, load_bundle};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
-use crate::bundle::ScheduleSpec;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy};
-use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
+use crate::vocoder::{Output, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
     inputs: &["npy"],
@@ -39,17 +39,8 @@ pub struct SynthArgs {
         value_name = "FILE"
     )]
     output: Option<PathBuf>,
-    /// Number of denoising steps: the model's schedule of that length, or an even one [default: the model's own]
-    #[arg(
-        long,
-        env = "VOCODE_STEPS",
-        value_name = "N",
-        conflicts_with = "schedule"
-    )]
-    steps: Option<usize>,
-    /// A schedule of the model by name, or a TOML file with `times` or `betas`
-    #[arg(long, env = "VOCODE_SCHEDULE", value_name = "NAME|FILE")]
-    schedule: Option<String>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
     /// Seed of the noise: the same seed gives the same file
     #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -94,12 +85,14 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     if let [job] = jobs.as_slice() {
         job.target.check(args.overwrite.force)?;
     }
+    let bundle = load_bundle(&args.session.model)?;
+    let (schedule, solver) = args.sampling.choose(&bundle.manifest)?;
     let options = SynthesisOptions {
         seed: args.seed,
-        schedule: schedule(args)?,
+        schedule,
+        solver,
         ..SynthesisOptions::default()
     };
-    let bundle = load_bundle(&args.session.model)?;
     let convention = match &args.mel_convention {
         Some(named) => named.load()?,
         None => bundle.manifest.mel.clone(),
@@ -119,18 +112,6 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     };
     let mut first = first;
     each(&jobs, |job| maker.one(job, first.take()))
-}
-
-fn schedule(args: &SynthArgs) -> Result<ScheduleChoice, CliError> {
-    Ok(match (&args.schedule, args.steps) {
-        (Some(file), _) if file.ends_with(".toml") => {
-            let spec = ScheduleSpec::from_toml(&read_toml(file)?)?;
-            ScheduleChoice::Custom(spec.schedule()?)
-        }
-        (Some(name), _) => ScheduleChoice::Named(name.clone()),
-        (None, Some(steps)) => ScheduleChoice::Steps(steps),
-        (None, None) => ScheduleChoice::Default,
-    })
 }
 
 /// Reads one mel and brings it to the model's convention.
@@ -205,6 +186,7 @@ impl Maker<'_> {
             seconds: began.elapsed().as_secs_f64(),
             steps: synthesis.steps,
             schedule: synthesis.schedule,
+            solver: synthesis.solver.to_string(),
             provider: synthesis.provider,
             seed: synthesis.seed,
         };
@@ -240,11 +222,12 @@ impl Maker<'_> {
     fn provenance(&self, synthesis: &Synthesis, prepared: &Prepared) -> Provenance {
         let manifest = self.vocoder.manifest();
         let comment = format!(
-            "model={} {} sha256={} schedule={} steps={} seed={} frames={} mel={} provider={}",
+            "model={} {} sha256={} schedule={} solver={} steps={} seed={} frames={} mel={} provider={}",
             manifest.name,
             manifest.version,
             self.vocoder.sha256(),
             synthesis.schedule,
+            synthesis.solver,
             synthesis.steps,
             synthesis.seed,
             prepared.mel.frames(),

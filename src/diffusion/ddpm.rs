@@ -1,114 +1,85 @@
-//! Ancestral sampling of a DDPM (Ho et al. 2020), with DiffWave's fast schedules (Kong et al. 2021).
+//! The noise levels of a DDPM (Ho et al. 2020): those of its training table, and those of a short schedule aligned with it as in
+//! DiffWave's fast sampling (Kong et al. 2021, appendix B).
 //!
-//! With alpha = 1 - beta, abar the product of alphas and abar' the one of the step before (1 at the last):
-//! x' = (x - beta / sqrt(1 - abar) eps) / sqrt(alpha) + sigma z, sigma^2 = (1 - abar') / (1 - abar) beta, and no noise at the
-//! last step. The posterior mean is the same number written with the clean sample or with the velocity.
+//! x = sqrt(abar) data + sqrt(1 - abar) eps, abar the product of 1 - beta up to the level.
 
+use super::level::{Level, Mix};
 use super::schedule::{MAX_STEPS, check_length, signal_levels};
-use super::{DiffusionError, Prediction, Row, Schedule};
+use super::{DiffusionError, Grid, Prediction};
 
 /// Relative slack in comparing products of alphas: rounding differs between a training table and a short schedule.
 const TOLERANCE: f64 = 1e-9;
 
-/// One noise level of a run.
-struct Level {
-    t: f64,
-    beta: f64,
-    abar: f64,
-}
-
-pub(super) fn rows(
-    training: &[f64],
-    prediction: Prediction,
-    schedule: &Schedule,
-) -> Result<Vec<Row>, DiffusionError> {
-    let levels = levels(training, schedule)?;
-    let rows = levels.iter().enumerate().map(|(n, level)| {
-        let before = if n == 0 { 1.0 } else { levels[n - 1].abar };
-        row(prediction, level, before)
-    });
-    Ok(rows.rev().collect())
-}
-
-fn row(prediction: Prediction, level: &Level, before: f64) -> Row {
-    let Level { t, beta, abar } = *level;
-    let alpha = 1.0 - beta;
-    let c1 = 1.0 / alpha.sqrt();
-    let c2 = beta / (1.0 - abar).sqrt();
-    let (a, b) = match prediction {
-        Prediction::Epsilon => (c1, -c1 * c2),
-        Prediction::Sample => (
-            alpha.sqrt() * (1.0 - before) / (1.0 - abar),
-            before.sqrt() * beta / (1.0 - abar),
-        ),
-        // eps = sqrt(1 - abar) x + sqrt(abar) v
-        Prediction::Velocity => (c1 * (1.0 - beta), -c1 * c2 * abar.sqrt()),
-    };
-    let c = ((1.0 - before) / (1.0 - abar) * beta).sqrt();
-    Row { t, a, b, c, d: 0.0 }
-}
-
-/// The levels of a run in increasing order of noise.
-fn levels(training: &[f64], schedule: &Schedule) -> Result<Vec<Level>, DiffusionError> {
-    let trained = signal_levels("the training table", training)?;
-    match schedule {
-        Schedule::Betas(betas) => {
-            check_length("the schedule", betas.len(), MAX_STEPS)?;
-            let reached = signal_levels("the schedule", betas)?;
-            let level = |(step, (&beta, &abar))| {
-                Ok(Level {
-                    t: align(&trained, step, abar)?,
-                    beta,
-                    abar,
-                })
-            };
-            betas.iter().zip(&reached).enumerate().map(level).collect()
-        }
-        Schedule::Full => every(&trained, trained.len()),
-        Schedule::Uniform(steps) => every(&trained, *steps),
-        Schedule::Times(_) => Err(DiffusionError::ScheduleKind {
-            process: "ddpm",
-            expected: "a list of betas, a number of steps or the full training schedule",
-            found: schedule.kind(),
-        }),
+/// The clean signal from state and prediction. A velocity is sqrt(abar) eps - sqrt(1 - abar) data (Salimans and Ho 2022, appendix D).
+pub(super) fn estimate(prediction: Prediction, Mix { signal, noise }: Mix) -> [f64; 2] {
+    match prediction {
+        Prediction::Epsilon => [1.0 / signal, -noise / signal],
+        Prediction::Sample => [0.0, 1.0],
+        Prediction::Velocity => [signal, -noise],
     }
 }
 
-/// `steps` training steps, evenly spaced, the last one always among them; the betas follow from their signal levels.
-fn every(trained: &[f64], steps: usize) -> Result<Vec<Level>, DiffusionError> {
+/// The levels of a run, noisiest first.
+pub(super) fn levels(training: &[f64], grid: &Grid) -> Result<Vec<Level>, DiffusionError> {
+    let trained = signal_levels("the training table", training)?;
+    let cleanest_first = match grid {
+        Grid::Betas(betas) => aligned(&trained, betas)?,
+        Grid::Full => evenly_spaced(&trained, trained.len())?,
+        Grid::Uniform(steps) => evenly_spaced(&trained, *steps)?,
+        Grid::Times(_) => {
+            return Err(DiffusionError::ScheduleKind {
+                process: "ddpm",
+                expected: "a list of betas, a number of steps or the full training schedule",
+                found: grid.kind(),
+            });
+        }
+    };
+    Ok(cleanest_first.into_iter().rev().collect())
+}
+
+fn level(t: f64, abar: f64) -> Level {
+    Level {
+        t,
+        mix: Mix {
+            signal: abar.sqrt(),
+            noise: (1.0 - abar).sqrt(),
+        },
+    }
+}
+
+/// The levels of a short schedule of betas.
+fn aligned(trained: &[f64], betas: &[f64]) -> Result<Vec<Level>, DiffusionError> {
+    check_length("the schedule", betas.len(), MAX_STEPS)?;
+    let reached = signal_levels("the schedule", betas)?;
+    let level = |(step, &abar): (usize, &f64)| {
+        let before = if step == 0 { 1.0 } else { reached[step - 1] };
+        Ok(level(align(trained, step, abar, before)?, abar))
+    };
+    reached.iter().enumerate().map(level).collect()
+}
+
+/// `steps` training steps, evenly spaced, the last one always among them.
+fn evenly_spaced(trained: &[f64], steps: usize) -> Result<Vec<Level>, DiffusionError> {
     check_length("the schedule", steps, trained.len().min(MAX_STEPS))?;
-    let mut before = 1.0;
     let level = |i: usize| {
         let t = (i + 1) * trained.len() / steps - 1;
-        let abar = trained[t];
-        let beta = 1.0 - abar / before;
-        before = abar;
-        Level {
-            t: t as f64,
-            beta,
-            abar,
-        }
+        level(t as f64, trained[t])
     };
     Ok((0..steps).map(level).collect())
 }
 
-/// The fractional training step whose sqrt(abar) is that of `abar`, by linear interpolation between its neighbours.
-fn align(trained: &[f64], step: usize, abar: f64) -> Result<f64, DiffusionError> {
+/// The fractional training step whose sqrt(abar) is that of `abar`, by linear interpolation between its neighbours. `before` is the
+/// signal level of the step before.
+fn align(trained: &[f64], step: usize, abar: f64, before: f64) -> Result<f64, DiffusionError> {
     let (highest, lowest) = (trained[0], trained[trained.len() - 1]);
-    let outside = |advice| DiffusionError::OutsideTraining {
-        step,
-        found: abar,
-        lowest,
-        highest,
-        advice,
-    };
-    if abar > highest * (1.0 + TOLERANCE) {
-        return Err(outside(
-            "its first betas are too small: start with the first beta of training or a larger one",
-        ));
-    }
-    if abar < lowest * (1.0 - TOLERANCE) {
-        return Err(outside("its betas are too large: lower the last ones"));
+    if abar > highest * (1.0 + TOLERANCE) || abar < lowest * (1.0 - TOLERANCE) {
+        return Err(DiffusionError::OutsideTraining {
+            step,
+            found: abar,
+            lowest,
+            highest,
+            advice: fitting_betas(1.0 - highest / before, 1.0 - lowest / before),
+        });
     }
     let above = trained.iter().take_while(|&&level| level > abar).count();
     if above == 0 {
@@ -121,10 +92,22 @@ fn align(trained: &[f64], step: usize, abar: f64) -> Result<f64, DiffusionError>
     Ok((above - 1) as f64 + (high - abar.sqrt()) / (high - low))
 }
 
+/// The betas that fit, in words, rounded inwards so that those printed fit too.
+fn fitting_betas(least: f64, most: f64) -> String {
+    let (least, most) = (
+        (1e6 * least).ceil().max(1.0) / 1e6,
+        (1e6 * most).floor() / 1e6,
+    );
+    match least <= most {
+        true => format!("there, a beta of {least} to {most} fits"),
+        false => "no beta fits there: end the schedule before it".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diffusion::{Process, linear_betas, plan};
+    use crate::diffusion::{Process, Row, linear_betas, plan};
     use proptest::prelude::*;
 
     const FAST: [f64; 6] = [1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5];
@@ -139,7 +122,7 @@ mod tests {
         plan(
             process,
             Prediction::Epsilon,
-            &Schedule::Betas(betas.to_vec()),
+            &Grid::Betas(betas.to_vec()).into(),
         )
         .map(|plan| plan.rows)
     }
@@ -212,7 +195,7 @@ mod tests {
     #[test]
     fn the_training_table_as_a_fast_schedule_is_the_full_run() {
         let process = trained(50, 0.05);
-        let full = plan(&process, Prediction::Epsilon, &Schedule::Full)
+        let full = plan(&process, Prediction::Epsilon, &Grid::Full.into())
             .unwrap()
             .rows;
         let aligned = fast(&process, &linear_betas(1e-4, 0.05, 50)).unwrap();
@@ -234,13 +217,13 @@ mod tests {
     #[test]
     fn uniform_steps_reach_from_the_last_training_step_to_clean() {
         let process = trained(200, 0.02);
-        let rows = plan(&process, Prediction::Epsilon, &Schedule::Uniform(8))
+        let rows = plan(&process, Prediction::Epsilon, &Grid::Uniform(8).into())
             .unwrap()
             .rows;
         assert_eq!(rows.len(), 8);
         assert_eq!((rows[0].t, rows[7].t, rows[7].c), (199.0, 24.0, 0.0));
-        assert!(plan(&process, Prediction::Epsilon, &Schedule::Uniform(201)).is_err());
-        assert!(plan(&process, Prediction::Epsilon, &Schedule::Uniform(0)).is_err());
+        assert!(plan(&process, Prediction::Epsilon, &Grid::Uniform(201).into()).is_err());
+        assert!(plan(&process, Prediction::Epsilon, &Grid::Uniform(0).into()).is_err());
     }
 
     #[test]
@@ -248,7 +231,7 @@ mod tests {
         let result = plan(
             &trained(50, 0.05),
             Prediction::Epsilon,
-            &Schedule::Times(vec![0.0]),
+            &Grid::Times(vec![0.0]).into(),
         );
         assert!(matches!(result, Err(DiffusionError::ScheduleKind { .. })));
     }
@@ -258,7 +241,7 @@ mod tests {
         #[test]
         fn predictions_agree(data in -2.0..2.0f64, noise in -3.0..3.0f64) {
             let process = trained(50, 0.05);
-            let rows = |prediction| plan(&process, prediction, &Schedule::Betas(FAST.to_vec())).unwrap().rows;
+            let rows = |prediction| plan(&process, prediction, &Grid::Betas(FAST.to_vec()).into()).unwrap().rows;
             let (epsilon, sample, velocity) = (rows(Prediction::Epsilon), rows(Prediction::Sample), rows(Prediction::Velocity));
             let abars = signal_levels("t", &FAST).unwrap();
             for (k, abar) in abars.iter().rev().enumerate() {

@@ -63,8 +63,8 @@ pub enum DiffusionError {
         lowest: f64,
         /// Highest product met in training (the cleanest level).
         highest: f64,
-        /// How to bring it into range.
-        advice: &'static str,
+        /// Which betas fit, in words.
+        advice: String,
     },
     /// A kind of schedule that this process does not know.
     #[error("a {process} model takes {expected}, not {found}")]
@@ -74,6 +74,60 @@ pub enum DiffusionError {
         /// The kinds it takes.
         expected: &'static str,
         /// The kind given.
+        found: &'static str,
+    },
+    /// A solver that does not fit the process.
+    #[error(
+        "a {process} model cannot be run with the solver {found}; those that fit are {expected}"
+    )]
+    SolverKind {
+        /// "flow" or "ddpm".
+        process: &'static str,
+        /// The names of those that fit.
+        expected: String,
+        /// The one given.
+        found: &'static str,
+    },
+    /// A name that no solver has.
+    #[error("there is no solver {found}; there are {known}")]
+    UnknownSolver {
+        /// The name, in quotes.
+        found: String,
+        /// The names of all.
+        known: String,
+    },
+    /// A setting of another solver, or one without a solver.
+    #[error("{setting} is a setting of the solver {owner}, and the solver here is {found}")]
+    SolverSetting {
+        /// The setting.
+        setting: &'static str,
+        /// The solver that has it.
+        owner: &'static str,
+        /// The solver given.
+        found: &'static str,
+    },
+    /// A setting of a solver outside its range.
+    #[error("the solver's {setting} is {found}; expected {expected}")]
+    SettingRange {
+        /// The setting.
+        setting: &'static str,
+        /// Its range, in words.
+        expected: String,
+        /// The value found.
+        found: f64,
+    },
+    /// A noise level with so little signal that the clean one cannot be told from state and prediction.
+    #[error("training step {t} holds no signal to speak of; end the training betas before it")]
+    Level {
+        /// The training step.
+        t: f64,
+    },
+    /// A description of a schedule with none or several of the things that make one.
+    #[error(
+        "a schedule takes exactly one of times = [..], betas = [..], steps = N, full = true; this one has {found}"
+    )]
+    OneGrid {
+        /// "none" or "several".
         found: &'static str,
     },
     /// A prediction that this process cannot use.

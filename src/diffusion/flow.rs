@@ -1,61 +1,50 @@
-//! Euler steps on the straight path x_t = (1 - t) noise + t data.
-//!
-//! dx/dt = data - noise. From a prediction of the data, data - noise = (data - x) / (1 - t); from a velocity, it is the
-//! prediction itself.
+//! The noise levels of a flow on the straight path x_t = (1 - t) noise + t data.
 
+use super::level::{Level, Mix};
 use super::schedule::{MAX_STEPS, check_length};
-use super::{DiffusionError, Prediction, Row, Schedule};
+use super::{DiffusionError, Grid, Prediction};
 
-pub(super) fn rows(
-    prediction: Prediction,
-    schedule: &Schedule,
-) -> Result<Vec<Row>, DiffusionError> {
-    let times = times(schedule)?;
-    let ends = times.iter().skip(1).copied().chain([1.0]);
-    times
-        .iter()
-        .zip(ends)
-        .map(|(&t, end)| row(prediction, t, end))
-        .collect()
+/// The clean signal from state and prediction. A velocity is data - noise, so that data = x + (1 - t) velocity. The noise alone would
+/// say nothing of the data at time 0, where every run starts.
+pub(super) fn estimate(prediction: Prediction, mix: Mix) -> Result<[f64; 2], DiffusionError> {
+    match prediction {
+        Prediction::Sample => Ok([0.0, 1.0]),
+        Prediction::Velocity => Ok([1.0, mix.noise]),
+        Prediction::Epsilon => Err(DiffusionError::PredictionKind {
+            process: "flow",
+            expected: "sample or velocity",
+            found: prediction.name(),
+        }),
+    }
 }
 
-fn row(prediction: Prediction, t: f64, end: f64) -> Result<Row, DiffusionError> {
-    let (a, b) = match prediction {
-        // The last step returns the prediction itself, with nothing left of the state by rounding.
-        Prediction::Sample if end == 1.0 => (0.0, 1.0),
-        Prediction::Sample => {
-            let share = (end - t) / (1.0 - t);
-            (1.0 - share, share)
+impl Level {
+    /// The level of a flow at time `t`.
+    pub fn flow(t: f64) -> Level {
+        let (signal, noise) = (t, 1.0 - t);
+        Level {
+            t,
+            mix: Mix { signal, noise },
         }
-        Prediction::Velocity => (1.0, end - t),
-        Prediction::Epsilon => {
-            return Err(DiffusionError::PredictionKind {
-                process: "flow",
-                expected: "sample or velocity",
-                found: prediction.name(),
-            });
-        }
-    };
-    Ok(Row {
-        t,
-        a,
-        b,
-        c: 0.0,
-        d: 0.0,
-    })
+    }
 }
 
-fn times(schedule: &Schedule) -> Result<Vec<f64>, DiffusionError> {
-    match schedule {
-        Schedule::Times(times) => check_times(times).map(|()| times.clone()),
-        Schedule::Uniform(steps) => {
+/// The levels of a run, noisiest first.
+pub(super) fn levels(grid: &Grid) -> Result<Vec<Level>, DiffusionError> {
+    match grid {
+        Grid::Times(times) => {
+            check_times(times)?;
+            Ok(times.iter().map(|&t| Level::flow(t)).collect())
+        }
+        Grid::Uniform(steps) => {
             check_length("the schedule", *steps, MAX_STEPS)?;
-            Ok((0..*steps).map(|i| i as f64 / *steps as f64).collect())
+            let time = |i: usize| i as f64 / *steps as f64;
+            Ok((0..*steps).map(|i| Level::flow(time(i))).collect())
         }
-        Schedule::Betas(_) | Schedule::Full => Err(DiffusionError::ScheduleKind {
+        Grid::Betas(_) | Grid::Full => Err(DiffusionError::ScheduleKind {
             process: "flow",
             expected: "a grid of times or a number of steps",
-            found: schedule.kind(),
+            found: grid.kind(),
         }),
     }
 }
@@ -96,7 +85,7 @@ mod tests {
         let plan = plan(
             &Process::Flow,
             Prediction::Sample,
-            &Schedule::Times(vec![0.0, 0.2, 0.5]),
+            &Grid::Times(vec![0.0, 0.2, 0.5]).into(),
         )
         .unwrap();
         let x = run(&plan, 0.7, |x, t| (x + t).sin());
@@ -110,7 +99,7 @@ mod tests {
 
     #[test]
     fn uniform_grid_starts_at_noise() {
-        let plan = plan(&Process::Flow, Prediction::Sample, &Schedule::Uniform(4)).unwrap();
+        let plan = plan(&Process::Flow, Prediction::Sample, &Grid::Uniform(4).into()).unwrap();
         assert_eq!(
             plan.rows.iter().map(|r| r.t).collect::<Vec<_>>(),
             [0.0, 0.25, 0.5, 0.75]
@@ -130,7 +119,7 @@ mod tests {
             plan(
                 &Process::Flow,
                 Prediction::Sample,
-                &Schedule::Times(times.to_vec()),
+                &Grid::Times(times.to_vec()).into(),
             )
             .unwrap_err()
         };
@@ -157,20 +146,24 @@ mod tests {
 
     #[test]
     fn other_schedules_and_predictions_are_refused() {
-        for schedule in [Schedule::Betas(vec![0.1]), Schedule::Full] {
+        for grid in [Grid::Betas(vec![0.1]), Grid::Full] {
             assert!(matches!(
-                plan(&Process::Flow, Prediction::Sample, &schedule),
+                plan(&Process::Flow, Prediction::Sample, &grid.into()),
                 Err(DiffusionError::ScheduleKind { .. })
             ));
         }
-        let result = plan(&Process::Flow, Prediction::Epsilon, &Schedule::Uniform(2));
+        let result = plan(
+            &Process::Flow,
+            Prediction::Epsilon,
+            &Grid::Uniform(2).into(),
+        );
         assert!(matches!(result, Err(DiffusionError::PredictionKind { .. })));
         for steps in [0, MAX_STEPS + 1] {
             assert!(
                 plan(
                     &Process::Flow,
                     Prediction::Sample,
-                    &Schedule::Uniform(steps)
+                    &Grid::Uniform(steps).into()
                 )
                 .is_err()
             );
@@ -180,9 +173,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_perfect_network_arrives_at_the_data(noise in -4.0..4.0f64, data in -4.0..4.0f64, steps in 1usize..20) {
-            let sample = plan(&Process::Flow, Prediction::Sample, &Schedule::Uniform(steps)).unwrap();
+            let sample = plan(&Process::Flow, Prediction::Sample, &Grid::Uniform(steps).into()).unwrap();
             prop_assert_eq!(run(&sample, noise, |_, _| data), data);
-            let velocity = plan(&Process::Flow, Prediction::Velocity, &Schedule::Uniform(steps)).unwrap();
+            let velocity = plan(&Process::Flow, Prediction::Velocity, &Grid::Uniform(steps).into()).unwrap();
             prop_assert!((run(&velocity, noise, |_, _| data - noise) - data).abs() < 1e-12);
         }
     }

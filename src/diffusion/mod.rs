@@ -7,11 +7,16 @@
 mod ddpm;
 mod error;
 mod flow;
+mod level;
 mod noise;
+mod plan;
 mod schedule;
 mod solver;
+#[cfg(test)]
+mod toy;
 
 pub use error::DiffusionError;
 pub use noise::Noise;
-pub use schedule::{MAX_STEPS, Prediction, Process, Schedule, linear_betas};
-pub use solver::{Plan, Row, plan};
+pub use plan::{Plan, Row, plan};
+pub use schedule::{Grid, MAX_STEPS, Prediction, Process, Schedule, cosine_betas, linear_betas};
+pub use solver::{Corrector, Solver, SolverKind};

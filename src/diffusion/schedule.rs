@@ -1,7 +1,8 @@
 //! What a model was trained on, and which of its noise levels a run visits.
 
-use super::DiffusionError;
+use super::{DiffusionError, Solver};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::FRAC_PI_2;
 
 /// Most steps a run may have. It bounds what one synthesis holds in memory.
 pub const MAX_STEPS: usize = 1000;
@@ -56,7 +57,7 @@ impl Prediction {
 
 /// Which noise levels a run visits.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Schedule {
+pub enum Grid {
     /// Flow: the times at which the network is called, increasing from 0; the end, 1, is implied.
     Times(Vec<f64>),
     /// DDPM: DiffWave's fast sampling, the betas of a short schedule in increasing order of noise, each aligned with a
@@ -68,15 +69,47 @@ pub enum Schedule {
     Uniform(usize),
 }
 
-impl Schedule {
+impl Grid {
     /// The kind in words, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
-            Schedule::Times(_) => "a grid of times",
-            Schedule::Betas(_) => "a list of betas",
-            Schedule::Full => "the full training schedule",
-            Schedule::Uniform(_) => "a number of steps",
+            Grid::Times(_) => "a grid of times",
+            Grid::Betas(_) => "a list of betas",
+            Grid::Full => "the full training schedule",
+            Grid::Uniform(_) => "a number of steps",
         }
+    }
+
+    /// Steps of a run, each of which is a network call or, with some solvers, several.
+    pub fn steps(&self, process: &Process) -> usize {
+        match (self, process) {
+            (Grid::Times(list) | Grid::Betas(list), _) => list.len(),
+            (Grid::Uniform(steps), _) => *steps,
+            (Grid::Full, Process::Ddpm { betas }) => betas.len(),
+            (Grid::Full, Process::Flow) => 0,
+        }
+    }
+}
+
+/// Which noise levels a run visits, and how it goes from one to the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The noise levels.
+    pub grid: Grid,
+    /// The solver; that of the process, [`Solver::default_of`], when `None`.
+    pub solver: Option<Solver>,
+}
+
+impl Schedule {
+    /// The solver of a run under `process`.
+    pub fn solver(&self, process: &Process) -> Solver {
+        self.solver.unwrap_or_else(|| Solver::default_of(process))
+    }
+}
+
+impl From<Grid> for Schedule {
+    fn from(grid: Grid) -> Schedule {
+        Schedule { grid, solver: None }
     }
 }
 
@@ -85,6 +118,19 @@ pub fn linear_betas(start: f64, end: f64, steps: usize) -> Vec<f64> {
     let last = steps.saturating_sub(1).max(1) as f64;
     (0..steps)
         .map(|i| start + (end - start) * i as f64 / last)
+        .collect()
+}
+
+/// The betas of abar_n = f(n) / f(0), f(n) = cos^2((n / steps + s) / (1 + s) pi / 2), s = 0.008, none above 0.999 (Nichol and Dhariwal
+/// 2021, equation 17).
+pub fn cosine_betas(steps: usize) -> Vec<f64> {
+    const OFFSET: f64 = 0.008;
+    let level = |n: usize| {
+        let angle = (n as f64 / steps as f64 + OFFSET) / (1.0 + OFFSET) * FRAC_PI_2;
+        angle.cos().powi(2)
+    };
+    (0..steps)
+        .map(|n| (1.0 - level(n + 1) / level(n)).min(0.999))
         .collect()
 }
 
@@ -128,6 +174,19 @@ mod tests {
         assert!((betas[49] - 0.05).abs() < 1e-15);
         assert_eq!(linear_betas(0.1, 0.2, 1), [0.1]);
         assert!(linear_betas(0.1, 0.2, 0).is_empty());
+    }
+
+    #[test]
+    fn cosine_betas_have_the_published_levels() {
+        let betas = cosine_betas(1000);
+        let levels = signal_levels("t", &betas).unwrap();
+        let f = |n: f64| ((n / 1000.0 + 0.008) / 1.008 * FRAC_PI_2).cos().powi(2);
+        for n in [1, 10, 500, 999] {
+            assert!((levels[n - 1] - f(n as f64) / f(0.0)).abs() < 1e-12);
+        }
+        assert!((betas[0] - 4.128422e-5).abs() < 1e-10);
+        assert_eq!(betas[999], 0.999);
+        assert!(cosine_betas(0).is_empty());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub mod window;
 
 pub use engine::{MAX_BATCH, Outcome, Vocoder};
 pub use error::VocoderError;
-pub use options::{Progress, ScheduleChoice, Synthesis, SynthesisOptions};
+pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOptions};
 pub use output::Output;
 pub use scheduler::{
     AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamPlan,

@@ -1,9 +1,9 @@
 //! A whole clip, from its first frame to its last.
 
 use super::engine::Outcome;
-use super::options::resolve;
 use super::{
-    MAX_BATCH, Progress, Stream, Synthesis, SynthesisOptions, Vocoder, VocoderError, WindowPlan,
+    MAX_BATCH, Progress, Sampling, Stream, Synthesis, SynthesisOptions, Vocoder, VocoderError,
+    WindowPlan,
 };
 use crate::mel::Mel;
 use ndarray::Axis;
@@ -27,7 +27,8 @@ impl Vocoder {
     ) -> Result<Synthesis, VocoderError> {
         let began = Instant::now();
         check_batch(options.batch)?;
-        let (schedule, plan) = resolve(self.manifest(), &options.schedule)?;
+        let Sampling { name, solver, plan } =
+            options.schedule.resolve(self.manifest(), options.solver)?;
         let steps = plan.steps();
         let context = self.manifest().context;
         let windows = match options.window_frames {
@@ -60,7 +61,8 @@ impl Vocoder {
             samples,
             sample_rate: self.manifest().mel.sample_rate,
             steps,
-            schedule,
+            schedule: name,
+            solver,
             seed: options.seed,
             provider: self.provider().to_owned(),
             window_frames: windows.chunks.longest,

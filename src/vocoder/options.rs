@@ -2,7 +2,7 @@
 
 use super::VocoderError;
 use crate::bundle::Manifest;
-use crate::diffusion::{Plan, Schedule};
+use crate::diffusion::{Grid, Plan, Schedule, Solver};
 use std::time::Duration;
 
 /// Which schedule to run.
@@ -14,6 +14,7 @@ pub enum ScheduleChoice {
     /// One of the bundle's, by name.
     Named(String),
     /// This many steps: the bundle's named schedule of that length where it has one (the default first), evenly spaced ones otherwise.
+    /// A solver may call the network several times a step.
     Steps(usize),
     /// Any other.
     Custom(Schedule),
@@ -26,6 +27,8 @@ pub struct SynthesisOptions {
     pub seed: u64,
     /// The steps.
     pub schedule: ScheduleChoice,
+    /// The solver, instead of the schedule's own.
+    pub solver: Option<Solver>,
     /// Frames by which each window advances; chosen for speed when `None`. It changes nothing beyond rounding.
     pub window_frames: Option<usize>,
     /// Most windows that go through the denoiser in one call. On CPUs, one at a time is fastest.
@@ -37,6 +40,7 @@ impl Default for SynthesisOptions {
         SynthesisOptions {
             seed: 0,
             schedule: ScheduleChoice::Default,
+            solver: None,
             window_frames: None,
             batch: 1,
         }
@@ -70,6 +74,8 @@ pub struct Synthesis {
     pub steps: usize,
     /// Name of the schedule: the bundle's, `uniform-N` or `custom`.
     pub schedule: String,
+    /// The solver that was used.
+    pub solver: Solver,
     /// The seed of the noise.
     pub seed: u64,
     /// The execution provider that ran the denoiser.
@@ -94,49 +100,69 @@ impl Synthesis {
     }
 }
 
-/// The name and the plan of the schedule that is chosen.
-///
-/// # Errors
-/// A name that the bundle does not have, or a schedule that does not fit its process.
-pub(super) fn resolve(
-    manifest: &Manifest,
-    choice: &ScheduleChoice,
-) -> Result<(String, Plan), VocoderError> {
-    match choice {
-        ScheduleChoice::Default => named(manifest, &manifest.schedules.default),
-        ScheduleChoice::Named(name) => named(manifest, name),
-        ScheduleChoice::Custom(schedule) => Ok(("custom".to_owned(), manifest.plan(schedule)?)),
-        ScheduleChoice::Steps(steps) => {
-            let names =
-                std::iter::once(&manifest.schedules.default).chain(manifest.schedules.named.keys());
-            for name in names {
-                let found = named(manifest, name)?;
-                if found.1.steps() == *steps {
-                    return Ok(found);
-                }
-            }
-            Ok((
-                format!("uniform-{steps}"),
-                manifest.plan(&Schedule::Uniform(*steps))?,
-            ))
-        }
+/// What a choice comes to for one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Name of the schedule: the bundle's, `uniform-N` or `custom`.
+    pub name: String,
+    /// The solver.
+    pub solver: Solver,
+    /// The network calls.
+    pub plan: Plan,
+}
+
+impl ScheduleChoice {
+    /// What is run for a model when this is chosen, with `solver` instead of the schedule's own where it is given.
+    ///
+    /// # Errors
+    /// A name that the bundle does not have; a schedule or solver that does not fit its process.
+    pub fn resolve(
+        &self,
+        manifest: &Manifest,
+        solver: Option<Solver>,
+    ) -> Result<Sampling, VocoderError> {
+        let (name, mut schedule) = match self {
+            ScheduleChoice::Default => named(manifest, &manifest.schedules.default)?,
+            ScheduleChoice::Named(name) => named(manifest, name)?,
+            ScheduleChoice::Custom(schedule) => ("custom".to_owned(), schedule.clone()),
+            ScheduleChoice::Steps(steps) => of_length(manifest, *steps)?,
+        };
+        schedule.solver = solver.or(schedule.solver);
+        Ok(Sampling {
+            name,
+            solver: schedule.solver(&manifest.process()),
+            plan: manifest.plan(&schedule)?,
+        })
     }
 }
 
-fn named(manifest: &Manifest, name: &str) -> Result<(String, Plan), VocoderError> {
+fn of_length(manifest: &Manifest, steps: usize) -> Result<(String, Schedule), VocoderError> {
+    let process = manifest.process();
+    let schedules = &manifest.schedules;
+    for name in std::iter::once(&schedules.default).chain(schedules.named.keys()) {
+        let (name, schedule) = named(manifest, name)?;
+        if schedule.grid.steps(&process) == steps {
+            return Ok((name, schedule));
+        }
+    }
+    Ok((format!("uniform-{steps}"), Grid::Uniform(steps).into()))
+}
+
+fn named(manifest: &Manifest, name: &str) -> Result<(String, Schedule), VocoderError> {
     let named = &manifest.schedules.named;
     let unknown = || VocoderError::UnknownSchedule {
         name: name.to_owned(),
         known: named.keys().cloned().collect(),
     };
     let schedule = named.get(name).ok_or_else(unknown)?.schedule()?;
-    Ok((name.to_owned(), manifest.plan(&schedule)?))
+    Ok((name.to_owned(), schedule))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bundle::Bundle;
+    use crate::diffusion::SolverKind;
 
     fn manifest(name: &str) -> Manifest {
         Bundle::from_dir(format!("tests/fixtures/{name}").as_ref())
@@ -147,10 +173,9 @@ mod tests {
     #[test]
     fn schedules_are_found_by_name_length_and_hand() {
         let flow = manifest("tiny_flow");
-        let name = |choice| {
-            resolve(&flow, &choice)
-                .map(|(name, plan)| (name, plan.steps()))
-                .unwrap()
+        let name = |choice: ScheduleChoice| {
+            let found = choice.resolve(&flow, None).unwrap();
+            (found.name, found.plan.steps())
         };
         assert_eq!(name(ScheduleChoice::Default), ("fast".to_owned(), 4));
         assert_eq!(
@@ -160,18 +185,31 @@ mod tests {
         assert_eq!(name(ScheduleChoice::Steps(2)), ("two".to_owned(), 2));
         assert_eq!(name(ScheduleChoice::Steps(5)), ("uniform-5".to_owned(), 5));
         assert_eq!(
-            name(ScheduleChoice::Custom(Schedule::Times(vec![0.0]))),
+            name(ScheduleChoice::Custom(Grid::Times(vec![0.0]).into())),
             ("custom".to_owned(), 1)
         );
     }
 
     #[test]
+    fn the_solver_asked_for_replaces_that_of_the_schedule() {
+        let mut flow = manifest("tiny_flow");
+        flow.schedules.named.get_mut("two").unwrap().solver = Some(SolverKind::Midpoint);
+        let calls = |choice: ScheduleChoice, solver| {
+            let found = choice.resolve(&flow, solver).unwrap();
+            (found.solver, found.plan.steps())
+        };
+        let two = || ScheduleChoice::Steps(2);
+        assert_eq!(calls(two(), None), (Solver::Midpoint, 4));
+        assert_eq!(calls(two(), Some(Solver::Heun)), (Solver::Heun, 3));
+        assert_eq!(calls(ScheduleChoice::Default, None), (Solver::Euler, 4));
+        let ddim = Some(Solver::Ddim { eta: 0.0 });
+        assert!(ScheduleChoice::Default.resolve(&flow, ddim).is_err());
+    }
+
+    #[test]
     fn an_unknown_name_lists_those_there_are() {
-        let error = resolve(
-            &manifest("tiny_flow"),
-            &ScheduleChoice::Named("slow".to_owned()),
-        )
-        .unwrap_err();
+        let choice = ScheduleChoice::Named("slow".to_owned());
+        let error = choice.resolve(&manifest("tiny_flow"), None).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"the model has no schedule named "slow"; it has fast, two"#
@@ -180,12 +218,7 @@ mod tests {
 
     #[test]
     fn the_clamp_of_the_manifest_is_in_the_plan() {
-        assert_eq!(
-            resolve(&manifest("tiny_ddpm"), &ScheduleChoice::Default)
-                .unwrap()
-                .1
-                .clamp,
-            Some([-1.0, 1.0])
-        );
+        let found = ScheduleChoice::Default.resolve(&manifest("tiny_ddpm"), None);
+        assert_eq!(found.unwrap().plan.clamp, Some([-1.0, 1.0]));
     }
 }

@@ -20,9 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::offline::check_batch;
-use super::options::resolve;
 use super::window::{Chunks, DEFAULT_CHUNKS};
-use super::{Output, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
+use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
 use crate::bundle::Manifest;
 use live::Live;
 pub use port::{AudioOutput, MelInput};
@@ -181,13 +180,13 @@ impl Scheduler {
     /// sample rate that cannot be used.
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
         let manifest = &self.shared.manifest;
-        let (schedule, plan) = resolve(manifest, &request.schedule)?;
+        let Sampling { name, plan, .. } = request.schedule.resolve(manifest, None)?;
         let chunks = chunks(request)?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
         let stream_plan = StreamPlan {
-            schedule,
+            schedule: name,
             steps: plan.steps(),
             sample_rate: rate,
             seed: request.seed,

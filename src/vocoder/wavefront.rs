@@ -43,8 +43,8 @@ struct Step {
     next: i64,
     /// The state that this step reads. Step 0 reads noise, which need not be kept.
     state: SampleQueue,
-    /// The prediction of the step before, where the row asks for it.
-    previous: SampleQueue,
+    /// What the row before remembered, where this one asks for it.
+    remembered: SampleQueue,
 }
 
 impl Wavefront {
@@ -161,7 +161,7 @@ impl Wavefront {
         step.next = core_end;
         step.state
             .drop_before((core_end - self.windows.context as i64) * hop);
-        step.previous.drop_before(core_end * hop);
+        step.remembered.drop_before(core_end * hop);
     }
 
     /// Applies a row to samples `from ..` and hands the result to the next step.
@@ -169,8 +169,8 @@ impl Wavefront {
         let row = self.plan.rows[step];
         let mut noise = vec![0.0; if row.c == 0.0 { 0 } else { state.len() }];
         self.noise.fill(step as u32 + 1, from as u64, &mut noise);
-        let mut previous = vec![0.0; if row.d == 0.0 { 0 } else { state.len() }];
-        self.steps[step].previous.read(from, &mut previous);
+        let mut remembered = vec![0.0; if row.d == 0.0 { 0 } else { state.len() }];
+        self.steps[step].remembered.read(from, &mut remembered);
 
         let clamp = self.plan.clamp;
         let new = (0..state.len()).map(|i| {
@@ -178,7 +178,7 @@ impl Wavefront {
                 state[i],
                 prediction[i],
                 noise.get(i).copied().unwrap_or(0.0),
-                previous.get(i).copied().unwrap_or(0.0),
+                remembered.get(i).copied().unwrap_or(0.0),
             ];
             let value = combine(&row, parts);
             clamp.map_or(value, |[low, high]| value.clamp(low, high)) as f32
@@ -188,7 +188,9 @@ impl Wavefront {
             Some(next) => {
                 next.state.append(new);
                 if self.plan.rows[step + 1].d != 0.0 {
-                    next.previous.append(prediction.iter().copied());
+                    let pairs = state.iter().zip(prediction);
+                    next.remembered
+                        .append(pairs.map(|(&x, &p)| remember(&row, x, p)));
                 }
             }
         }
@@ -235,16 +237,20 @@ impl Wavefront {
             + self
                 .steps
                 .iter()
-                .map(|step| step.state.len() + step.previous.len())
+                .map(|step| step.state.len() + step.remembered.len())
                 .sum::<usize>()
     }
 }
 
-fn combine(row: &Row, [state, prediction, noise, previous]: [f32; 4]) -> f64 {
+fn combine(row: &Row, [state, prediction, noise, remembered]: [f32; 4]) -> f64 {
     row.a * f64::from(state)
         + row.b * f64::from(prediction)
         + row.c * f64::from(noise)
-        + row.d * f64::from(previous)
+        + row.d * f64::from(remembered)
+}
+
+fn remember(row: &Row, state: f32, prediction: f32) -> f32 {
+    (row.u * f64::from(state) + row.v * f64::from(prediction)) as f32
 }
 
 #[cfg(test)]

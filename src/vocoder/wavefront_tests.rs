@@ -33,6 +33,8 @@ fn plan(rows: usize) -> Plan {
         b: 0.4,
         c: if k.is_multiple_of(2) { 0.1 } else { 0.0 },
         d: if k == 0 { 0.0 } else { 0.05 * (k % 3) as f64 },
+        u: -0.3,
+        v: 0.7,
     };
     Plan {
         rows: (0..rows).map(row).collect(),
@@ -45,17 +47,17 @@ fn whole(plan: &Plan, noise: Noise, frames: usize) -> Vec<f32> {
     let (pad, len) = (CONTEXT * HOP, frames * HOP);
     let mut state = vec![0.0; len];
     noise.fill(0, 0, &mut state);
-    let mut previous = vec![0.0; len];
+    let mut remembered = vec![0.0; len];
     for (k, row) in plan.rows.iter().enumerate() {
         let padded = [vec![0.0; pad], state.clone(), vec![0.0; pad]].concat();
         let prediction = denoise(-(CONTEXT as i64), row.t, &padded)[pad..pad + len].to_vec();
         let mut fresh = vec![0.0; len];
         noise.fill(k as u32 + 1, 0, &mut fresh);
         for i in 0..len {
-            let value = combine(row, [state[i], prediction[i], fresh[i], previous[i]]);
+            let value = combine(row, [state[i], prediction[i], fresh[i], remembered[i]]);
+            remembered[i] = remember(row, state[i], prediction[i]);
             state[i] = value.clamp(-0.9, 0.9) as f32;
         }
-        previous = prediction;
     }
     state
 }

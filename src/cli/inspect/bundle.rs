@@ -61,8 +61,9 @@ fn schedules(m: &Manifest) -> String {
             true => " (default)",
             false => "",
         };
-        let spec = toml::to_string(spec).unwrap_or_default();
-        format!("{name}{mark}: {}", spec.trim_end())
+        // A struct of numbers, lists and names always serialises; a value of it is written in one line.
+        let spec = toml::Value::try_from(spec).map(|spec| spec.to_string());
+        format!("{name}{mark}: {}", spec.unwrap_or_default())
     };
     m.schedules
         .named
