@@ -237,6 +237,35 @@ fn without_runtime(arguments: &[&str]) -> assert_cmd::assert::Assert {
 }
 
 #[test]
+fn the_schedules_of_a_model_are_listed_without_running_it() {
+    let words = "(?s)schedule +solver +denoiser calls +timesteps\n.*fast \\(default\\) +euler +4 +0 0.25 0.5 0.75\n.*heun +second order";
+    without_runtime(&["schedules"])
+        .success()
+        .stdout(predicate::str::is_match(words).unwrap());
+    let ddpm = ["schedules", "--json", "--model", "tests/fixtures/tiny_ddpm"];
+    let output = without_runtime(&ddpm).success().get_output().stdout.clone();
+    let listing: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let (fast, full) = (&listing["schedules"][0], &listing["schedules"][1]);
+    assert_eq!(
+        (&fast["name"], &fast["default"]),
+        (&"fast".into(), &true.into())
+    );
+    assert_eq!(
+        (&fast["solver"], &fast["denoiser_calls"]),
+        (&"ancestral".into(), &6.into())
+    );
+    let first = fast["timesteps"][0].as_f64().unwrap();
+    assert!((first - 42.918643).abs() < 1e-6, "{first}");
+    assert_eq!(full["timesteps"].as_array().unwrap().len(), 50);
+    let solvers: Vec<_> = listing["solvers"].as_array().unwrap().iter().collect();
+    let names: Vec<_> = solvers.iter().map(|solver| &solver["name"]).collect();
+    assert_eq!(
+        names,
+        ["ancestral", "ddim", "dpm-solver++", "predictor-corrector"]
+    );
+}
+
+#[test]
 fn steps_schedule_and_solver_are_the_callers_choice() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.toml");

@@ -15,6 +15,7 @@ mod pages;
 mod remote;
 mod sample;
 mod sampling;
+mod schedules;
 pub mod setup;
 mod summary;
 mod synth;
@@ -64,6 +65,8 @@ enum Command {
     Mel(mel::MelArgs),
     /// Tell what is in a mel, a recording or a model
     Inspect(inspect::InspectArgs),
+    /// List the schedules of a model and the solvers that fit it
+    Schedules(schedules::SchedulesArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
     /// Tell whether synthesis works here, and what with
@@ -97,6 +100,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
         Some(Command::Mel(args)) => mel::run(&args)?,
         Some(Command::Inspect(args)) => inspect::run(&args)?,
+        Some(Command::Schedules(args)) => schedules::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
         Some(Command::Client(args)) => client::run(&args)?,
