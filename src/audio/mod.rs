@@ -1,11 +1,13 @@
 //! Audio in and out: any common format to mono `f32`, whole-clip resampling, WAV with its provenance.
 
 mod decode;
+mod encode;
 mod error;
 mod resample;
 mod wav;
 
 pub use decode::{Clip, DecodeLimits, decode};
+pub use encode::{Encoding, StreamEncoder};
 pub use error::AudioError;
 pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, resample, resampled_len};
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};
