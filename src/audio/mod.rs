@@ -1,4 +1,4 @@
-//! Audio in and out: any common format to mono `f32`, whole-clip resampling, WAV with its provenance.
+//! Audio in and out: any common format to mono `f32`, resampling, WAV with its provenance.
 
 mod decode;
 mod encode;
@@ -9,5 +9,5 @@ mod wav;
 pub use decode::{Clip, DecodeLimits, decode};
 pub use encode::{Encoding, StreamEncoder};
 pub use error::AudioError;
-pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, resample, resampled_len};
+pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StreamResampler, resample, resampled_len};
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};

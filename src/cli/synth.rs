@@ -16,11 +16,11 @@ use super::output::Target;
 use super::setup::{LibraryArgs, load_runtime};
 use super::summary::{Bar, Summary};
 use super::{CliError, each, load_bundle};
-use crate::audio::{Encoded, InfoId, Provenance, encode_wav, resample};
+use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
 use crate::bundle::ScheduleSpec;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy};
 use crate::runtime::{Provider, SessionOptions};
-use crate::vocoder::{ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
+use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
     inputs: &["npy"],
@@ -198,8 +198,12 @@ impl Maker<'_> {
         let synthesis = self.synthesise(&prepared)?;
         let rate = args.sample_rate.unwrap_or(synthesis.sample_rate);
         let label = job.target.label();
-        let samples = shifted(synthesis.samples.clone(), prepared.shift_samples);
-        let samples = resample(samples, synthesis.sample_rate, rate)
+        let mut samples = Vec::new();
+        Output::new(prepared.shift_samples, synthesis.sample_rate, rate)
+            .and_then(|mut output| {
+                output.push(&synthesis.samples, &mut samples)?;
+                output.finish(&mut samples)
+            })
             .map_err(|e| CliError::audio(&label, e))?;
         let provenance = self.provenance(&synthesis, &prepared);
         let Encoded { bytes, clipped } =
@@ -268,31 +272,5 @@ impl Maker<'_> {
         Provenance {
             fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
         }
-    }
-}
-
-/// Drops samples at the start (and the frame that is then too much at the end), or puts silence there: see [`Prepared::shift_samples`].
-fn shifted(mut samples: Vec<f32>, shift: i64) -> Vec<f32> {
-    let size = usize::try_from(shift.unsigned_abs()).unwrap_or(usize::MAX);
-    if shift > 0 {
-        samples.truncate(samples.len().saturating_sub(size));
-        samples.drain(..size.min(samples.len()));
-    } else if shift < 0 {
-        samples.splice(..0, std::iter::repeat_n(0.0, size));
-    }
-    samples
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shifted;
-
-    #[test]
-    fn a_shift_moves_the_audio() {
-        let samples: Vec<f32> = (0..8).map(|v| v as f32).collect();
-        assert_eq!(shifted(samples.clone(), 0), samples);
-        assert_eq!(shifted(samples.clone(), 2), [2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(shifted(vec![1.0], -2), [0.0, 0.0, 1.0]);
-        assert!(shifted(vec![1.0], 128).is_empty());
     }
 }

@@ -1,13 +1,11 @@
 //! The conditioner's answers that are still needed, frame by frame.
 
-use super::WindowPlan;
 use ndarray::{ArrayD, ArrayViewMutD, Axis, Slice};
 use std::collections::VecDeque;
 
 /// Conditions of consecutive stretches of frames.
 #[derive(Debug)]
 pub(super) struct Conditions {
-    windows: WindowPlan,
     /// First frame not conditioned yet.
     next: i64,
     chunks: VecDeque<Chunk>,
@@ -22,13 +20,6 @@ struct Chunk {
     arrays: Vec<ArrayD<f32>>,
 }
 
-/// Frames to be conditioned by the next call; the call sees the conditioner's context on each side of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub start: i64,
-    pub frames: usize,
-}
-
 /// How one condition lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -41,25 +32,11 @@ pub(super) struct Layout {
 }
 
 impl Conditions {
-    pub fn new(windows: WindowPlan, steps: usize) -> Conditions {
+    /// The first window reads the frames from `start` on.
+    pub fn new(start: i64) -> Conditions {
         Conditions {
-            windows,
-            next: windows.earliest_frame(steps),
+            next: start,
             chunks: VecDeque::new(),
-        }
-    }
-
-    /// What the next call covers: all that the first window reads at first, then one core after another.
-    pub fn next(&self) -> Stretch {
-        let first_end = (self.windows.core + self.windows.context) as i64;
-        let frames = if self.next < first_end {
-            (first_end - self.next) as usize
-        } else {
-            self.windows.core
-        };
-        Stretch {
-            start: self.next,
-            frames,
         }
     }
 
@@ -68,20 +45,9 @@ impl Conditions {
         self.next
     }
 
-    /// The frame before which everything can be conditioned once `mel_frames` frames of the mel are known.
-    pub fn reach(&self, mel_frames: usize) -> i64 {
-        let known = mel_frames as i64 - self.windows.conditioner_context as i64;
-        let Stretch { start, frames } = self.next();
-        let first = start + frames as i64;
-        if known < first {
-            return start;
-        }
-        known - (known - first) % self.windows.core as i64
-    }
-
-    /// Keeps the answer to [`Conditions::next`], batch of 1, without its context.
-    pub fn append(&mut self, arrays: Vec<ArrayD<f32>>) {
-        let Stretch { start, frames } = self.next();
+    /// Keeps the conditions of the next `frames` frames, batch of 1.
+    pub fn append(&mut self, frames: usize, arrays: Vec<ArrayD<f32>>) {
+        let start = self.next;
         self.next = start + frames as i64;
         self.chunks.push_back(Chunk {
             start,
@@ -127,63 +93,23 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::Context;
     use ndarray::{Array3, ArrayD};
 
-    fn windows() -> WindowPlan {
-        WindowPlan::exact(
-            5,
-            Context {
-                denoiser: 2,
-                conditioner: 3,
-            },
-            2,
-        )
-        .unwrap()
-    }
-
     /// A condition `[1, 2, frames * 2]` whose values tell their band and time step.
-    fn answer(stretch: Stretch) -> ArrayD<f32> {
-        Array3::from_shape_fn((1, 2, stretch.frames * 2), |(_, band, step)| {
-            (band as i64 * 1000 + stretch.start * 2 + step as i64) as f32
+    fn answer(start: i64, frames: usize) -> ArrayD<f32> {
+        Array3::from_shape_fn((1, 2, frames * 2), |(_, band, step)| {
+            (band as i64 * 1000 + start * 2 + step as i64) as f32
         })
         .into_dyn()
     }
 
     #[test]
-    fn stretches_follow_the_windows() {
-        let mut conditions = Conditions::new(windows(), 2);
-        assert_eq!(
-            conditions.next(),
-            Stretch {
-                start: -2,
-                frames: 9
-            }
-        );
-        assert_eq!(
-            [9, 10, 14, 15, 21].map(|mel| conditions.reach(mel)),
-            [-2, 7, 7, 12, 17]
-        );
-        conditions.append(vec![answer(conditions.next())]);
-        assert_eq!(
-            conditions.next(),
-            Stretch {
-                start: 7,
-                frames: 5
-            }
-        );
-        assert_eq!(
-            [10, 14, 15, 21].map(|mel| conditions.reach(mel)),
-            [7, 7, 12, 17]
-        );
-    }
-
-    #[test]
     fn reading_joins_stretches() {
-        let mut conditions = Conditions::new(windows(), 2);
-        for _ in 0..3 {
-            conditions.append(vec![answer(conditions.next())]);
+        let mut conditions = Conditions::new(-2);
+        for frames in [9, 5, 5] {
+            conditions.append(frames, vec![answer(conditions.end(), frames)]);
         }
+        assert_eq!(conditions.end(), 17);
         conditions.drop_before(6);
         let layout = Layout {
             index: 0,
@@ -192,11 +118,7 @@ mod tests {
         };
         let mut out = ArrayD::from_elem(vec![2, 18], f32::NAN);
         conditions.read(layout, 5, out.view_mut());
-        let expected = answer(Stretch {
-            start: 5,
-            frames: 9,
-        });
-        assert_eq!(out, expected.index_axis(Axis(0), 0));
+        assert_eq!(out, answer(5, 9).index_axis(Axis(0), 0));
         conditions.drop_before(7);
         assert_eq!(conditions.chunks.len(), 2);
     }

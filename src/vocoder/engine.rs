@@ -9,7 +9,6 @@ use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::dsp::EnvelopeFilter;
 use crate::runtime::{Runtime, SessionOptions};
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// Most windows in one denoiser call.
@@ -65,6 +64,11 @@ impl Vocoder {
         self.networks.provider()
     }
 
+    /// The envelope filter of a model of the excitation domain.
+    pub(super) fn envelope(&self) -> Option<&EnvelopeFilter> {
+        self.envelope.as_ref()
+    }
+
     /// Time that [`Vocoder::new`] took.
     pub fn load_time(&self) -> Duration {
         self.load_time
@@ -75,66 +79,53 @@ impl Vocoder {
         Stream::new(&self.manifest, self.envelope.as_ref(), plan, seed, windows)
     }
 
-    /// Runs every window that is ready, at most one a step and stream, in calls of up to `batch` windows of one shape. Returns
-    /// whether there was any.
-    ///
-    /// `observer` is called after each denoiser call with the frames by which steps advanced, added up; it may stop the work there.
+    /// Runs windows of one length, of any steps and streams, in one denoiser call. `jobs` names each stream by its place in `streams`.
     ///
     /// # Errors
-    /// [`VocoderError::Cancelled`] when the observer breaks off; graphs that fail or answer with other shapes or numbers than they
-    /// should. The streams cannot go on after an error.
-    pub fn tick(
-        &mut self,
-        streams: &mut [&mut Stream],
-        batch: usize,
-        observer: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<bool, VocoderError> {
-        if !(1..=MAX_BATCH).contains(&batch) {
-            return Err(VocoderError::BatchSize {
-                found: batch,
-                limit: MAX_BATCH,
-            });
-        }
-        let mut jobs = Vec::new();
-        for (index, stream) in streams.iter_mut().enumerate() {
-            let ready = stream.ready();
-            stream.condition(&mut self.networks, &ready)?;
-            jobs.extend(ready.into_iter().map(|window| (index, window)));
-        }
-        let frames: Vec<usize> = streams
-            .iter()
-            .map(|stream| stream.front.windows().frames())
-            .collect();
-        for alike in jobs.chunk_by(|a, b| frames[a.0] == frames[b.0]) {
-            for jobs in alike.chunks(batch) {
-                let advanced = self.denoise(streams, jobs, frames[jobs[0].0])?;
-                if observer(advanced).is_break() {
-                    return Err(VocoderError::Cancelled);
-                }
-            }
-        }
-        Ok(!jobs.is_empty())
-    }
-
-    /// One denoiser call on windows of `frames` frames; returns the frames by which steps advanced.
-    fn denoise(
+    /// A graph that fails or answers with another shape than it should. What is wrong with one stream alone (its conditions or predictions
+    /// are not finite) is in the [`Outcome`] and does not touch the others. A stream cannot go on after an error.
+    ///
+    /// # Panics
+    /// Never, for windows that [`Stream::ready`] gave since the stream's last call.
+    pub fn run(
         &mut self,
         streams: &mut [&mut Stream],
         jobs: &[(usize, Window)],
-        frames: usize,
-    ) -> Result<u64, VocoderError> {
-        let mut batch = Batch::new(&self.networks, jobs.len(), frames);
-        for (row, (index, window)) in jobs.iter().enumerate() {
+    ) -> Result<Outcome, VocoderError> {
+        let mut outcome = Outcome::default();
+        let mut sound: Vec<(usize, Window)> = Vec::with_capacity(jobs.len());
+        for (index, window) in jobs {
+            match streams[*index].condition(&mut self.networks, window) {
+                Ok(()) => sound.push((*index, *window)),
+                Err(error) => outcome.failed.push((*index, error)),
+            }
+        }
+        let Some((_, first)) = sound.first() else {
+            return Ok(outcome);
+        };
+        let mut batch = Batch::new(&self.networks, sound.len(), first.frames);
+        for (row, (index, window)) in sound.iter().enumerate() {
             batch.set(row, &self.networks, streams[*index], window);
         }
         let predictions = self.networks.denoise(&batch)?;
-        let mut advanced = 0;
-        for ((index, window), (state, prediction)) in jobs
+        for ((index, window), (state, prediction)) in sound
             .iter()
             .zip(batch.x.rows().into_iter().zip(predictions.rows()))
         {
-            advanced += streams[*index].apply(window, &state.to_vec(), &prediction.to_vec())?;
+            match streams[*index].apply(window, &state.to_vec(), &prediction.to_vec()) {
+                Ok(frames) => outcome.advanced += frames,
+                Err(error) => outcome.failed.push((*index, error)),
+            }
         }
-        Ok(advanced)
+        Ok(outcome)
     }
+}
+
+/// What a denoiser call did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Frames by which steps advanced, added up.
+    pub advanced: u64,
+    /// Streams that cannot go on, by their place, and why.
+    pub failed: Vec<(usize, VocoderError)>,
 }

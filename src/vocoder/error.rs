@@ -1,3 +1,4 @@
+use crate::audio::AudioError;
 use crate::bundle::BundleError;
 use crate::diffusion::DiffusionError;
 use crate::dsp::DspError;
@@ -93,9 +94,35 @@ pub enum VocoderError {
     /// Mel frames pushed after the end was declared.
     #[error("the mel was already declared complete")]
     AlreadyEnded,
-    /// The observer asked to stop.
+    /// The observer asked to stop, or the writer of a stream went away before the end of its mel.
     #[error("the synthesis was cancelled")]
     Cancelled,
+    /// Samples could not be brought to the rate that was asked for.
+    #[error(transparent)]
+    Output(#[from] AudioError),
+    /// A call of the model failed, for every stream in it.
+    #[error("{message}")]
+    Call {
+        /// What ONNX Runtime says.
+        message: String,
+    },
+    /// All places for streams are taken.
+    #[error(
+        "{limit} streams are open already, which is all that may be; try again when one has ended"
+    )]
+    Busy {
+        /// Streams that may be open at once.
+        limit: usize,
+    },
+    /// The stream, or the scheduler itself, has ended.
+    #[error("the stream has ended")]
+    Stopped,
+    /// No thread for a scheduler.
+    #[error("cannot start a thread: {source}")]
+    Thread {
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 fn place(step: Option<usize>) -> String {

@@ -5,9 +5,9 @@
 //! noise ────────────────────────────┴-> Wavefront: denoiser + row, once a step -> envelope (excitation only) -> samples
 //! ```
 //!
-//! A synthesis is a [`Stream`]: mel frames are pushed in pieces of any size, windows of one fixed shape go through the denoiser as soon as
+//! A synthesis is a [`Stream`]: mel frames are pushed in pieces of any size, windows of a few lengths go through the denoiser as soon as
 //! what they need is there, and finished samples come out. [`Vocoder::synthesize`] drives one to its end. What a window is and why
-//! windows change nothing is told in [`window`].
+//! windows change nothing is told in [`window`]. A [`Scheduler`] drives many streams on a thread of its own.
 
 mod batch;
 mod conditions;
@@ -16,15 +16,22 @@ mod error;
 mod networks;
 mod offline;
 mod options;
+mod output;
 mod queue;
+mod scheduler;
 mod stream;
 mod tail;
 mod wavefront;
 pub mod window;
 
-pub use engine::{MAX_BATCH, Vocoder};
+pub use engine::{MAX_BATCH, Outcome, Vocoder};
 pub use error::VocoderError;
 pub use options::{Progress, ScheduleChoice, Synthesis, SynthesisOptions};
+pub use output::Output;
+pub use scheduler::{
+    AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamPlan,
+    StreamRequest, StreamStats,
+};
 pub use stream::Stream;
 pub use wavefront::{Wavefront, Window};
-pub use window::WindowPlan;
+pub use window::{Chunks, DEFAULT_CHUNKS, WindowPlan};

@@ -1,7 +1,10 @@
 //! A whole clip, from its first frame to its last.
 
+use super::engine::Outcome;
 use super::options::resolve;
-use super::{Progress, Synthesis, SynthesisOptions, Vocoder, VocoderError, WindowPlan};
+use super::{
+    MAX_BATCH, Progress, Stream, Synthesis, SynthesisOptions, Vocoder, VocoderError, WindowPlan,
+};
 use crate::mel::Mel;
 use ndarray::Axis;
 use std::ops::ControlFlow;
@@ -23,6 +26,7 @@ impl Vocoder {
         observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Synthesis, VocoderError> {
         let began = Instant::now();
+        check_batch(options.batch)?;
         let (schedule, plan) = resolve(self.manifest(), &options.schedule)?;
         let steps = plan.steps();
         let context = self.manifest().context;
@@ -43,14 +47,14 @@ impl Vocoder {
 
         let mut stream = self.stream(plan, options.seed, windows);
         let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
-        for piece in mel.view().axis_chunks_iter(Axis(1), windows.core) {
+        for piece in mel.view().axis_chunks_iter(Axis(1), windows.chunks.longest) {
             stream.push(piece)?;
-            // One tick a piece lets the windows of all steps come ready together; alone they may as well run at once.
-            while self.tick(&mut [&mut stream], options.batch, &mut watch)? && options.batch == 1 {}
+            // One round a piece lets the windows of all steps come ready together; alone they may as well run at once.
+            while self.advance(&mut stream, options.batch, &mut watch)? && options.batch == 1 {}
             stream.take(&mut samples);
         }
         stream.end()?;
-        while self.tick(&mut [&mut stream], options.batch, &mut watch)? {}
+        while self.advance(&mut stream, options.batch, &mut watch)? {}
         stream.take(&mut samples);
         Ok(Synthesis {
             samples,
@@ -59,9 +63,45 @@ impl Vocoder {
             schedule,
             seed: options.seed,
             provider: self.provider().to_owned(),
-            window_frames: windows.core,
+            window_frames: windows.chunks.longest,
             calls,
             elapsed: began.elapsed(),
         })
+    }
+
+    /// Runs the windows that are ready, at most one a step, in calls of up to `batch` windows of one length. Returns whether there was any.
+    fn advance(
+        &mut self,
+        stream: &mut Stream,
+        batch: usize,
+        observer: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<bool, VocoderError> {
+        let jobs: Vec<_> = stream
+            .ready()
+            .into_iter()
+            .map(|window| (0, window))
+            .collect();
+        for alike in jobs.chunk_by(|a, b| a.1.frames == b.1.frames) {
+            for jobs in alike.chunks(batch) {
+                let Outcome { advanced, failed } = self.run(&mut [&mut *stream], jobs)?;
+                if let Some((_, error)) = failed.into_iter().next() {
+                    return Err(error);
+                }
+                if observer(advanced).is_break() {
+                    return Err(VocoderError::Cancelled);
+                }
+            }
+        }
+        Ok(!jobs.is_empty())
+    }
+}
+
+/// Refuses batches of no windows, and those that are too large to allocate for.
+pub(super) fn check_batch(found: usize) -> Result<(), VocoderError> {
+    let limit = MAX_BATCH;
+    if (1..=limit).contains(&found) {
+        Ok(())
+    } else {
+        Err(VocoderError::BatchSize { found, limit })
     }
 }

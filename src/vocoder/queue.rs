@@ -67,6 +67,11 @@ impl MelQueue {
         );
     }
 
+    /// Frames held.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Frames seen so far, forgotten ones among them.
     pub fn end(&self) -> usize {
         self.start + self.frames.len()

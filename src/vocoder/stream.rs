@@ -37,7 +37,7 @@ impl Stream {
         let mel = &manifest.mel;
         Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
-            conditions: Conditions::new(windows, plan.steps()),
+            conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
             tail: Tail::new(envelope),
             convention: mel.name.clone(),
@@ -90,6 +90,11 @@ impl Stream {
         self.collect()
     }
 
+    /// Mel frames that are held: those of the conditioner's context and those that no window has asked for yet.
+    pub fn frames_held(&self) -> usize {
+        self.mel.len()
+    }
+
     /// Mel frames pushed so far.
     pub fn frames(&self) -> usize {
         self.mel.end()
@@ -100,7 +105,7 @@ impl Stream {
         let conditioned = if self.ended {
             i64::MAX
         } else {
-            self.conditions.reach(self.mel.end())
+            self.mel.end() as i64 - self.front.windows().conditioner_context as i64
         };
         self.front.ready(conditioned)
     }
@@ -115,28 +120,23 @@ impl Stream {
         self.ended && self.front.is_done()
     }
 
-    /// Runs the conditioner as far as `windows` need.
+    /// Runs the conditioner as far as `window` needs.
     pub(super) fn condition(
         &mut self,
         networks: &mut Networks,
-        windows: &[Window],
+        window: &Window,
     ) -> Result<(), VocoderError> {
-        let shape = self.front.windows();
-        let needed = windows
-            .iter()
-            .map(|window| window.start + shape.frames() as i64)
-            .max()
-            .unwrap_or(i64::MIN);
-        while self.conditions.end() < needed {
-            let stretch = self.conditions.next();
-            let context = shape.conditioner_context;
-            let mel = self
-                .mel
-                .window(stretch.start - context as i64, stretch.frames + 2 * context);
-            self.conditions.append(networks.condition(mel, context)?);
+        let context = self.front.windows().conditioner_context;
+        let missing = window.start + window.frames as i64 - self.conditions.end();
+        if missing <= 0 {
+            return Ok(());
         }
-        self.mel
-            .drop_before(self.conditions.end() - shape.conditioner_context as i64);
+        let frames = missing as usize;
+        let first = self.conditions.end() - context as i64;
+        let mel = self.mel.window(first, frames + 2 * context);
+        self.conditions
+            .append(frames, networks.condition(mel, context)?);
+        self.mel.drop_before(self.conditions.end() - context as i64);
         Ok(())
     }
 

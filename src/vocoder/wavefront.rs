@@ -11,8 +11,12 @@ pub struct Window {
     pub step: usize,
     /// First frame of the core; negative before the clip.
     pub core_start: i64,
+    /// Frames of the core.
+    pub core: usize,
     /// First frame covered: the core's less the context.
     pub start: i64,
+    /// Frames covered: the core and the context on each side.
+    pub frames: usize,
 }
 
 /// Steps of a plan over a clip, each trailing the one before.
@@ -46,15 +50,14 @@ struct Step {
 impl Wavefront {
     /// A synthesis at its start. `hop` is in samples a frame.
     pub fn new(plan: Plan, noise: Noise, windows: WindowPlan, hop: usize) -> Wavefront {
-        let step = |step| Step {
-            next: windows.first_frame(step),
-            ..Step::default()
-        };
-        let steps = (0..plan.steps()).map(step).collect();
+        let steps = plan.rows.iter().map(|_| Step::default()).collect();
         Wavefront {
+            windows: WindowPlan {
+                steps: plan.steps(),
+                ..windows
+            },
             plan,
             noise,
-            windows,
             hop,
             steps,
             total: None,
@@ -62,7 +65,7 @@ impl Wavefront {
         }
     }
 
-    /// The shape of the windows.
+    /// How the windows are cut.
     pub fn windows(&self) -> WindowPlan {
         self.windows
     }
@@ -88,12 +91,15 @@ impl Wavefront {
         let mut ready = Vec::new();
         for (step, state) in self.steps.iter().enumerate() {
             let core_start = state.next;
-            let needed = core_start + (self.windows.core + self.windows.context) as i64;
+            let core = self.core(step, core_start);
+            let needed = core_start + (core + self.windows.context) as i64;
             if needed <= before && !self.is_past_end(core_start) {
                 ready.push(Window {
                     step,
                     core_start,
+                    core,
                     start: core_start - self.windows.context as i64,
+                    frames: core + 2 * self.windows.context,
                 });
             }
             // Beyond the end everything is known: it is zero.
@@ -106,7 +112,17 @@ impl Wavefront {
         ready
     }
 
-    /// Writes the state that `window` reads, `windows().frames() * hop` samples.
+    fn core(&self, step: usize, start: i64) -> usize {
+        match self.total {
+            None => self.windows.core(step, start),
+            Some(total) => {
+                let left = (total - start).max(0) as usize;
+                self.windows.last_core(step, start, left)
+            }
+        }
+    }
+
+    /// Writes the state that `window` reads, `window.frames * hop` samples.
     pub fn state(&self, window: &Window, out: &mut [f32]) {
         let from = window.start * self.hop as i64;
         if window.step > 0 {
@@ -129,7 +145,7 @@ impl Wavefront {
     /// Takes the denoiser's answer to a ready window: `state` as given by [`Wavefront::state`], and the prediction of the same length.
     pub fn apply(&mut self, window: &Window, state: &[f32], prediction: &[f32]) {
         let hop = self.hop as i64;
-        let core_end = window.core_start + self.windows.core as i64;
+        let core_end = window.core_start + window.core as i64;
         let low = window.core_start.max(0) * hop;
         let high = self.total.map_or(core_end, |total| core_end.min(total)) * hop;
         if low < high {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bundle::Context;
+use crate::vocoder::window::Chunks;
 use proptest::prelude::*;
 
 const HOP: usize = 4;
@@ -83,7 +84,7 @@ fn windowed(
     let mut tick = |front: &mut Wavefront, known: i64| {
         let ready = front.ready(known);
         for window in ready.iter().rev() {
-            let mut state = vec![f32::NAN; windows.frames() * HOP];
+            let mut state = vec![f32::NAN; window.frames * HOP];
             front.state(window, &mut state);
             let prediction = denoise(window.start, front.time(window.step), &state);
             front.apply(window, &state, &prediction);
@@ -109,25 +110,32 @@ fn windowed(
     run
 }
 
-fn window_plan(core: usize, stagger: usize) -> WindowPlan {
-    let context = Context {
-        denoiser: CONTEXT,
-        conditioner: 0,
-    };
+const REACH: Context = Context {
+    denoiser: CONTEXT,
+    conditioner: 0,
+};
+
+/// Windows of `core` frames in which steps wait for each other.
+fn fixed(core: usize) -> WindowPlan {
     WindowPlan {
-        stagger,
-        ..WindowPlan::exact(core, context, 1).unwrap()
+        lead: 0,
+        ..WindowPlan::exact(core, REACH, 1).unwrap()
     }
+}
+
+fn growing(first: usize, longest: usize, steps: usize) -> WindowPlan {
+    WindowPlan::streaming(Chunks { first, longest }, REACH, steps).unwrap()
 }
 
 proptest! {
     #[test]
     fn windows_and_pieces_change_nothing(
-        frames in 1usize..60, core in 1usize..40, steps in 1usize..6, stagger in prop::sample::select(vec![0, CONTEXT]),
+        frames in 1usize..60, first in 1usize..20, longest in 1usize..40, steps in 1usize..7, lead in prop::sample::select(vec![0, CONTEXT]),
         pieces in prop::collection::vec(1usize..20, 1..4), exhaust: bool, seed: u64,
     ) {
         let (plan, noise) = (plan(steps), Noise::new(seed));
-        let run = windowed(&plan, noise, window_plan(core, stagger), frames, &pieces, exhaust);
+        let windows = WindowPlan { lead, ..growing(first, longest, steps) };
+        let run = windowed(&plan, noise, windows, frames, &pieces, exhaust);
         prop_assert_eq!(run.samples, whole(&plan, noise, frames));
     }
 }
@@ -137,7 +145,7 @@ fn too_little_context_shows() {
     let (plan, noise) = (plan(3), Noise::new(1));
     let windows = WindowPlan {
         context: CONTEXT - 1,
-        ..window_plan(5, 0)
+        ..fixed(5)
     };
     let run = windowed(&plan, noise, windows, 30, &[7], true);
     let worst = run
@@ -151,56 +159,62 @@ fn too_little_context_shows() {
 
 #[test]
 fn memory_does_not_grow_with_the_clip() {
-    let held = |frames| {
-        windowed(
-            &plan(4),
-            Noise::new(1),
-            window_plan(8, 0),
-            frames,
-            &[8],
-            false,
-        )
-        .most_held
-    };
+    let held = |frames| windowed(&plan(4), Noise::new(1), fixed(8), frames, &[8], false).most_held;
     assert_eq!(held(200), held(2000));
 }
 
 #[test]
 fn one_window_a_step_covers_a_short_clip() {
-    let run = windowed(&plan(4), Noise::new(1), window_plan(10, 0), 10, &[10], true);
+    let run = windowed(&plan(4), Noise::new(1), fixed(10), 10, &[10], true);
     assert_eq!(run.calls, 4);
 }
 
 #[test]
-fn staggered_steps_follow_at_the_distance_of_the_context() {
-    let (steps, core) = (4, 10);
-    let windows = window_plan(core, CONTEXT);
-    let mut front = Wavefront::new(plan(steps), Noise::new(1), windows, HOP);
-    // With exactly the look-ahead of steps * context frames, the first core comes out, less what the stagger put before the clip.
-    let mut samples = Vec::new();
-    loop {
-        let ready = front.ready((core + CONTEXT) as i64);
-        let Some(window) = ready.first() else { break };
-        let state = vec![0.0; windows.frames() * HOP];
-        front.apply(window, &state, &state);
-        front.take(&mut samples);
+fn the_first_chunk_needs_its_look_ahead_and_no_frame_more() {
+    let (steps, first) = (4, 3);
+    let windows = growing(first, 12, steps);
+    let finished = |known: usize| {
+        let mut front = Wavefront::new(plan(steps), Noise::new(1), windows, HOP);
+        let mut samples = Vec::new();
+        while let Some(window) = front.ready(known as i64).last() {
+            let state = vec![0.0; window.frames * HOP];
+            front.apply(window, &state, &state);
+            front.take(&mut samples);
+        }
+        samples.len() / HOP
+    };
+    let enough = windows.look_ahead();
+    assert_eq!(enough, first + steps * CONTEXT);
+    assert_eq!((finished(enough - 1), finished(enough)), (0, first));
+}
+
+#[test]
+fn windows_have_the_lengths_of_the_plan() {
+    let windows = growing(3, 12, 4);
+    for frames in [1, 5, 40, 101] {
+        let mut front = Wavefront::new(plan(4), Noise::new(1), windows, HOP);
+        front.end(frames);
+        while let Some(window) = front.ready(i64::MAX).first() {
+            assert!(windows.cores().contains(&window.core), "{window:?}");
+            let state = vec![0.0; window.frames * HOP];
+            front.apply(window, &state, &state);
+        }
     }
-    assert_eq!(samples.len(), (core + CONTEXT - steps * CONTEXT) * HOP);
 }
 
 #[test]
 fn windows_ready_together_are_one_a_step() {
-    let mut front = Wavefront::new(plan(3), Noise::new(1), window_plan(4, 0), HOP);
+    let mut front = Wavefront::new(plan(3), Noise::new(1), fixed(4), HOP);
     front.end(100);
     let mut most = 0;
     while !front.is_done() {
         let ready = front.ready(i64::MAX);
         assert!(ready.windows(2).all(|pair| pair[0].step < pair[1].step));
         most = most.max(ready.len());
-        let state = vec![0.0; front.windows().frames() * HOP];
-        ready
-            .iter()
-            .for_each(|window| front.apply(window, &state, &state));
+        ready.iter().for_each(|window| {
+            let state = vec![0.0; window.frames * HOP];
+            front.apply(window, &state, &state);
+        });
     }
     assert_eq!(most, 3);
 }

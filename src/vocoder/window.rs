@@ -3,7 +3,7 @@
 //! A call sees `core + 2 context` frames and is right about the `core` in the middle: `context` is the reach of the network on each side,
 //! from the manifest. Beyond the clip nothing is padded by a layer: there the mel is at the convention's floor and the state is zero at
 //! every step, and every window at an edge, like a whole clip, is given `context` frames of it. So a sample's value does not depend on
-//! the windows, and all windows of a synthesis have one shape.
+//! the windows.
 //!
 //! Step k reads what step k - 1 wrote, `context` frames further on each side. Its windows therefore trail: they become ready one after
 //! another, and those that are ready at one moment do not depend on each other.
@@ -17,49 +17,87 @@ pub const MAX_WINDOW_FRAMES: usize = 16_384;
 /// Longest window chosen when none is asked for: long enough that the context costs little, short enough for the caches.
 const DEFAULT_CORE: usize = 128;
 
-/// Most frames, over all steps, by which a synthesis without stagger may trail before memory matters.
+/// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
 const MAX_TRAIL: usize = 8192;
 
-/// The shape of a synthesis's windows.
+/// The chunks of a stream when none are asked for, in frames: the first small, for early audio; the later ones longer, for less work.
+pub const DEFAULT_CHUNKS: Chunks = Chunks {
+    first: 16,
+    longest: 64,
+};
+
+/// How a stream's audio advances: `first` frames, then chunks that double every second time up to `longest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    /// Frames of the first chunk.
+    pub first: usize,
+    /// Frames of a chunk once the stream is under way.
+    pub longest: usize,
+}
+
+impl Chunks {
+    /// The smallest end of a chunk beyond `frame`.
+    fn end_after(self, frame: i64) -> i64 {
+        let longest = self.longest as i64;
+        let (mut size, mut end) = (self.first as i64, 0);
+        while size < longest {
+            for _ in 0..2 {
+                end += size;
+                if end > frame {
+                    return end;
+                }
+            }
+            size = (2 * size).min(longest);
+        }
+        end + ((frame - end).max(0) / longest + 1) * longest
+    }
+
+    /// The lengths of the chunks.
+    fn sizes(self) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(self.first), move |&size| {
+            (size < self.longest).then_some((2 * size).min(self.longest))
+        })
+    }
+}
+
+/// The windows of a synthesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPlan {
-    /// Frames that a call is right about, and by which each step advances.
-    pub core: usize,
+    /// How the last step advances. `longest` is also the longest core of any step.
+    pub chunks: Chunks,
     /// Frames on each side that a denoiser call sees beyond its core.
     pub context: usize,
     /// Frames on each side that a conditioner call sees beyond those it is right about.
     pub conditioner_context: usize,
-    /// How many frames earlier than its predecessor's each step's windows begin. 0: fewest windows. `context`: each step can follow its
-    /// predecessor at a distance of `context` frames, the least look-ahead there is; up to one more window a step.
-    pub stagger: usize,
+    /// Frames by which each step is ahead of the one after it. `context`: a chunk can go through all steps at once, which is the least
+    /// look-ahead there is, at the price of longer first windows. 0: the fewest windows, each step waiting for more of the one before.
+    pub lead: usize,
+    /// Denoiser calls for each sample.
+    pub steps: usize,
 }
 
 impl WindowPlan {
-    /// Windows of exactly `core` frames.
+    /// Windows of `core` frames, for a clip whose mel is there.
     ///
     /// # Errors
     /// [`VocoderError::WindowLength`] unless `core` is 1 to [`MAX_WINDOW_FRAMES`].
     pub fn exact(core: usize, context: Context, steps: usize) -> Result<WindowPlan, VocoderError> {
-        if !(1..=MAX_WINDOW_FRAMES).contains(&core) {
-            return Err(VocoderError::WindowLength {
-                found: core,
-                limit: MAX_WINDOW_FRAMES,
-            });
-        }
-        let stagger = if 2 * core * steps <= MAX_TRAIL {
-            0
-        } else {
-            context.denoiser
+        let chunks = Chunks {
+            first: core,
+            longest: core,
         };
+        let plan = WindowPlan::streaming(chunks, context, steps)?;
+        let trails = 2 * core * steps <= MAX_TRAIL;
         Ok(WindowPlan {
-            core,
-            context: context.denoiser,
-            conditioner_context: context.conditioner,
-            stagger,
+            lead: if trails { 0 } else { plan.lead },
+            ..plan
         })
     }
 
     /// Windows that share a clip of `frames` evenly.
+    ///
+    /// # Errors
+    /// None: an even share is never too long.
     pub fn balanced(
         frames: usize,
         context: Context,
@@ -70,23 +108,74 @@ impl WindowPlan {
         WindowPlan::exact(frames.div_ceil(count), context, steps)
     }
 
-    /// Frames that a denoiser call covers.
-    pub fn frames(&self) -> usize {
-        self.core + 2 * self.context
+    /// Windows with the least look-ahead: the first chunk needs `first + (steps - 1) * context` frames of conditions at the first step.
+    ///
+    /// # Errors
+    /// [`VocoderError::WindowLength`] unless both lengths are 1 to [`MAX_WINDOW_FRAMES`].
+    pub fn streaming(
+        chunks: Chunks,
+        context: Context,
+        steps: usize,
+    ) -> Result<WindowPlan, VocoderError> {
+        for found in [chunks.first, chunks.longest] {
+            if !(1..=MAX_WINDOW_FRAMES).contains(&found) {
+                return Err(VocoderError::WindowLength {
+                    found,
+                    limit: MAX_WINDOW_FRAMES,
+                });
+            }
+        }
+        Ok(WindowPlan {
+            chunks: Chunks {
+                first: chunks.first.min(chunks.longest),
+                ..chunks
+            },
+            context: context.denoiser,
+            conditioner_context: context.conditioner,
+            lead: context.denoiser,
+            steps,
+        })
     }
 
-    /// Where the core of a step's first window begins: at the clip's start or, staggered, less than one core before it.
-    pub(super) fn first_frame(&self, step: usize) -> i64 {
-        -((step * self.stagger % self.core) as i64)
+    /// Core of the window of `step` that begins at `start`, when more of the clip is to come.
+    pub(super) fn core(&self, step: usize, start: i64) -> usize {
+        let ahead = (self.ahead(step)) as i64;
+        let end = self.chunks.end_after(start - ahead) + ahead;
+        ((end - start) as usize).min(self.chunks.longest)
     }
 
-    /// The earliest frame that any window of `steps` steps covers.
-    pub(super) fn earliest_frame(&self, steps: usize) -> i64 {
-        let first = (0..steps)
-            .map(|step| self.first_frame(step))
-            .min()
-            .unwrap_or(0);
-        first - self.context as i64
+    /// Core of the window of `step` that begins at `start`, `left` frames before the end of the clip: one of the plan's own lengths.
+    pub(super) fn last_core(&self, step: usize, start: i64, left: usize) -> usize {
+        let regular = self.core(step, start);
+        if left >= regular {
+            return regular;
+        }
+        let fits = self.cores().into_iter().find(|&core| core >= left);
+        fits.unwrap_or(regular).min(regular)
+    }
+
+    /// The lengths of all cores, ascending.
+    pub fn cores(&self) -> Vec<usize> {
+        let longest = self.chunks.longest;
+        let first = (0..self.steps).map(|step| self.chunks.first + self.ahead(step));
+        let first = first.flat_map(|length| [length.min(longest), length % longest]);
+        let mut cores: Vec<usize> = first
+            .chain(self.chunks.sizes())
+            .filter(|&c| c > 0)
+            .collect();
+        cores.sort_unstable();
+        cores.dedup();
+        cores
+    }
+
+    /// Frames by which `step` is ahead of the last one.
+    fn ahead(&self, step: usize) -> usize {
+        (self.steps - 1 - step.min(self.steps - 1)) * self.lead
+    }
+
+    /// Mel frames that must be there before the first chunk can be finished, the envelope's own look-ahead not counted.
+    pub fn look_ahead(&self) -> usize {
+        self.chunks.first + self.ahead(0) + self.context + self.conditioner_context
     }
 }
 
@@ -99,14 +188,18 @@ mod tests {
         conditioner: 6,
     };
 
+    fn starts(plan: &WindowPlan, step: usize, count: usize) -> Vec<i64> {
+        let next = |&start: &i64| Some(start + plan.core(step, start) as i64);
+        std::iter::successors(Some(0), next).take(count).collect()
+    }
+
     #[test]
     fn windows_share_a_clip_evenly() {
-        let core = |frames| WindowPlan::balanced(frames, CONTEXT, 4).unwrap().core;
+        let core = |frames| WindowPlan::balanced(frames, CONTEXT, 4).unwrap().core(0, 0);
         assert_eq!(
             [core(1), core(128), core(129), core(861)],
             [1, 128, 65, 123]
         );
-        assert_eq!(WindowPlan::balanced(100, CONTEXT, 4).unwrap().frames(), 116);
     }
 
     #[test]
@@ -120,15 +213,35 @@ mod tests {
     }
 
     #[test]
+    fn chunks_grow_and_each_step_leads_the_next() {
+        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 4).unwrap();
+        assert_eq!(starts(&plan, 3, 8), [0, 16, 32, 64, 96, 160, 224, 288]);
+        assert_eq!(starts(&plan, 0, 5), [0, 40, 56, 88, 120]);
+        assert_eq!(plan.cores(), [16, 24, 32, 40, 64]);
+        assert_eq!(plan.look_ahead(), 16 + 3 * 8 + 8 + 6);
+    }
+
+    #[test]
+    fn long_first_windows_are_split() {
+        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 12).unwrap();
+        assert_eq!(starts(&plan, 0, 4), [0, 64, 104, 120]);
+        assert!(plan.cores().contains(&40));
+        assert!(plan.cores().iter().all(|&core| core <= 64));
+    }
+
+    #[test]
     fn many_steps_trail_closely() {
-        assert_eq!(WindowPlan::exact(128, CONTEXT, 6).unwrap().stagger, 0);
-        let plan = WindowPlan::exact(128, CONTEXT, 200).unwrap();
-        assert_eq!(plan.stagger, 8);
+        assert_eq!(WindowPlan::exact(128, CONTEXT, 6).unwrap().lead, 0);
+        assert_eq!(WindowPlan::exact(128, CONTEXT, 200).unwrap().lead, 8);
+    }
+
+    #[test]
+    fn the_last_window_is_the_shortest_that_fits() {
+        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 4).unwrap();
+        let last = |left| plan.last_core(3, 96, left);
         assert_eq!(
-            [0, 1, 15, 16, 17].map(|step| plan.first_frame(step)),
-            [0, -8, -120, 0, -8]
+            [last(200), last(64), last(41), last(17), last(1)],
+            [64, 64, 64, 24, 16]
         );
-        assert_eq!(plan.earliest_frame(200), -128);
-        assert_eq!(plan.earliest_frame(2), -16);
     }
 }

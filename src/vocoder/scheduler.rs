@@ -1,0 +1,267 @@
+//! Many streams through one model.
+//!
+//! ```text
+//! MelInput::push ──commands──> worker thread: urgent windows of all streams -> Vocoder::run -> Output ──samples──> AudioOutput::next
+//! ```
+//!
+//! The worker owns the [`Vocoder`]. It runs the windows of one denoiser call, then looks again at what has come and what is most urgent: the
+//! stream whose listener has the least audio left, counting the time that a stream has waited for its first. So a new stream is heard
+//! early, a stream that falls behind catches up, and none starves. A stream whose reader does not take its audio, or whose writer brings no
+//! mel, waits by itself; one that is dropped is gone before the next call.
+
+mod live;
+mod port;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::offline::check_batch;
+use super::options::resolve;
+use super::window::{Chunks, DEFAULT_CHUNKS};
+use super::{Output, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
+use crate::bundle::Manifest;
+use live::Live;
+pub use port::{AudioOutput, MelInput};
+use worker::{Command, Worker};
+
+/// Longest chunk that a stream may ask for, in frames.
+pub const MAX_CHUNK_FRAMES: usize = 1024;
+
+/// How a [`Scheduler`] works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchedulerOptions {
+    /// Streams that may be open at once.
+    pub max_streams: usize,
+    /// Most windows in one denoiser call. On CPUs, one at a time is fastest.
+    pub batch: usize,
+    /// Name of the model in the metrics.
+    pub label: String,
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> SchedulerOptions {
+        SchedulerOptions {
+            max_streams: 32,
+            batch: 1,
+            label: "default".to_owned(),
+        }
+    }
+}
+
+/// What a stream is to be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamRequest {
+    /// The steps.
+    pub schedule: ScheduleChoice,
+    /// The noise: same seed, same samples.
+    pub seed: u64,
+    /// Sample rate of the audio in hertz; the model's own when `None`.
+    pub sample_rate: Option<u32>,
+    /// Frames of the first chunk; [`DEFAULT_CHUNKS`] when `None`.
+    pub first_chunk_frames: Option<usize>,
+    /// Frames of later chunks; [`DEFAULT_CHUNKS`] when `None`.
+    pub chunk_frames: Option<usize>,
+    /// [`Prepared::shift_samples`](crate::mel::Prepared) of the mel.
+    pub shift_samples: i64,
+}
+
+/// What a stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPlan {
+    /// Name of the schedule: the bundle's, `uniform-N` or `custom`.
+    pub schedule: String,
+    /// Denoiser calls for each sample.
+    pub steps: usize,
+    /// Sample rate of the audio in hertz.
+    pub sample_rate: u32,
+    /// The seed of the noise.
+    pub seed: u64,
+}
+
+/// A stream that was opened.
+pub struct OpenStream {
+    /// What it is.
+    pub plan: StreamPlan,
+    /// Where its mel goes in.
+    pub input: MelInput,
+    /// Where its audio comes out.
+    pub output: AudioOutput,
+}
+
+/// What became of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Mel frames taken.
+    pub frames: u64,
+    /// Samples made, at the stream's own rate.
+    pub samples: u64,
+    /// From its opening to the first denoiser call made for it.
+    pub queue: Duration,
+    /// From its opening to its first finished samples.
+    pub first_audio: Option<Duration>,
+    /// Spent in the model on its behalf.
+    pub inference: Duration,
+    /// From its opening to its last finished sample.
+    pub total: Duration,
+}
+
+/// A model on a thread of its own, and the way to it. Clones share the thread, which ends with the last clone and the last stream.
+#[derive(Clone)]
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+struct Shared {
+    manifest: Manifest,
+    sha256: String,
+    provider: String,
+    envelope: Option<crate::dsp::EnvelopeFilter>,
+    options: SchedulerOptions,
+    active: AtomicUsize,
+}
+
+impl Scheduler {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`VocoderError::BatchSize`]; [`VocoderError::Thread`] when the system has none left.
+    pub fn start(vocoder: Vocoder, options: SchedulerOptions) -> Result<Scheduler, VocoderError> {
+        check_batch(options.batch)?;
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let worker = Worker::new(vocoder, &options, inbox);
+        let shared = Arc::new(Shared {
+            manifest: worker.vocoder().manifest().clone(),
+            sha256: worker.vocoder().sha256().to_owned(),
+            provider: worker.vocoder().provider().to_owned(),
+            envelope: worker.vocoder().envelope().cloned(),
+            options,
+            active: AtomicUsize::new(0),
+        });
+        std::thread::Builder::new()
+            .name("vocode-scheduler".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|source| VocoderError::Thread { source })?;
+        Ok(Scheduler { shared, commands })
+    }
+
+    /// What the bundle says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.shared.manifest
+    }
+
+    /// [`Bundle::sha256`](crate::bundle::Bundle) of the bundle.
+    pub fn sha256(&self) -> &str {
+        &self.shared.sha256
+    }
+
+    /// The execution provider that runs the denoiser.
+    pub fn provider(&self) -> &str {
+        &self.shared.provider
+    }
+
+    /// Streams that are open.
+    pub fn active(&self) -> usize {
+        self.shared.active.load(Ordering::Relaxed)
+    }
+
+    /// Streams that may be open at once.
+    pub fn max_streams(&self) -> usize {
+        self.shared.options.max_streams
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// [`VocoderError::Busy`] when all places are taken; [`VocoderError::Stopped`] when the thread has ended; a schedule, chunk length or
+    /// sample rate that cannot be used.
+    pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
+        let manifest = &self.shared.manifest;
+        let (schedule, plan) = resolve(manifest, &request.schedule)?;
+        let chunks = chunks(request)?;
+        let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
+        let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
+        let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
+        let stream_plan = StreamPlan {
+            schedule,
+            steps: plan.steps(),
+            sample_rate: rate,
+            seed: request.seed,
+        };
+        let place = Place::take(&self.shared)?;
+        let stream = super::Stream::new(
+            manifest,
+            self.shared.envelope.as_ref(),
+            plan,
+            request.seed,
+            windows,
+        );
+        // Room for what one window needs at once, and as much again to work ahead.
+        let room = 2 * (windows.chunks.longest + windows.look_ahead()) + 256;
+        let frames = Arc::new(Semaphore::new(room));
+        let (live, ends) = Live::new(
+            stream,
+            output,
+            rate,
+            chunks.longest * manifest.mel.hop,
+            place,
+            frames.clone(),
+        );
+        let id = live.id;
+        let stopped = |_| VocoderError::Stopped;
+        self.commands
+            .send(Command::Open(Box::new(live)))
+            .map_err(stopped)?;
+        Ok(OpenStream {
+            plan: stream_plan,
+            input: MelInput::new(id, self.commands.clone(), frames, &manifest.mel),
+            output: AudioOutput::new(ends, self.commands.clone()),
+        })
+    }
+}
+
+fn chunks(request: &StreamRequest) -> Result<Chunks, VocoderError> {
+    let longest = request.chunk_frames.unwrap_or(DEFAULT_CHUNKS.longest);
+    let first = request
+        .first_chunk_frames
+        .unwrap_or(DEFAULT_CHUNKS.first)
+        .min(longest);
+    for found in [first, longest] {
+        if !(1..=MAX_CHUNK_FRAMES).contains(&found) {
+            let limit = MAX_CHUNK_FRAMES;
+            return Err(VocoderError::WindowLength { found, limit });
+        }
+    }
+    Ok(Chunks { first, longest })
+}
+
+/// One of the places for open streams; given back when dropped.
+struct Place {
+    shared: Arc<Shared>,
+    since: Instant,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Result<Place, VocoderError> {
+        let limit = shared.options.max_streams;
+        let more = |active: usize| (active < limit).then_some(active + 1);
+        shared
+            .active
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| VocoderError::Busy { limit })?;
+        Ok(Place {
+            shared: shared.clone(),
+            since: Instant::now(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

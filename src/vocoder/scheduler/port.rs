@@ -1,0 +1,152 @@
+//! The two ends of a stream that its user holds.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ndarray::{Array2, Axis, Slice};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::StreamStats;
+use super::live::{Ends, Id};
+use super::worker::Command;
+use crate::mel::MelConvention;
+use crate::vocoder::VocoderError;
+
+/// Mel frames that travel in one command: a whole mel is handed over in pieces, so that it waits where it is and not in the scheduler.
+const PIECE: usize = 128;
+
+/// Where the mel of a stream goes in. Dropping it without [`MelInput::end`] cancels the stream.
+pub struct MelInput {
+    id: Id,
+    commands: mpsc::UnboundedSender<Command>,
+    room: Arc<Semaphore>,
+    bands: usize,
+    convention: String,
+    frames: usize,
+    ended: bool,
+}
+
+impl MelInput {
+    pub(super) fn new(
+        id: Id,
+        commands: mpsc::UnboundedSender<Command>,
+        room: Arc<Semaphore>,
+        mel: &MelConvention,
+    ) -> MelInput {
+        MelInput {
+            id,
+            commands,
+            room,
+            bands: mel.n_mels,
+            convention: mel.name.clone(),
+            frames: 0,
+            ended: false,
+        }
+    }
+
+    /// Takes frames `[n_mels, any]` in the model's convention, and waits while too many are queued.
+    ///
+    /// # Errors
+    /// [`VocoderError::Bands`], [`VocoderError::MelNotFinite`], with the frame counted from the start of the clip: nothing is taken then.
+    /// [`VocoderError::Stopped`] when the stream has ended early; [`AudioOutput::next`] tells why.
+    pub async fn push(&mut self, mel: Array2<f32>) -> Result<(), VocoderError> {
+        self.check(&mel)?;
+        self.frames += mel.ncols();
+        let mut start = 0;
+        while start < mel.ncols() {
+            let end = (start + PIECE).min(mel.ncols());
+            let permits = self.room.acquire_many((end - start) as u32).await;
+            permits.map_err(|_| VocoderError::Stopped)?.forget();
+            let piece = mel.slice_axis(Axis(1), Slice::from(start..end)).to_owned();
+            let command = Command::Mel(self.id, piece);
+            self.commands
+                .send(command)
+                .map_err(|_| VocoderError::Stopped)?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Mel frames pushed so far.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Says that the mel is complete.
+    pub fn end(mut self) {
+        self.ended = true;
+        // A worker that is gone has told the output already.
+        let _ = self.commands.send(Command::End(self.id));
+    }
+
+    fn check(&self, mel: &Array2<f32>) -> Result<(), VocoderError> {
+        if mel.nrows() != self.bands {
+            return Err(VocoderError::Bands {
+                expected: self.bands,
+                found: mel.nrows(),
+                convention: self.convention.clone(),
+            });
+        }
+        let bad = mel.indexed_iter().find(|(_, value)| !value.is_finite());
+        match bad {
+            None => Ok(()),
+            Some(((band, frame), &value)) => Err(VocoderError::MelNotFinite {
+                frame: self.frames + frame,
+                band,
+                value,
+            }),
+        }
+    }
+}
+
+impl Drop for MelInput {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _ = self.commands.send(Command::Cancel(self.id));
+        }
+    }
+}
+
+/// Where the audio of a stream comes out. Dropping it cancels the stream before the next denoiser call.
+pub struct AudioOutput {
+    ends: Ends,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl AudioOutput {
+    pub(super) fn new(ends: Ends, commands: mpsc::UnboundedSender<Command>) -> AudioOutput {
+        AudioOutput { ends, commands }
+    }
+
+    /// The next finished samples; `None` after the last. While about two chunks wait to be taken, no more are made.
+    ///
+    /// # Errors
+    /// What ended the stream early, once.
+    pub async fn next(&mut self) -> Option<Result<Vec<f32>, VocoderError>> {
+        let piece = self.ends.audio.recv().await?;
+        if let Ok(samples) = &piece {
+            let waited = self.ends.unread.fetch_sub(samples.len(), Ordering::AcqRel);
+            let was_full = waited >= self.ends.enough;
+            if was_full && waited - samples.len() < self.ends.enough {
+                let _ = self.commands.send(Command::Wake);
+            }
+        }
+        Some(piece)
+    }
+
+    /// What became of the stream; final after `None`.
+    pub fn stats(&self) -> StreamStats {
+        *self
+            .ends
+            .stats
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for AudioOutput {
+    fn drop(&mut self) {
+        self.ends.audio.close();
+        let _ = self.commands.send(Command::Wake);
+    }
+}

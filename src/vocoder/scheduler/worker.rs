@@ -1,0 +1,189 @@
+//! The thread that runs the model.
+
+use std::time::Instant;
+
+use metrics::{gauge, histogram};
+use ndarray::Array2;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::SchedulerOptions;
+use super::live::{Id, Live};
+use crate::vocoder::{Stream, Vocoder, VocoderError, Window};
+
+/// What the worker is told.
+pub(super) enum Command {
+    Open(Box<Live>),
+    Mel(Id, Array2<f32>),
+    End(Id),
+    Cancel(Id),
+    /// Something that it can see by itself has changed.
+    Wake,
+}
+
+pub(super) struct Worker {
+    vocoder: Vocoder,
+    batch: usize,
+    label: String,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    streams: Vec<Live>,
+}
+
+impl Worker {
+    pub fn new(
+        vocoder: Vocoder,
+        options: &SchedulerOptions,
+        inbox: mpsc::UnboundedReceiver<Command>,
+    ) -> Worker {
+        Worker {
+            vocoder,
+            batch: options.batch,
+            label: options.label.clone(),
+            inbox,
+            streams: Vec::new(),
+        }
+    }
+
+    pub fn vocoder(&self) -> &Vocoder {
+        &self.vocoder
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub fn run(mut self) {
+        let mut idle = true;
+        while self.listen(idle) {
+            self.clear();
+            idle = !self.tick();
+        }
+    }
+
+    /// Takes the commands that have come, waiting for one where there is nothing else to do. False when none can come any more.
+    fn listen(&mut self, idle: bool) -> bool {
+        if idle {
+            match self.inbox.blocking_recv() {
+                Some(command) => self.obey(command),
+                None => return false,
+            }
+        }
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return !self.streams.is_empty(),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(live) => self.streams.push(*live),
+            Command::Mel(id, mel) => self.with(id, |live| live.push(&mel)),
+            Command::End(id) => self.with(id, Live::end),
+            Command::Cancel(id) => self.with(id, |_| Err(VocoderError::Cancelled)),
+            Command::Wake => {}
+        }
+    }
+
+    /// Does something with a stream that may be gone already.
+    fn with(&mut self, id: Id, work: impl FnOnce(&mut Live) -> Result<(), VocoderError>) {
+        if let Some(live) = self.streams.iter_mut().find(|live| live.id == id)
+            && let Err(error) = work(live)
+        {
+            live.fail(error);
+        }
+    }
+
+    /// Forgets the streams that are done, have failed or have lost their listener.
+    fn clear(&mut self) {
+        let label = &self.label;
+        self.streams.retain(|live| {
+            if live.is_done() && !live.is_abandoned() {
+                record(label, live);
+            }
+            !live.is_done() && !live.is_abandoned()
+        });
+        gauge!("vocode_active_streams", "model" => label.clone()).set(self.streams.len() as f64);
+    }
+
+    /// One denoiser call for the most urgent streams. False when there is nothing to do.
+    fn tick(&mut self) -> bool {
+        let now = Instant::now();
+        let jobs = self.choose(now);
+        if jobs.is_empty() {
+            return false;
+        }
+        for (index, _) in &jobs {
+            self.streams[*index].begins(now);
+        }
+        let mut streams: Vec<&mut Stream> = self
+            .streams
+            .iter_mut()
+            .map(|live| &mut live.stream)
+            .collect();
+        let result = self.vocoder.run(&mut streams, &jobs);
+        let time = now.elapsed();
+        histogram!("vocode_tick_windows", "model" => self.label.clone()).record(jobs.len() as f64);
+        histogram!("vocode_tick_seconds", "model" => self.label.clone()).record(time.as_secs_f64());
+        let failed = match result {
+            Ok(outcome) => outcome.failed,
+            Err(error) => {
+                let message = error.to_string();
+                let each = |(index, _): &(usize, Window)| {
+                    (
+                        *index,
+                        VocoderError::Call {
+                            message: message.clone(),
+                        },
+                    )
+                };
+                jobs.iter().map(each).collect()
+            }
+        };
+        for (index, error) in failed {
+            self.streams[index].fail(error);
+        }
+        for (index, _) in &jobs {
+            let live = &mut self.streams[*index];
+            if let Err(error) = live.worked(time / jobs.len() as u32) {
+                live.fail(error);
+            }
+        }
+        true
+    }
+
+    /// The windows of the next call: the most urgent one, and others of its length.
+    fn choose(&self, now: Instant) -> Vec<(usize, Window)> {
+        let mut ready: Vec<(f64, usize, Window)> = Vec::new();
+        for (index, live) in self.streams.iter().enumerate() {
+            let slack = live.slack(now);
+            ready.extend(
+                live.windows()
+                    .into_iter()
+                    .map(|window| (slack, index, window)),
+            );
+        }
+        ready.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let length = ready.first().map(|(_, _, window)| window.frames);
+        ready
+            .into_iter()
+            .filter(|(_, _, window)| Some(window.frames) == length)
+            .take(self.batch)
+            .map(|(_, index, window)| (index, window))
+            .collect()
+    }
+}
+
+/// Writes down what a finished stream was like.
+fn record(label: &str, live: &Live) {
+    let stats = live.stats();
+    let label = || label.to_owned();
+    histogram!("vocode_queue_seconds", "model" => label()).record(stats.queue.as_secs_f64());
+    if let Some(first) = stats.first_audio {
+        histogram!("vocode_first_audio_seconds", "model" => label()).record(first.as_secs_f64());
+    }
+    let seconds = stats.samples as f64 / f64::from(live.rate());
+    if seconds > 0.0 {
+        histogram!("vocode_real_time_factor", "model" => label())
+            .record(stats.inference.as_secs_f64() / seconds);
+    }
+}

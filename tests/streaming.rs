@@ -1,0 +1,349 @@
+//! Streams against whole clips: any pieces, chunks, neighbours and rates give the same audio.
+
+mod common;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use ndarray::{Array2, Axis, s};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use vocode::bundle::Bundle;
+use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
+use vocode::runtime::SessionOptions;
+use vocode::vocoder::{
+    AudioOutput, OpenStream, Output, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest,
+    SynthesisOptions, Vocoder, VocoderError,
+};
+
+fn vocoder(bundle: Bundle) -> Vocoder {
+    Vocoder::new(
+        bundle,
+        &common::ensure_runtime(),
+        &SessionOptions::default(),
+    )
+    .unwrap()
+}
+
+fn fixture(name: &str) -> Bundle {
+    Bundle::from_dir(&Path::new("tests/fixtures").join(name)).unwrap()
+}
+
+fn scheduler(bundle: Bundle, batch: usize, max_streams: usize) -> Scheduler {
+    let options = SchedulerOptions {
+        batch,
+        max_streams,
+        ..SchedulerOptions::default()
+    };
+    Scheduler::start(vocoder(bundle), options).unwrap()
+}
+
+/// A mel of the bundle's convention whose values differ from frame to frame.
+fn some_mel(bundle: &Bundle, frames: usize) -> Array2<f32> {
+    let mel = &bundle.manifest.mel;
+    let (low, high) = (mel.floor_value(), mel.ceiling_value());
+    Array2::from_shape_fn((mel.n_mels, frames), |(band, frame)| {
+        let wave = (0.37 * frame as f32 + 0.9 * band as f32).sin() * 0.5 + 0.5;
+        low + (high - low) * 0.6 * wave
+    })
+}
+
+/// What the command line would write: the whole clip at once.
+fn offline(vocoder: &mut Vocoder, mel: &Array2<f32>, request: &StreamRequest) -> Vec<f32> {
+    let options = SynthesisOptions {
+        seed: request.seed,
+        schedule: request.schedule.clone(),
+        ..SynthesisOptions::default()
+    };
+    let mel = Mel::new(mel.clone()).unwrap();
+    let made = vocoder
+        .synthesize(&mel, &options, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    let rate = request.sample_rate.unwrap_or(made.sample_rate);
+    let mut output = Output::new(request.shift_samples, made.sample_rate, rate).unwrap();
+    let mut samples = Vec::new();
+    output.push(&made.samples, &mut samples).unwrap();
+    output.finish(&mut samples).unwrap();
+    samples
+}
+
+/// Pushes the mel in pieces of these lengths, over and over, while the audio is taken.
+async fn streamed(
+    scheduler: &Scheduler,
+    mel: &Array2<f32>,
+    pieces: &[usize],
+    request: &StreamRequest,
+) -> Vec<f32> {
+    let OpenStream {
+        mut input, output, ..
+    } = scheduler.open(request).unwrap();
+    let writer = async {
+        let (mut start, mut sizes) = (0, pieces.iter().cycle());
+        while start < mel.ncols() {
+            let end = (start + sizes.next().unwrap()).min(mel.ncols());
+            input
+                .push(mel.slice(s![.., start..end]).to_owned())
+                .await
+                .unwrap();
+            start = end;
+            tokio::task::yield_now().await;
+        }
+        input.end();
+    };
+    let (samples, ()) = tokio::join!(drain(output), writer);
+    samples
+}
+
+async fn drain(mut output: AudioOutput) -> Vec<f32> {
+    let mut samples = Vec::new();
+    while let Some(piece) = output.next().await {
+        samples.extend(piece.unwrap());
+    }
+    assert_eq!(output.stats().samples, samples.len() as u64);
+    samples
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+fn tokio_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// One stream of a property test: frames, pieces, what is asked for.
+fn any_stream(
+    steps: &'static [usize],
+) -> impl Strategy<Value = (usize, Vec<usize>, StreamRequest)> {
+    let frames = prop_oneof![1usize..40, 40usize..400, Just(2000usize)];
+    let pieces = prop::collection::vec(1usize..90, 1..5);
+    let request = (
+        prop::sample::select(steps),
+        any::<u64>(),
+        prop::sample::select(vec![None, Some(8_000), Some(16_000), Some(48_000)]),
+        prop::option::of(1usize..70),
+        prop::option::of(1usize..130),
+        prop::sample::select(vec![0i64, 5, -3]),
+    )
+        .prop_map(
+            |(steps, seed, sample_rate, first, longest, shift_samples)| StreamRequest {
+                schedule: ScheduleChoice::Steps(steps),
+                seed,
+                sample_rate,
+                first_chunk_frames: first,
+                chunk_frames: longest,
+                shift_samples,
+            },
+        );
+    (frames, pieces, request)
+}
+
+/// Runs several streams at once and compares each with the whole clip.
+fn streams_equal_whole_clips(bundle: &str, steps: &'static [usize], batch: usize) {
+    let scheduler = scheduler(fixture(bundle), batch, 8);
+    let whole = RefCell::new(vocoder(fixture(bundle)));
+    let runtime = tokio_runtime();
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let streams = prop::collection::vec(any_stream(steps), 1..4);
+    let check = |streams: Vec<(usize, Vec<usize>, StreamRequest)>| {
+        let mels: Vec<_> = streams
+            .iter()
+            .map(|(frames, ..)| some_mel(&fixture(bundle), *frames))
+            .collect();
+        let together = streams.iter().zip(&mels);
+        let together =
+            together.map(|((_, pieces, request), mel)| streamed(&scheduler, mel, pieces, request));
+        let found = runtime.block_on(futures_util::future::join_all(together));
+        for (((_, _, request), mel), found) in streams.iter().zip(&mels).zip(found) {
+            let difference = worst(&found, &offline(&mut whole.borrow_mut(), mel, request));
+            prop_assert!(difference < 1e-4, "{difference}");
+        }
+        Ok(())
+    };
+    runner.run(&streams, check).unwrap();
+}
+
+#[test]
+fn excitation_streams_equal_whole_clips() {
+    streams_equal_whole_clips("tiny_flow", &[1, 2, 3, 4, 5, 6], 1);
+}
+
+#[test]
+fn batched_waveform_streams_equal_whole_clips() {
+    streams_equal_whole_clips("tiny_ddpm", &[6], 4);
+}
+
+#[test]
+fn the_default_model_streams_what_it_writes() {
+    let file = File::open("models/demo/demo.npy").unwrap();
+    let mel = read_npy(file, Some(80), Layout::Auto, &NpyLimits::default()).unwrap();
+    let mel = mel.view().slice(s![.., ..200]).to_owned();
+    let request = StreamRequest {
+        seed: 5,
+        ..StreamRequest::default()
+    };
+    let whole = offline(&mut vocoder(Bundle::embedded().unwrap()), &mel, &request);
+    assert!(whole.iter().any(|v| v.abs() > 0.1));
+    let scheduler = scheduler(Bundle::embedded().unwrap(), 2, 4);
+    let found = tokio_runtime().block_on(async {
+        tokio::join!(
+            streamed(&scheduler, &mel, &[200], &request),
+            streamed(&scheduler, &mel, &[1, 7, 30], &request)
+        )
+    });
+    for found in [found.0, found.1] {
+        let difference = worst(&found, &whole);
+        assert!(difference < 1e-4, "{difference}");
+    }
+}
+
+#[test]
+fn a_reader_that_stalls_holds_back_its_own_stream_only() {
+    let scheduler = scheduler(fixture("tiny_flow"), 1, 4);
+    let mel = some_mel(&fixture("tiny_flow"), 3000);
+    let request = StreamRequest::default();
+    tokio_runtime().block_on(async {
+        let OpenStream {
+            mut input,
+            mut output,
+            ..
+        } = scheduler.open(&request).unwrap();
+        let stalled_mel = mel.clone();
+        let writer = tokio::spawn(async move {
+            input.push(stalled_mel).await.unwrap();
+            input.end();
+        });
+        let first = output.next().await.unwrap().unwrap();
+        let other = streamed(&scheduler, &mel, &[500], &request).await;
+        // The stalled stream has made little more than what waits for its reader, and its writer waits with most of the mel.
+        let hop = fixture("tiny_flow").manifest.mel.hop;
+        assert!(
+            output.stats().samples < (6 * 64 * hop) as u64,
+            "{:?}",
+            output.stats()
+        );
+        assert!(!writer.is_finished());
+        let mut found = first;
+        while let Some(piece) = output.next().await {
+            found.extend(piece.unwrap());
+        }
+        assert!(worst(&found, &other) < 1e-4);
+        writer.await.unwrap();
+    });
+}
+
+#[test]
+fn a_place_is_free_again_once_a_stream_is_dropped() {
+    let scheduler = scheduler(fixture("tiny_flow"), 1, 2);
+    let request = StreamRequest::default();
+    tokio_runtime().block_on(async {
+        let (first, second) = (
+            scheduler.open(&request).unwrap(),
+            scheduler.open(&request).unwrap(),
+        );
+        assert!(matches!(
+            scheduler.open(&request),
+            Err(VocoderError::Busy { limit: 2 })
+        ));
+        drop(first);
+        // The reader of the second one hears of its writer's end.
+        let OpenStream {
+            input, mut output, ..
+        } = second;
+        drop(input);
+        assert!(matches!(
+            output.next().await,
+            Some(Err(VocoderError::Cancelled))
+        ));
+        assert!(output.next().await.is_none());
+        while scheduler.active() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            streamed(
+                &scheduler,
+                &some_mel(&fixture("tiny_flow"), 3),
+                &[1],
+                &request
+            )
+            .await
+            .len(),
+            3 * fixture("tiny_flow").manifest.mel.hop
+        );
+    });
+}
+
+#[test]
+fn a_bad_frame_is_named_by_its_place_in_the_clip_and_ends_nothing_else() {
+    let scheduler = scheduler(fixture("tiny_flow"), 1, 4);
+    let mel = some_mel(&fixture("tiny_flow"), 60);
+    let request = StreamRequest::default();
+    tokio_runtime().block_on(async {
+        let OpenStream {
+            mut input, output, ..
+        } = scheduler.open(&request).unwrap();
+        input.push(mel.clone()).await.unwrap();
+        let mut bad = mel.select(Axis(1), &[0, 1, 2]);
+        bad[[1, 2]] = f32::NAN;
+        let error = input.push(bad).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                VocoderError::MelNotFinite {
+                    frame: 62,
+                    band: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        input.end();
+        let whole = streamed(&scheduler, &mel, &[60], &request).await;
+        assert!(worst(&drain(output).await, &whole) < 1e-4);
+    });
+}
+
+#[test]
+fn requests_that_cannot_be_met_are_refused() {
+    let scheduler = scheduler(fixture("tiny_flow"), 1, 4);
+    let open = |request: StreamRequest| {
+        scheduler
+            .open(&request)
+            .err()
+            .map(|error| error.to_string())
+    };
+    let some = StreamRequest::default;
+    let unknown = open(StreamRequest {
+        schedule: ScheduleChoice::Named("slow".to_owned()),
+        ..some()
+    })
+    .unwrap();
+    assert!(unknown.contains("slow"), "{unknown}");
+    let rate = open(StreamRequest {
+        sample_rate: Some(7),
+        ..some()
+    })
+    .unwrap();
+    assert!(rate.contains('7'), "{rate}");
+    let chunk = open(StreamRequest {
+        chunk_frames: Some(0),
+        ..some()
+    })
+    .unwrap();
+    assert!(chunk.contains("1 to"), "{chunk}");
+    assert_eq!(scheduler.active(), 0);
+}
