@@ -6,4 +6,5 @@ pub mod dsp;
 pub mod mel;
 pub mod proto;
 pub mod runtime;
+pub mod server;
 pub mod vocoder;

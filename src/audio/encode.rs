@@ -3,8 +3,9 @@
 use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 
 use super::AudioError;
+use super::flac::Flac;
 use super::resample::check_rate;
-use super::wav::{SampleFormat, quantise};
+use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise};
 
 /// What mono samples become on a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,22 +18,52 @@ pub enum Encoding {
     MuLaw,
     /// Headerless ITU-T G.711 A-law.
     ALaw,
+    /// A FLAC stream of 16-bit samples, of unknown length as far as its header goes; up to 96,000 Hz.
+    Flac,
+}
+
+impl Encoding {
+    /// Encodes a whole signal. A WAV file has its true length in its header then.
+    ///
+    /// # Errors
+    /// Those of [`encode_wav`] and [`StreamEncoder`].
+    pub fn encode(self, samples: &[f32], sample_rate: u32) -> Result<Encoded, AudioError> {
+        if let Encoding::Wav(format) = self {
+            return encode_wav(samples, sample_rate, format, &Provenance::default());
+        }
+        let mut encoder = StreamEncoder::new(self, sample_rate)?;
+        let mut bytes = encoder.push(samples)?.bytes;
+        bytes.extend(encoder.finish()?.bytes);
+        Ok(Encoded {
+            bytes,
+            clipped: encoder.clipped,
+        })
+    }
 }
 
 /// Encodes a signal that comes in pieces.
-#[derive(Debug)]
 pub struct StreamEncoder {
     encoding: Encoding,
     sample_rate: u32,
     begun: bool,
-    clipped: u64,
+    clipped: usize,
+    flac: Option<Flac>,
+}
+
+/// Encoded audio.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes. Those of the first piece begin with the header of an encoding that has one.
+    pub bytes: Vec<u8>,
+    /// The samples in them: FLAC holds back what does not fill a block.
+    pub samples: usize,
 }
 
 impl StreamEncoder {
     /// An encoder at the start of a signal.
     ///
     /// # Errors
-    /// [`AudioError::SampleRate`].
+    /// [`AudioError::SampleRate`], [`AudioError::Flac`] for a rate that FLAC cannot have.
     pub fn new(encoding: Encoding, sample_rate: u32) -> Result<StreamEncoder, AudioError> {
         check_rate(sample_rate)?;
         Ok(StreamEncoder {
@@ -40,76 +71,107 @@ impl StreamEncoder {
             sample_rate,
             begun: false,
             clipped: 0,
+            flac: match encoding {
+                Encoding::Flac => Some(Flac::new(sample_rate)?),
+                _ => None,
+            },
         })
     }
 
-    /// The bytes of further samples, which are finite; full scale is -1 to 1. The first bytes begin with the header of an encoding that has one.
-    pub fn push(&mut self, samples: &[f32]) -> Vec<u8> {
-        let mut bytes = self.header();
+    /// Takes further samples, which are finite; full scale is -1 to 1.
+    ///
+    /// # Errors
+    /// [`AudioError::Flac`].
+    pub fn push(&mut self, samples: &[f32]) -> Result<Piece, AudioError> {
+        let mut bytes = self.header()?;
+        let mut done = samples.len();
         match self.encoding {
-            Encoding::Pcm(format) | Encoding::Wav(format) => {
-                bytes.reserve(samples.len() * usize::from(format.bytes()));
-                self.pcm(samples, format, &mut bytes);
-            }
+            Encoding::Pcm(format) | Encoding::Wav(format) => self.pcm(samples, format, &mut bytes),
             Encoding::MuLaw => self.companded(samples, encode_ulaw, &mut bytes),
             Encoding::ALaw => self.companded(samples, encode_alaw, &mut bytes),
+            Encoding::Flac => {
+                let values: Vec<i32> = samples.iter().map(|&x| self.integer(x, 16)).collect();
+                if let Some(flac) = &mut self.flac {
+                    done = flac.push(&values, &mut bytes)?;
+                }
+            }
         }
-        bytes
+        Ok(Piece {
+            bytes,
+            samples: done,
+        })
+    }
+
+    /// What is left at the end of the signal.
+    ///
+    /// # Errors
+    /// [`AudioError::Flac`].
+    pub fn finish(&mut self) -> Result<Piece, AudioError> {
+        let mut piece = self.push(&[])?;
+        if let Some(flac) = &mut self.flac {
+            piece.samples += flac.finish(&mut piece.bytes)?;
+        }
+        Ok(piece)
     }
 
     /// Samples so far that lay beyond full scale and that an integer encoding had to clip.
-    pub fn clipped(&self) -> u64 {
+    pub fn clipped(&self) -> usize {
         self.clipped
     }
 
-    fn header(&mut self) -> Vec<u8> {
-        match self.encoding {
-            Encoding::Wav(format) if !std::mem::replace(&mut self.begun, true) => format
+    fn header(&mut self) -> Result<Vec<u8>, AudioError> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(Vec::new());
+        }
+        Ok(match (self.encoding, &self.flac) {
+            (Encoding::Wav(format), _) => format
                 .spec(self.sample_rate)
                 .into_header_for_infinite_file(),
+            (_, Some(flac)) => flac.header()?,
             _ => Vec::new(),
-        }
+        })
     }
 
     fn pcm(&mut self, samples: &[f32], format: SampleFormat, bytes: &mut Vec<u8>) {
+        let size = usize::from(format.bytes());
+        bytes.reserve(samples.len() * size);
         for &sample in samples {
             match format {
                 SampleFormat::F32 => bytes.extend_from_slice(&sample.to_le_bytes()),
                 SampleFormat::S16 | SampleFormat::S24 => {
-                    let value = self.integer(sample, format.bytes() * 8).to_le_bytes();
-                    bytes.extend_from_slice(&value[..usize::from(format.bytes())]);
+                    let value = self.integer(sample, format.bytes() * 8);
+                    bytes.extend_from_slice(&value.to_le_bytes()[..size]);
                 }
             }
         }
     }
 
     fn companded(&mut self, samples: &[f32], law: fn(i16) -> u8, bytes: &mut Vec<u8>) {
-        bytes.extend(
-            samples
-                .iter()
-                .map(|&sample| law(self.integer(sample, 16) as i16)),
-        );
+        bytes.extend(samples.iter().map(|&x| law(self.integer(x, 16) as i16)));
     }
 
     fn integer(&mut self, sample: f32, bits: u16) -> i32 {
         let (value, beyond) = quantise(sample, bits);
-        self.clipped += u64::from(beyond);
+        self.clipped += usize::from(beyond);
         value
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DecodeLimits, Provenance, decode, encode_wav};
+    use super::super::{DecodeLimits, decode};
     use super::*;
 
-    fn whole(encoding: Encoding, samples: &[f32]) -> (Vec<u8>, u64) {
+    /// The bytes that come of one piece, and how many samples were clipped.
+    fn whole(encoding: Encoding, samples: &[f32]) -> (Vec<u8>, usize) {
         let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
-        (encoder.push(samples), encoder.clipped())
+        let mut bytes = encoder.push(samples).unwrap().bytes;
+        bytes.extend(encoder.finish().unwrap().bytes);
+        (bytes, encoder.clipped())
     }
 
     fn tone() -> Vec<f32> {
-        (0..1000).map(|i| (i as f32 * 0.37).sin() * 0.9).collect()
+        (0..3000).map(|i| (i as f32 * 0.07).sin() * 0.9).collect()
     }
 
     #[test]
@@ -119,24 +181,72 @@ mod tests {
                 .unwrap()
                 .bytes;
             let (bytes, _) = whole(Encoding::Pcm(format), &tone());
-            assert!(file.ends_with(&bytes) && bytes.len() == 1000 * usize::from(format.bytes()));
+            assert!(file.ends_with(&bytes) && bytes.len() == 3000 * usize::from(format.bytes()));
         }
     }
 
     #[test]
     fn pieces_make_the_bytes_of_the_whole() {
         for encoding in [
-            Encoding::Pcm(SampleFormat::F32),
             Encoding::Wav(SampleFormat::S16),
             Encoding::MuLaw,
+            Encoding::Flac,
         ] {
             let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
-            let pieces: Vec<u8> = tone()
+            let mut pieces: Vec<Piece> = tone()
                 .chunks(77)
-                .flat_map(|piece| encoder.push(piece))
+                .map(|piece| encoder.push(piece).unwrap())
                 .collect();
-            assert_eq!(pieces, whole(encoding, &tone()).0, "{encoding:?}");
+            pieces.push(encoder.finish().unwrap());
+            assert_eq!(
+                pieces.iter().map(|piece| piece.samples).sum::<usize>(),
+                tone().len()
+            );
+            assert_eq!(
+                pieces
+                    .into_iter()
+                    .flat_map(|piece| piece.bytes)
+                    .collect::<Vec<u8>>(),
+                whole(encoding, &tone()).0,
+                "{encoding:?}"
+            );
         }
+    }
+
+    #[test]
+    fn flac_holds_the_16_bit_samples_whatever_the_length() {
+        for len in (0..70).chain([1023, 1024, 1025, 2048, 5000]) {
+            let samples: Vec<f32> = (0..len).map(|i| (i as f32 * 0.37).sin() * 1.1).collect();
+            let encoded = Encoding::Flac.encode(&samples, 22_050).unwrap();
+            if len == 0 {
+                assert!(encoded.bytes.starts_with(b"fLaC"));
+                continue;
+            }
+            let clip = decode(encoded.bytes, Some("flac"), &DecodeLimits::default()).unwrap();
+            let expected: Vec<f32> = samples
+                .iter()
+                .map(|&x| quantise(x, 16).0 as f32 / 32_768.0)
+                .collect();
+            assert_eq!(
+                (clip.sample_rate, clip.samples),
+                (22_050, expected),
+                "{len} samples"
+            );
+        }
+        assert!(matches!(
+            StreamEncoder::new(Encoding::Flac, 192_000),
+            Err(AudioError::Flac { .. })
+        ));
+    }
+
+    #[test]
+    fn flac_is_smaller_than_pcm() {
+        let encoded = Encoding::Flac.encode(&tone(), 22_050).unwrap();
+        assert!(
+            encoded.bytes.len() < tone().len() * 2 * 3 / 4,
+            "{}",
+            encoded.bytes.len()
+        );
     }
 
     #[test]
@@ -145,7 +255,7 @@ mod tests {
             let (bytes, _) = whole(Encoding::Wav(format), &tone());
             assert_eq!(bytes[4..8], [0xff; 4]);
             let clip = decode(bytes, Some("wav"), &DecodeLimits::default()).unwrap();
-            assert_eq!((clip.samples.len(), clip.sample_rate), (1000, 22_050));
+            assert_eq!((clip.samples.len(), clip.sample_rate), (3000, 22_050));
         }
     }
 

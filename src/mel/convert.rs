@@ -21,16 +21,9 @@ pub struct Prepared {
 /// Checks `mel` against `from` and brings it to `to`.
 ///
 /// # Errors
-/// What [`check`] finds, and those of [`Conversion::new`].
+/// Those of [`Conversion::new`], and what [`check`] finds.
 pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Prepared, MelError> {
-    let mut notes = check(&mel, from)?;
-    let conversion = Conversion::new(from, to)?;
-    notes.extend_from_slice(&conversion.notes);
-    Ok(Prepared {
-        mel: conversion.recompress(mel)?,
-        shift_samples: conversion.shift_samples,
-        notes,
-    })
+    Conversion::new(from, to)?.whole(mel)
 }
 
 /// The way from one convention to another, frame by frame.
@@ -83,6 +76,20 @@ impl Conversion {
     /// Remarks for the user; none of them is an error.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Checks a whole mel and brings it to the other convention.
+    ///
+    /// # Errors
+    /// What [`check`] finds.
+    pub fn whole(&self, mel: Mel) -> Result<Prepared, MelError> {
+        let mut notes = check(&mel, &self.from)?;
+        notes.extend_from_slice(&self.notes);
+        Ok(Prepared {
+            mel: self.recompress(mel)?,
+            shift_samples: self.shift_samples,
+            notes,
+        })
     }
 
     /// Brings a piece of a mel to the other convention. Of what [`check`] looks for, a piece shows its range only.
