@@ -1,10 +1,12 @@
 pub mod audio;
 pub mod bundle;
 pub mod cli;
+pub mod client;
 pub mod diffusion;
 pub mod dsp;
 pub mod mel;
 pub mod proto;
 pub mod runtime;
 pub mod server;
+mod text;
 pub mod vocoder;

@@ -1,13 +1,17 @@
 //! Bad input: each kind gets a message that names the problem and the way out, and leaves no file behind.
 
 mod common;
+mod stand_in;
 
 use std::fs;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use assert_cmd::Command;
 use ndarray::Array2;
 use ndarray_npy::WriteNpyExt;
+use tempfile::TempDir;
 
 const DEMO: &str = "models/demo/demo.npy";
 
@@ -40,6 +44,7 @@ fn fails_on(input: &Path, output: &Path, flags: &[&str], code: i32, words: &[&st
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
     assert!(!message.contains("panicked"), "{message}");
+    assert!(message.len() < 1000, "{message}");
     assert!(!output.is_file(), "an output was left behind");
 }
 
@@ -256,27 +261,75 @@ fn a_model_folder_without_a_model() {
     );
 }
 
-#[test]
-fn a_model_that_was_tampered_with() {
+/// A copy of the tiny model in which one file was changed.
+fn model_with(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["bundle.toml", "conditioner.onnx", "denoiser.onnx"] {
-        fs::copy(
-            Path::new("tests/fixtures/tiny_flow").join(name),
-            folder.path().join(name),
-        )
-        .unwrap();
+        let from = Path::new("tests/fixtures/tiny_flow").join(name);
+        fs::copy(from, folder.path().join(name)).unwrap();
     }
-    let graph = folder.path().join("denoiser.onnx");
-    let mut bytes = fs::read(&graph).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    fs::write(&graph, bytes).unwrap();
-    refuses(
-        &npy(&speech_like()),
-        &["--model", folder.path().to_str().unwrap()],
-        1,
-        &["sha256", "denoiser"],
+    let path = folder.path().join(file);
+    let changed = change(fs::read(&path).unwrap());
+    fs::write(path, changed).unwrap();
+    folder
+}
+
+fn manifest_with(from: &str, to: &str) -> TempDir {
+    model_with("bundle.toml", |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(from));
+        text.replace(from, to).into_bytes()
+    })
+}
+
+fn refuses_model(mel: &Array2<f32>, model: &TempDir, words: &[&str]) {
+    let flags = ["--model", model.path().to_str().unwrap()];
+    refuses(&npy(mel), &flags, 1, words);
+}
+
+#[test]
+fn a_model_that_was_tampered_with() {
+    let model = model_with("denoiser.onnx", |mut bytes| {
+        *bytes.last_mut().unwrap() ^= 1;
+        bytes
+    });
+    refuses_model(&speech_like(), &model, &["sha256", "denoiser"]);
+}
+
+#[test]
+fn a_graph_of_another_model() {
+    let model = manifest_with("n_mels = 80", "n_mels = 64");
+    let mel = speech_like().slice(ndarray::s![..64, ..]).to_owned();
+    let words = [
+        "conditioner.onnx",
+        "expected input mel float32 [?, 64, ?]",
+        "found mel float32 [?, 80, ?]",
+    ];
+    refuses_model(&mel, &model, &words);
+}
+
+#[test]
+fn a_corrupt_manifest() {
+    let cut = model_with("bundle.toml", |bytes| bytes[..bytes.len() / 2].to_vec());
+    refuses_model(
+        &speech_like(),
+        &cut,
+        &["bundle.toml", "line 45: unclosed array"],
     );
+    let binary = model_with("bundle.toml", |_| vec![0xff; 100]);
+    refuses_model(&speech_like(), &binary, &["bundle.toml", "UTF-8"]);
+    let changes = [
+        ("format = 1", "format = 2", "matching version of vocode"),
+        ("hop = 256", "hop = 0", "`hop` is 0"),
+        ("domain =", "realm =", "realm"),
+    ];
+    for (from, to, word) in changes {
+        refuses_model(
+            &speech_like(),
+            &manifest_with(from, to),
+            &["bundle.toml", word],
+        );
+    }
 }
 
 #[test]
@@ -290,6 +343,21 @@ fn a_runtime_that_is_no_library() {
 }
 
 #[test]
+fn a_runtime_that_is_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(library) = stand_in::of_version(folder.path(), "1.16.3") else {
+        return;
+    };
+    let needed = vocode::runtime::needed_version();
+    refuses(
+        &npy(&speech_like()),
+        &["--ort-lib", library.to_str().unwrap()],
+        1,
+        &["--ort-lib", "1.16.3", &needed, "vocode setup"],
+    );
+}
+
+#[test]
 fn a_missing_input() {
     let folder = tempfile::tempdir().unwrap();
     fails_on(
@@ -299,6 +367,26 @@ fn a_missing_input() {
         1,
         &["no/such/mel.npy", "check the path"],
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unreadable_input() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.wav");
+    let ring = folder.path().join("ring.npy");
+    symlink(&ring, &ring).unwrap();
+    fails_on(&ring, &out, &[], 1, &["cannot read", "ring.npy"]);
+
+    let locked = folder.path().join("locked.npy");
+    fs::write(&locked, npy(&speech_like())).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&locked).is_ok() {
+        eprintln!("skipped: no permission keeps this user from reading a file");
+        return;
+    }
+    fails_on(&locked, &out, &[], 1, &["locked.npy", "permissions"]);
 }
 
 #[test]
@@ -336,4 +424,37 @@ fn an_output_that_exists() {
         .assert()
         .code(1);
     assert_eq!(fs::read(&out).unwrap(), b"precious");
+}
+
+/// Sends SIGINT once the synthesis says that it goes on.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_synthesis() {
+    let folder = tempfile::tempdir().unwrap();
+    let mel = folder.path().join("long.npy");
+    let frames = 20_000;
+    let values = speech_like();
+    let long = Array2::from_shape_fn((80, frames), |(b, f)| values[[b, f % 40]]);
+    fs::write(&mel, npy(&long)).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_vocode"))
+        .env("VOCODE_ORT_LIB", common::ensure_runtime().library())
+        .env("VOCODE_LOG", "vocode=info")
+        .arg(&mel)
+        .arg("-o")
+        .arg(folder.path().join("out.wav"))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(
+        lines.any(|line| line.unwrap().contains("synthesising")),
+        "it ended before it began"
+    );
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(lines.any(|line| line.unwrap().contains("interrupted")));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -225,3 +225,45 @@ fn a_centred_mel_is_shifted_by_half_a_hop() {
         .unwrap();
     assert!(best.abs_diff(12) <= 2, "off by {} blocks", best as i32 - 12);
 }
+
+#[test]
+fn the_doctor_tries_the_model_and_measures_it() {
+    let words = "(?s)model +default .*speed +[0-9.]+ s for 2[.]0 s of audio, real-time factor [0-9.]+, 4 steps, cpu, 1 thread\n";
+    vocode()
+        .args(["doctor", "--threads", "1", "--provider", "cpu"])
+        .assert()
+        .success()
+        .stdout(
+            predicate::str::is_match(words)
+                .unwrap()
+                .and(predicate::str::ends_with("synthesis works\n")),
+        );
+    let output = vocode()
+        .args(["doctor", "--json", "--model", "tests/fixtures/tiny_ddpm"])
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["works"], true);
+    assert_eq!(report["model"]["name"], "tiny-ddpm");
+    assert_eq!(report["speed"]["steps"], 6);
+    assert!(report["speed"]["real_time_factor"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_doctor_fails_where_synthesis_would() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bundle.toml", "conditioner.onnx", "denoiser.onnx"] {
+        fs::write(folder.path().join(name), "damaged").unwrap();
+    }
+    let model = folder.path().to_str().unwrap();
+    for (flags, problem) in [
+        (["--model", model], "bundle.toml cannot be read"),
+        (["--threads", "0"], "--threads"),
+    ] {
+        vocode().arg("doctor").args(flags).assert().code(1).stdout(
+            predicate::str::contains(problem)
+                .and(predicate::str::contains("PROBLEM"))
+                .and(predicate::str::ends_with("synthesis does not work\n")),
+        );
+    }
+}

@@ -1,9 +1,9 @@
 //! Finding, loading and running ONNX Runtime.
 
 mod common;
+mod stand_in;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use ndarray::{Array3, array};
 use vocode::runtime::{
@@ -35,38 +35,6 @@ fn rejection(path: &Path) -> (Rejection, String) {
         RuntimeError::LibraryRejected { rejection, .. } => (rejection, message),
         other => panic!("{other}"),
     }
-}
-
-/// Compiles `source` to a shared library, or `None` where there is no C compiler.
-fn compile(folder: &Path, source: &str) -> Option<PathBuf> {
-    let (code, library) = (folder.join("stub.c"), folder.join("libonnxruntime.so"));
-    std::fs::write(&code, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&code)
-        .status();
-    match status {
-        Ok(status) => {
-            assert!(status.success(), "the stub does not compile");
-            Some(library)
-        }
-        Err(_) => {
-            eprintln!("skipped: there is no C compiler");
-            None
-        }
-    }
-}
-
-/// A library with ONNX Runtime's entry point that says it is `version`.
-fn stub(version: &str) -> String {
-    format!(
-        "struct Base {{ const void *(*api)(unsigned); const char *(*version)(void); }};\n\
-         static const void *api(unsigned number) {{ (void)number; return 0; }}\n\
-         static const char *version(void) {{ return \"{version}\"; }}\n\
-         static const struct Base base = {{ api, version }};\n\
-         const struct Base *OrtGetApiBase(void) {{ return &base; }}\n"
-    )
 }
 
 #[test]
@@ -267,7 +235,7 @@ fn a_library_cut_short_is_refused_and_does_not_end_the_process() {
 #[test]
 fn a_library_that_is_too_old_is_refused_with_both_versions() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(library) = compile(folder.path(), &stub("1.16.3")) else {
+    let Some(library) = stand_in::of_version(folder.path(), "1.16.3") else {
         return;
     };
     let (rejection, message) = rejection(&library);
@@ -287,12 +255,12 @@ fn a_library_that_is_too_old_is_refused_with_both_versions() {
 #[test]
 fn another_library_is_not_taken_for_onnx_runtime() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(library) = compile(folder.path(), "int answer(void) { return 42; }") else {
+    let Some(library) = stand_in::compile(folder.path(), "int answer(void) { return 42; }") else {
         return;
     };
     assert_eq!(rejection(&library).0, Rejection::NotOnnxRuntime);
     let nothing = "const void *OrtGetApiBase(void) { return 0; }";
-    let Some(library) = compile(folder.path(), nothing) else {
+    let Some(library) = stand_in::compile(folder.path(), nothing) else {
         return;
     };
     assert_eq!(rejection(&library).0, Rejection::NotOnnxRuntime);
@@ -301,7 +269,7 @@ fn another_library_is_not_taken_for_onnx_runtime() {
 #[test]
 fn an_old_library_beside_the_executable_is_recorded_and_the_search_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_) = compile(folder.path(), &stub("1.16.3")) else {
+    let Some(_) = stand_in::of_version(folder.path(), "1.16.3") else {
         return;
     };
     let library = common::ensure_runtime().library().to_path_buf();

@@ -78,7 +78,7 @@ pub enum BundleError {
     },
     /// A graph is not the one that the manifest was written for.
     #[error(
-        "{file} does not match bundle.toml: its sha256 is {found}, expected {expected}; the model is damaged or mixed from two exports"
+        "{file} does not match bundle.toml: its sha256 is {found}, expected {expected}; the model is damaged or mixed from two exports; copy it again or export it again"
     )]
     Hash {
         /// The graph's file.

@@ -4,6 +4,7 @@ use super::BundleError;
 use crate::diffusion::{Prediction, Process, Schedule, linear_betas};
 use crate::dsp::EnvelopeParameters;
 use crate::mel::MelConvention;
+use crate::text::toml_reason;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -160,16 +161,18 @@ impl Manifest {
     /// format; the rest for numbers and texts out of their range and for schedules that cannot run.
     pub fn from_toml(text: &str) -> Result<Manifest, BundleError> {
         let syntax = |error: toml::de::Error| BundleError::Syntax {
-            reason: error.to_string().trim_end().to_owned(),
+            reason: toml_reason(&error, text),
         };
         let table: toml::Table = toml::from_str(text).map_err(syntax)?;
-        let format = table
-            .get("format")
-            .map_or("missing".to_owned(), ToString::to_string);
-        if format != FORMAT.to_string() {
+        let found = match table.get("format") {
+            Some(toml::Value::Integer(format)) => format.to_string(),
+            Some(other) => format!("of type {}", other.type_str()),
+            None => "missing".to_owned(),
+        };
+        if found != FORMAT.to_string() {
             return Err(BundleError::Format {
                 expected: FORMAT,
-                found: format,
+                found,
             });
         }
         let manifest: Manifest = toml::from_str(text).map_err(syntax)?;
@@ -228,7 +231,7 @@ impl ScheduleSpec {
     pub fn from_toml(text: &str) -> Result<ScheduleSpec, BundleError> {
         let spec: ScheduleSpec =
             toml::from_str(text).map_err(|error| BundleError::ScheduleFile {
-                reason: error.to_string().trim_end().to_owned(),
+                reason: toml_reason(&error, text),
             })?;
         match spec.schedule() {
             Ok(_) => Ok(spec),

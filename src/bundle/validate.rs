@@ -4,6 +4,7 @@ use super::manifest::{Betas, Domain, Hashes, ProcessKind};
 use super::{BundleError, Manifest};
 use crate::diffusion::{self, Plan, Schedule};
 use crate::dsp::EnvelopeFilter;
+use crate::text::quoted;
 use std::fmt::Display;
 
 /// Most frames of context; more than any network's, few enough to allocate.
@@ -128,16 +129,18 @@ impl Manifest {
             1,
             MAX_SCHEDULES,
         )?;
+        for name in named.keys() {
+            check_name("the name of a schedule", name)?;
+        }
         if !named.contains_key(&self.schedules.default) {
             let names: Vec<_> = named.keys().map(String::as_str).collect();
             return Err(wrong(
                 "schedules.default",
                 format!("one of {}", names.join(", ")),
-                format!("{:?}", self.schedules.default),
+                quoted(&self.schedules.default),
             ));
         }
         for (name, spec) in named {
-            check_name("the name of a schedule", name)?;
             let schedule = spec.schedule()?;
             self.plan(&schedule)
                 .map_err(|source| BundleError::Schedule {
@@ -161,7 +164,7 @@ fn check_hashes(hashes: &Hashes) -> Result<(), BundleError> {
             return Err(wrong(
                 field,
                 "64 hexadecimal digits in lower case",
-                format!("{:.80?}", hash),
+                quoted(hash),
             ));
         }
     }
@@ -177,7 +180,7 @@ fn check_name(field: &str, text: &str) -> Result<(), BundleError> {
         false => Err(wrong(
             field,
             format!("1 to {MAX_NAME} letters, digits, dots, dashes or underscores"),
-            format!("{:.80?}", text),
+            quoted(text),
         )),
     }
 }

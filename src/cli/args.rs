@@ -8,11 +8,13 @@ use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 use super::CliError;
 use super::output::say;
 use crate::audio::SampleFormat;
 use crate::mel::{Layout, MelConvention};
+use crate::runtime::{LoadOptions, Provider, SessionOptions};
 
 /// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
 const MAX_TOML_BYTES: u64 = 1 << 20;
@@ -41,8 +43,8 @@ impl Verbosity {
         self.tell(&format!("warning: {line}"));
     }
 
-    /// Starts logging to standard error. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
-    pub(super) fn start_logging(self) {
+    /// What is logged. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
+    pub(super) fn log_filter(self) -> EnvFilter {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (false, 0) => "warn",
@@ -50,11 +52,14 @@ impl Verbosity {
             (false, 2) => "vocode=debug,info",
             _ => "trace",
         };
-        let filter = tracing_subscriber::EnvFilter::try_from_env("VOCODE_LOG")
-            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+        EnvFilter::try_from_env("VOCODE_LOG").unwrap_or_else(|_| EnvFilter::new(level))
+    }
+
+    /// Starts logging to standard error.
+    pub(super) fn start_logging(self) {
         // A second start in one process (tests) keeps the first.
         let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+            .with_env_filter(self.log_filter())
             .with_writer(std::io::stderr)
             .without_time()
             .try_init();
@@ -75,6 +80,54 @@ pub struct ModelArgs {
     /// Folder of the model (bundle.toml and its graphs) [default: the one built in]
     #[arg(long, env = "VOCODE_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+}
+
+/// What the commands that run one model share: which model, on what, and how much is said of it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SessionArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// What models run on.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EngineArgs {
+    /// Where the model runs: auto, cpu, cuda or tensorrt; one that is named runs or the command fails
+    #[arg(
+        long,
+        env = "VOCODE_PROVIDER",
+        default_value = "auto",
+        value_name = "NAME"
+    )]
+    pub provider: Provider,
+    /// Threads for the model [default: all processors]
+    #[arg(long, env = "VOCODE_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    // No `env`: the search reads VOCODE_ORT_LIB itself, so that its messages name the variable and not the flag.
+    /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+impl EngineArgs {
+    /// Which ONNX Runtime to load.
+    pub(super) fn library(&self) -> LoadOptions {
+        LoadOptions {
+            library: self.ort_lib.clone(),
+        }
+    }
+
+    /// How to run the model's graphs.
+    pub(super) fn options(&self) -> SessionOptions {
+        SessionOptions {
+            threads: self.threads,
+            provider: self.provider,
+        }
+    }
 }
 
 /// What the numbers of a mel mean: a preset's name or a TOML file.

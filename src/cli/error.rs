@@ -6,8 +6,10 @@ use thiserror::Error;
 
 use crate::audio::AudioError;
 use crate::bundle::BundleError;
+use crate::client::ClientError;
 use crate::mel::MelError;
 use crate::runtime::{RuntimeError, SetupError};
+use crate::server::ServerError;
 use crate::vocoder::VocoderError;
 
 /// Why a command did not do what it was asked to do.
@@ -68,6 +70,26 @@ pub enum CliError {
     /// The synthesis failed.
     #[error(transparent)]
     Vocoder(#[from] VocoderError),
+    /// A call to a server failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A call to a server took too long.
+    #[error(
+        "the call took longer than {seconds} s: give it more with --timeout, or see what the server does"
+    )]
+    Timeout {
+        /// The limit in seconds.
+        seconds: f64,
+    },
+    /// The system has no threads left.
+    #[error("cannot start threads: {source}")]
+    Threads {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The server did not start, or did not go on.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Some of several inputs failed; each was reported when it did.
     #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
     Several {

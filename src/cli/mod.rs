@@ -1,14 +1,21 @@
 //! The command line: one file a command.
 
 mod args;
+mod bench;
+mod client;
+mod config;
 pub mod doctor;
 mod error;
 mod inspect;
 mod interrupt;
 mod jobs;
+mod load;
 mod mel;
 mod output;
 mod pages;
+mod remote;
+mod sample;
+mod serve;
 pub mod setup;
 mod summary;
 mod synth;
@@ -29,6 +36,7 @@ Examples:
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
   vocode inspect mel.npy                    what is in a file
+  vocode serve                              a gRPC server for this machine
 
 A mel that is called like a command is given with its folder: vocode ./mel -o speech.wav
 Every flag can be set by the variable in brackets; the flag beats the variable.
@@ -62,6 +70,14 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Tell whether synthesis works here, and what with
     Doctor(doctor::DoctorArgs),
+    /// Serve the models over gRPC
+    Serve(serve::ServeArgs),
+    /// Send a mel to a server and write what comes back
+    Client(client::ClientArgs),
+    /// Measure how many streams a server plays without a gap
+    Load(load::LoadArgs),
+    /// Measure speed and time to first audio on this machine
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
     /// Print the man page, or write all of them
@@ -71,8 +87,7 @@ enum Command {
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    interrupt::install();
-    match run(Cli::parse()) {
+    match config::parse(std::env::args_os()).and_then(run) {
         Ok(code) => code,
         Err(error) => {
             output::say(&format!("error: {error}"));
@@ -82,11 +97,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    // A server does other things at a signal, and takes them itself.
+    if !matches!(cli.command, Some(Command::Serve(_))) {
+        interrupt::install();
+    }
     match cli.command {
         Some(Command::Mel(args)) => mel::run(&args)?,
         Some(Command::Inspect(args)) => inspect::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
+        Some(Command::Serve(args)) => serve::run(&args)?,
+        Some(Command::Client(args)) => client::run(&args)?,
+        Some(Command::Load(args)) => load::run(&args)?,
+        Some(Command::Bench(args)) => bench::run(&args)?,
         Some(Command::Completions(args)) => pages::completions(&args)?,
         Some(Command::Man(args)) => pages::man(&args)?,
         None => synth::run(&cli.synth)?,

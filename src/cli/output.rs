@@ -166,6 +166,16 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
         .map_err(|e| CliError::write("standard output", e))
 }
 
+/// Lines of `name  value`, the names in one column.
+pub(super) fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, String)| {
+        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+        format!("{name:width$}  {value}\n")
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Prints one line on standard error; there is nowhere left to report a failure to.
 pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

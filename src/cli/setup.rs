@@ -1,16 +1,15 @@
 //! `vocode setup`, and the ONNX Runtime of every other command.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::Verbosity;
+use super::args::{EngineArgs, Verbosity};
 use super::output::say;
 use crate::runtime::{
-    Installed, LoadOptions, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy,
-    data_folder, install,
+    Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy, data_folder,
+    install,
 };
 
 /// Arguments of `vocode setup`.
@@ -18,15 +17,6 @@ use crate::runtime::{
 pub struct SetupArgs {
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
-}
-
-/// Where the commands that run a model take ONNX Runtime from.
-#[derive(Args, Clone, Debug, Default)]
-pub struct LibraryArgs {
-    // No `env`: the search reads VOCODE_ORT_LIB itself, so that its messages name the variable and not the flag.
-    /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
-    #[arg(long, value_name = "PATH")]
-    pub ort_lib: Option<PathBuf>,
 }
 
 /// Gets ONNX Runtime into vocode's data folder.
@@ -56,14 +46,13 @@ pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
 ///
 /// # Errors
 /// A [`RuntimeError`] that names every place that was tried, or what went wrong in getting it.
-pub fn load_runtime(library: Option<&Path>, quiet: bool) -> Result<Runtime, RuntimeError> {
-    let options = LoadOptions {
-        library: library.map(Path::to_path_buf),
-    };
+pub fn load_runtime(engine: &EngineArgs, quiet: bool) -> Result<Runtime, RuntimeError> {
     let mut announcer = Announcer::new(quiet);
-    Runtime::load_or_install(&options, SetupPolicy::from_process(), &mut |event| {
-        announcer.tell(event)
-    })
+    Runtime::load_or_install(
+        &engine.library(),
+        SetupPolicy::from_process(),
+        &mut |event| announcer.tell(event),
+    )
 }
 
 /// Tells on stderr what an installation does: a line that moves on a terminal, plain lines elsewhere.

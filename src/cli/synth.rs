@@ -7,19 +7,16 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::args::{
-    ConventionArg, FormatArg, LayoutArg, ModelArgs, Overwrite, Verbosity, read_toml,
-};
+use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs, read_toml};
 use super::interrupt::{self, Watch};
 use super::jobs::{self, Job, Kinds};
 use super::output::Target;
-use super::setup::{LibraryArgs, load_runtime};
+use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
 use super::{CliError, each, load_bundle};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
 use crate::bundle::ScheduleSpec;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy};
-use crate::runtime::{Provider, SessionOptions};
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
@@ -68,9 +65,6 @@ pub struct SynthArgs {
         value_name = "FORMAT"
     )]
     format: FormatArg,
-    /// Threads for the model [default: all processors]
-    #[arg(long, env = "VOCODE_THREADS", value_name = "N")]
-    threads: Option<usize>,
     /// What the mel's numbers mean: hifigan, tacotron2, lmnt, vocos24k, or a TOML file [default: what the model takes]
     #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
     mel_convention: Option<ConventionArg>,
@@ -83,30 +77,18 @@ pub struct SynthArgs {
         value_name = "LAYOUT"
     )]
     layout: LayoutArg,
-    /// Where the model runs: auto, cpu, cuda or tensorrt; one that is named runs or the command fails
-    #[arg(
-        long,
-        env = "VOCODE_PROVIDER",
-        default_value = "auto",
-        value_name = "NAME"
-    )]
-    provider: Provider,
     /// Print the summary as JSON, on standard output (standard error where the audio goes there)
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    library: LibraryArgs,
-    #[command(flatten)]
     overwrite: Overwrite,
     #[command(flatten)]
-    verbosity: Verbosity,
+    session: SessionArgs,
 }
 
 /// Runs the main command.
 pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
-    args.verbosity.start_logging();
+    args.session.verbosity.start_logging();
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
     let jobs = jobs::plan(&args.inputs, output, &KINDS)?;
     if let [job] = jobs.as_slice() {
@@ -117,7 +99,7 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         schedule: schedule(args)?,
         ..SynthesisOptions::default()
     };
-    let bundle = load_bundle(&args.model)?;
+    let bundle = load_bundle(&args.session.model)?;
     let convention = match &args.mel_convention {
         Some(named) => named.load()?,
         None => bundle.manifest.mel.clone(),
@@ -127,12 +109,8 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         [job] => Some(read(job, &convention, &bundle.manifest.mel, args)?),
         _ => None,
     };
-    let runtime = load_runtime(args.library.ort_lib.as_deref(), args.verbosity.quiet)?;
-    let session = SessionOptions {
-        threads: args.threads,
-        provider: args.provider,
-    };
-    let vocoder = Vocoder::new(bundle, &runtime, &session)?;
+    let runtime = load_runtime(&args.session.engine, args.session.verbosity.quiet)?;
+    let vocoder = Vocoder::new(bundle, &runtime, &args.session.engine.options())?;
     let mut maker = Maker {
         args,
         convention,
@@ -173,7 +151,7 @@ fn read(
     .map_err(|e| CliError::mel(&label, e))?;
     let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
     for note in &prepared.notes {
-        args.verbosity.warn(&format!("{label}: {note}"));
+        args.session.verbosity.warn(&format!("{label}: {note}"));
     }
     Ok(prepared)
 }
@@ -212,7 +190,7 @@ impl Maker<'_> {
         interrupt::check()?;
         job.target.write(&bytes, force)?;
         if clipped > 0 {
-            args.verbosity.warn(&format!(
+            args.session.verbosity.warn(&format!(
                 "{label}: {clipped} samples beyond full scale were clipped; --format f32 keeps them"
             ));
         }
@@ -230,12 +208,17 @@ impl Maker<'_> {
             provider: synthesis.provider,
             seed: synthesis.seed,
         };
-        summary.print(args.json, job.target == Target::Stdout, args.verbosity)
+        summary.print(
+            args.json,
+            job.target == Target::Stdout,
+            args.session.verbosity,
+        )
     }
 
     fn synthesise(&mut self, prepared: &Prepared) -> Result<Synthesis, CliError> {
         let _watch = Watch::start();
-        let mut bar = Bar::new(self.args.verbosity.quiet || self.args.json);
+        tracing::info!(frames = prepared.mel.frames(), "synthesising");
+        let mut bar = Bar::new(self.args.session.verbosity.quiet || self.args.json);
         let result = self
             .vocoder
             .synthesize(&prepared.mel, &self.options, &mut |progress| {

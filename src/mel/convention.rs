@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::MelError;
 use super::compression::{Compression, FloorMode, one};
+use crate::text::quoted;
+
+/// Longest name in bytes.
+const MAX_NAME: usize = 64;
 
 /// Everything that decides the values of a mel spectrogram.
 ///
@@ -93,6 +97,13 @@ impl MelConvention {
     /// # Errors
     /// [`MelError::ConventionField`] for the first field out of its range.
     pub fn validate(&self) -> Result<(), MelError> {
+        let plain = !self.name.chars().any(char::is_control);
+        if !plain || !(1..=MAX_NAME).contains(&self.name.len()) {
+            return Err(MelError::ConventionName {
+                limit: MAX_NAME,
+                found: quoted(&self.name),
+            });
+        }
         let nyquist = f64::from(self.sample_rate) / 2.0;
         let n_fft = self.n_fft;
         let rates = 1_000..=768_000;

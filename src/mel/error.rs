@@ -240,9 +240,9 @@ pub enum MelError {
     },
 
     /// No preset of that name.
-    #[error("unknown mel convention `{name}`: expected one of {}, or a TOML file that spells one out", known.join(", "))]
+    #[error("unknown mel convention {name}: expected one of {}, or a TOML file that spells one out", known.join(", "))]
     UnknownConvention {
-        /// Name asked for.
+        /// Name asked for, in quotes.
         name: String,
         /// Names that exist.
         known: &'static [&'static str],
@@ -251,6 +251,15 @@ pub enum MelError {
     /// A convention's TOML does not parse.
     #[error("the mel convention does not parse: {0}")]
     ConventionSyntax(String),
+
+    /// A convention's name is no name.
+    #[error("the mel convention's `name` is {found}, expected 1 to {limit} bytes of plain text")]
+    ConventionName {
+        /// Most bytes allowed.
+        limit: usize,
+        /// What was given, in quotes.
+        found: String,
+    },
 
     /// A field of a convention is out of its range.
     #[error("mel convention `{name}`: `{field}` is {found}, expected {expected}")]

@@ -1,6 +1,7 @@
 //! The conventions that have a name, and those that a TOML file spells out.
 
 use super::{Compression, FilterNorm, Framing, LogKind, MelConvention, MelError, MelScale};
+use crate::text::{quoted, toml_reason};
 
 const NAMES: &[&str] = &["hifigan", "tacotron2", "lmnt", "vocos24k"];
 
@@ -78,24 +79,25 @@ impl MelConvention {
     /// # Errors
     /// [`MelError::ConventionSyntax`], [`MelError::UnknownConvention`] for the base, [`MelError::ConventionField`].
     pub fn from_toml(text: &str) -> Result<MelConvention, MelError> {
-        let syntax = |e: &dyn std::fmt::Display| {
-            MelError::ConventionSyntax(e.to_string().trim_end().to_owned())
-        };
-        let mut table: toml::Table = toml::from_str(text).map_err(|e| syntax(&e))?;
+        let syntax = |e: toml::de::Error| MelError::ConventionSyntax(toml_reason(&e, text));
+        let mut table: toml::Table = toml::from_str(text).map_err(syntax)?;
         let convention: MelConvention = match table.remove("base") {
-            None => toml::from_str(text).map_err(|e| syntax(&e))?,
+            None => toml::from_str(text).map_err(syntax)?,
             Some(base) => {
-                let base = base
-                    .as_str()
-                    .ok_or_else(|| syntax(&"`base` must be the name of a preset, in quotes"))?;
+                let base = base.as_str().ok_or_else(|| {
+                    MelError::ConventionSyntax(
+                        "`base` must be the name of a preset, in quotes".to_owned(),
+                    )
+                })?;
                 let preset =
                     MelConvention::named(base).ok_or_else(|| MelError::UnknownConvention {
-                        name: base.to_owned(),
+                        name: quoted(base),
                         known: NAMES,
                     })?;
-                let mut merged = toml::Table::try_from(&preset).map_err(|e| syntax(&e))?;
+                let mut merged = toml::Table::try_from(&preset)
+                    .map_err(|e| MelError::ConventionSyntax(e.to_string()))?;
                 merge(&mut merged, table);
-                merged.try_into().map_err(|e| syntax(&e))?
+                merged.try_into().map_err(syntax)?
             }
         };
         convention.validate()?;
@@ -163,6 +165,8 @@ mod tests {
         assert!(message("base = \"hifigan\"\nhopp = 3").contains("hopp"));
         assert!(message("name = \"x\"").contains("missing field"));
         assert!(message("name = ").contains("does not parse"));
+        let long = format!("base = \"hifigan\"\nname = \"{}\"", "x".repeat(100_000));
+        assert!(message(&long).contains("1 to 64 bytes") && message(&long).len() < 300);
         let cases = [
             ("hop = 0", "`hop` is 0"),
             ("n_mels = 100000", "`n_mels` is 100000"),

@@ -78,9 +78,6 @@ pub enum ServerError {
         /// The name.
         name: String,
     },
-    /// Asked to stop before it served.
-    #[error("stopped before the models were loaded")]
-    Stopped,
     /// The transport failed.
     #[error("serving failed: {reason}")]
     Transport {

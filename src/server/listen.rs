@@ -56,6 +56,23 @@ impl Listener {
         })
     }
 
+    /// Whether the address makes sense, bound by another server or not.
+    pub async fn check(address: &Address) -> Result<(), ServerError> {
+        let checked = match address {
+            Address::Tcp(address) => tokio::net::lookup_host(address).await.map(|_| ()),
+            Address::Unix(path) => match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => {
+                    std::fs::metadata(folder).map(|_| ())
+                }
+                _ => Ok(()),
+            },
+        };
+        checked.map_err(|source| ServerError::Listen {
+            address: address.clone(),
+            source,
+        })
+    }
+
     /// The address that is really listened on.
     pub fn address(&self) -> String {
         match self {

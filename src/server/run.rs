@@ -38,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// one ends them at once. SIGHUP reads the API keys again.
 ///
 /// # Errors
-/// What keeps the server from starting, or [`ServerError::Stopped`] when it was asked to stop before it served.
+/// What keeps the server from starting or going on.
 pub fn serve(
     options: ServerOptions,
     runtime: Runtime,
@@ -51,7 +51,8 @@ pub fn serve(
     result
 }
 
-/// Does everything that [`serve`] does before it binds: reads the certificates and keys, loads the models and runs each once.
+/// Does what [`serve`] does but for binding and serving: resolves the address, reads the certificates and keys, loads the models and runs
+/// each once.
 ///
 /// # Errors
 /// Those of [`serve`].
@@ -60,6 +61,7 @@ pub fn check(options: ServerOptions, runtime: Runtime) -> Result<(), ServerError
     tokio.block_on(async {
         transport(&options)?;
         keys(&options)?;
+        Listener::check(&options.listen).await?;
         load(Arc::new(options), runtime).await.map(|_| ())
     })
 }
@@ -107,7 +109,10 @@ async fn run(
     let models = tokio::select! {
         models = load(options.clone(), runtime) => models?,
         result = &mut serving => return result,
-        () = signals.stop() => return Err(ServerError::Stopped),
+        () = signals.stop() => {
+            tracing::info!("stopped before the models were loaded");
+            return Ok(());
+        }
     };
     if let Some(recorder) = recorder {
         metrics::start(recorder);

@@ -1,8 +1,9 @@
 use serde_json::json;
 
-use super::{Findings, table};
+use super::Findings;
 use crate::bundle::{Bundle, Manifest, ScheduleSpec};
 use crate::cli::CliError;
+use crate::cli::output::table;
 
 /// Everything in a model's manifest.
 pub(super) fn inspect(bundle: &Bundle) -> Result<Findings, CliError> {

@@ -2,7 +2,8 @@ use ndarray_npy::npy::header::Header;
 use serde_json::json;
 
 use super::plot::{Axis, Picture};
-use super::{Findings, InspectArgs, table};
+use super::{Findings, InspectArgs};
+use crate::cli::output::table;
 use crate::cli::{CliError, load_bundle};
 use crate::mel::{
     Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect, prepare,

@@ -124,13 +124,3 @@ fn bundle_folder(path: &Path) -> Option<PathBuf> {
         None
     }
 }
-
-/// Lines of `name  value`, the names in one column.
-fn table(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, value): &(&str, String)| {
-        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
-        format!("{name:width$}  {value}\n")
-    };
-    rows.iter().map(line).collect()
-}

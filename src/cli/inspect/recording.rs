@@ -1,12 +1,13 @@
 use ndarray::Array2;
 use serde_json::json;
 
+use super::Findings;
 use super::plot::{Axis, MAX_COLUMNS, Picture};
-use super::{Findings, table};
 use crate::audio::Clip;
 use crate::cli::CliError;
 use crate::cli::jobs::Source;
 use crate::cli::mel::decode_clip;
+use crate::cli::output::table;
 use crate::dsp::stft::Stft;
 
 const FFT: usize = 1024;

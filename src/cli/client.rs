@@ -1,0 +1,299 @@
+//! `vocode client`: one mel through a server.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::CliError;
+use super::args::{FormatArg, Overwrite, Verbosity};
+use super::output::{Target, print, say};
+use super::remote::{RequestArgs, ServerArgs, block_on, floats, read_mel};
+use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
+use crate::client::{Client, ClientError, Event, Events};
+use crate::mel::Mel;
+use crate::proto;
+use ndarray::{Axis, Slice};
+
+/// How the mel is sent and the audio received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// The whole mel at once, audio as it is made
+    #[default]
+    Stream,
+    /// The mel a few frames at a time, audio as it is made
+    Live,
+    /// The whole mel at once, the whole audio at once
+    Unary,
+}
+
+/// Arguments of `vocode client`.
+#[derive(Args, Debug)]
+pub struct ClientArgs {
+    /// The mel spectrogram (.npy)
+    #[arg(value_name = "MEL")]
+    input: PathBuf,
+    /// The WAV file to write, or - for standard output
+    #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
+    output: PathBuf,
+    /// How the mel is sent and the audio received
+    #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
+    method: Method,
+    /// Frames a message of a live call
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
+    live_frames: u32,
+    /// Send a live call's frames no faster than they play, as a speech synthesiser in real time would
+    #[arg(long)]
+    paced: bool,
+    /// Seconds that the whole call may take
+    #[arg(
+        long,
+        env = "VOCODE_TIMEOUT",
+        default_value_t = 600.0,
+        value_name = "S"
+    )]
+    timeout: f64,
+    /// How samples are stored
+    #[arg(
+        long,
+        env = "VOCODE_FORMAT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    format: FormatArg,
+    /// Print the summary as JSON, on standard output (standard error where the audio goes there)
+    #[arg(long, env = "VOCODE_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    request: RequestArgs,
+    #[command(flatten)]
+    overwrite: Overwrite,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// What came back.
+struct Answer {
+    header: proto::StreamHeader,
+    samples: Vec<f32>,
+    /// From the call to its first audio.
+    first_audio: Duration,
+}
+
+/// The line at the end.
+#[derive(Serialize)]
+struct Summary {
+    output: String,
+    model: String,
+    model_sha256: String,
+    sample_rate: u32,
+    samples: usize,
+    audio_seconds: f64,
+    seconds: f64,
+    first_audio_seconds: f64,
+    real_time_factor: f64,
+    steps: u32,
+    schedule: String,
+    provider: String,
+    seed: u64,
+    request_id: String,
+}
+
+/// Runs `vocode client`.
+pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
+    args.verbosity.start_logging();
+    let target = Target::parse(&args.output);
+    target.check(args.overwrite.force)?;
+    let mel = read_mel(&args.input, None)?;
+    let (answer, seconds) = block_on(async {
+        let mut client = args.server.connect().await?;
+        let began = Instant::now();
+        let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
+            CliError::usage(format!(
+                "--timeout {}: expected a positive number of seconds",
+                args.timeout
+            ))
+        })?;
+        let answer = tokio::time::timeout(limit, call(args, &mut client, mel)).await;
+        let answer = answer.map_err(|_| CliError::Timeout {
+            seconds: args.timeout,
+        })??;
+        Ok((answer, began.elapsed().as_secs_f64()))
+    })?;
+    write(args, &target, &answer)?;
+    let summary = summary(&target, answer, seconds);
+    if !args.json {
+        args.verbosity.tell(&summary.line());
+        return Ok(());
+    }
+    // A struct of strings and numbers always serialises.
+    let text = serde_json::to_string(&summary).unwrap_or_default();
+    if target == Target::Stdout {
+        say(&text);
+        return Ok(());
+    }
+    print(&format!("{text}\n"))
+}
+
+async fn call(args: &ClientArgs, client: &mut Client, mel: Mel) -> Result<Answer, CliError> {
+    let began = Instant::now();
+    let config = args.request.config();
+    let events = match args.method {
+        Method::Unary => return unary(client, config, &mel, began).await,
+        Method::Stream => client.stream(config, &mel).await?,
+        Method::Live => {
+            let info = client.info().await?;
+            let pause = args.paced.then(|| frame_seconds(&info)).flatten();
+            let pieces = pieces(&mel, args.live_frames as usize)?;
+            client.live(config, paced(pieces, pause)).await?
+        }
+    };
+    collect(events, began).await
+}
+
+async fn unary(
+    client: &mut Client,
+    config: proto::SynthesisConfig,
+    mel: &Mel,
+    began: Instant,
+) -> Result<Answer, CliError> {
+    let answer = client.vocode(config, mel).await?;
+    Ok(Answer {
+        header: answer.header.ok_or(ClientError::EmptyEvent)?,
+        samples: floats(&answer.audio).collect(),
+        first_audio: began.elapsed(),
+    })
+}
+
+async fn collect(mut events: Events, began: Instant) -> Result<Answer, CliError> {
+    let mut header = None;
+    let (mut samples, mut first_audio) = (Vec::new(), None);
+    while let Some(event) = events.next().await {
+        match event? {
+            Event::Header(found) => header = Some(found),
+            Event::Chunk(chunk) => {
+                first_audio.get_or_insert_with(|| began.elapsed());
+                samples.extend(floats(&chunk.audio));
+            }
+            Event::Summary(_) => {}
+        }
+    }
+    Ok(Answer {
+        header: header.ok_or(ClientError::EmptyEvent)?,
+        samples,
+        first_audio: first_audio.unwrap_or_else(|| began.elapsed()),
+    })
+}
+
+/// The mel, `frames` at a time.
+fn pieces(mel: &Mel, frames: usize) -> Result<Vec<Mel>, CliError> {
+    let starts = (0..mel.frames()).step_by(frames);
+    let piece = |start: usize| {
+        let end = (start + frames).min(mel.frames());
+        let values = mel
+            .view()
+            .slice_axis(Axis(1), Slice::from(start..end))
+            .to_owned();
+        Mel::new(values).map_err(|e| CliError::mel("the mel", e))
+    };
+    starts.map(piece).collect()
+}
+
+/// Seconds that a frame of the server's first model lasts.
+fn frame_seconds(info: &proto::GetInfoResponse) -> Option<f64> {
+    let mel = info.models.first()?.mel.as_ref()?;
+    Some(f64::from(mel.hop) / f64::from(mel.sample_rate_hz.max(1)))
+}
+
+/// Pieces at the pace of `pause` seconds a frame, or at once.
+fn paced(pieces: Vec<Mel>, pause: Option<f64>) -> impl futures_util::Stream<Item = Mel> + Send {
+    futures_util::stream::unfold(
+        (pieces.into_iter(), 0.0),
+        move |(mut pieces, wait)| async move {
+            let piece = pieces.next()?;
+            if let Some(pause) = pause {
+                tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+                return Some((piece.clone(), (pieces, pause * piece.frames() as f64)));
+            }
+            Some((piece, (pieces, 0.0)))
+        },
+    )
+}
+
+fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliError> {
+    let header = &answer.header;
+    let comment = format!(
+        "model={} sha256={} schedule={} steps={} seed={} provider={}",
+        header.model,
+        header.model_sha256,
+        header.schedule,
+        header.steps,
+        header.seed,
+        header.execution_provider
+    );
+    let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
+    let provenance = Provenance {
+        fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
+    };
+    let Encoded { bytes, clipped } = encode_wav(
+        &answer.samples,
+        header.sample_rate_hz,
+        args.format.into(),
+        &provenance,
+    )
+    .map_err(|e| CliError::audio(target.label(), e))?;
+    target.write(&bytes, args.overwrite.force)?;
+    if clipped > 0 {
+        args.verbosity.warn(&format!(
+            "{}: {clipped} samples beyond full scale were clipped; --format f32 keeps them",
+            target.label()
+        ));
+    }
+    Ok(())
+}
+
+fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
+    let Answer {
+        header,
+        samples,
+        first_audio,
+    } = answer;
+    let audio_seconds = samples.len() as f64 / f64::from(header.sample_rate_hz.max(1));
+    Summary {
+        output: target.label(),
+        model: header.model,
+        model_sha256: header.model_sha256,
+        sample_rate: header.sample_rate_hz,
+        samples: samples.len(),
+        audio_seconds,
+        seconds,
+        first_audio_seconds: first_audio.as_secs_f64(),
+        real_time_factor: seconds / audio_seconds.max(f64::MIN_POSITIVE),
+        steps: header.steps,
+        schedule: header.schedule,
+        provider: header.execution_provider,
+        seed: header.seed,
+        request_id: header.request_id,
+    }
+}
+
+impl Summary {
+    fn line(&self) -> String {
+        let steps = if self.steps == 1 { "step" } else { "steps" };
+        format!(
+            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {} {steps}, {}, seed {}",
+            self.output,
+            self.audio_seconds,
+            self.seconds,
+            1000.0 * self.first_audio_seconds,
+            self.real_time_factor,
+            self.steps,
+            self.provider,
+            self.seed
+        )
+    }
+}

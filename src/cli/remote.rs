@@ -1,0 +1,152 @@
+//! Flags of the commands that talk to a server.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::CliError;
+use crate::client::{Client, ClientOptions, TlsFiles};
+use crate::mel::{Layout, Mel, NpyLimits, read_npy};
+use crate::proto::{self, schedule};
+
+/// Where the server is, and how it is talked to.
+#[derive(Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// The server: host:port, https://host:port or unix:/path
+    #[arg(
+        long,
+        env = "VOCODE_ADDR",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDR"
+    )]
+    addr: String,
+    /// API key of the server
+    #[arg(
+        long,
+        env = "VOCODE_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    api_key: Option<String>,
+    /// Certificate (PEM) of the authority that signed the server's [default: the system's authorities]
+    #[arg(long, env = "VOCODE_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The client's own certificate (PEM), for a server that asks for one
+    #[arg(
+        long,
+        env = "VOCODE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+    /// The key (PEM) of --tls-cert
+    #[arg(
+        long,
+        env = "VOCODE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Client, CliError> {
+        let options = ClientOptions {
+            address: self.addr.clone(),
+            api_key: self.api_key.clone(),
+            tls: TlsFiles {
+                ca: self.tls_ca.clone(),
+                identity: self.tls_cert.clone().zip(self.tls_key.clone()),
+            },
+        };
+        Ok(Client::connect(&options).await?)
+    }
+}
+
+/// What is asked of the server.
+#[derive(Args, Clone, Debug)]
+pub struct RequestArgs {
+    /// Name of the model on the server [default: its first]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
+    model: String,
+    /// Number of denoising steps [default: the model's own]
+    #[arg(
+        long,
+        env = "VOCODE_STEPS",
+        value_name = "N",
+        conflicts_with = "schedule"
+    )]
+    steps: Option<u32>,
+    /// A schedule of the model by name
+    #[arg(long, env = "VOCODE_SCHEDULE", value_name = "NAME")]
+    schedule: Option<String>,
+    /// Seed of the noise: the same seed gives the same audio
+    #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Sample rate of the audio [default: the model's own]
+    #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
+    sample_rate: Option<u32>,
+    /// What the mel's numbers mean: hifigan, tacotron2, lmnt or vocos24k [default: what the model takes]
+    #[arg(
+        long,
+        env = "VOCODE_MEL_CONVENTION",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
+    mel_convention: String,
+    /// Mel frames by which audio advances from chunk to chunk [default: the server's choice]
+    #[arg(long, value_name = "N")]
+    chunk_frames: Option<u32>,
+    /// Mel frames of the first chunk [default: the server's choice]
+    #[arg(long, value_name = "N")]
+    first_chunk_frames: Option<u32>,
+}
+
+impl RequestArgs {
+    /// The wire's form, in floats: what is written to a file is decided here and not by the server.
+    pub(super) fn config(&self) -> proto::SynthesisConfig {
+        let steps = self.steps.map(schedule::Kind::Steps);
+        let kind = steps.or_else(|| self.schedule.clone().map(schedule::Kind::Name));
+        proto::SynthesisConfig {
+            model: self.model.clone(),
+            encoding: proto::AudioEncoding::PcmF32le.into(),
+            sample_rate_hz: self.sample_rate.unwrap_or(0),
+            schedule: kind.map(|kind| proto::Schedule { kind: Some(kind) }),
+            seed: Some(self.seed),
+            mel_convention: self.mel_convention.clone(),
+            chunk_frames: self.chunk_frames.unwrap_or(0),
+            first_chunk_frames: self.first_chunk_frames.unwrap_or(0),
+        }
+    }
+}
+
+/// Samples of a chunk of floats.
+pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let (samples, _) = bytes.as_chunks::<4>();
+    samples.iter().map(|sample| f32::from_le_bytes(*sample))
+}
+
+/// Reads a mel as it is; the server says whether it fits.
+pub(super) fn read_mel(path: &Path, bands: Option<usize>) -> Result<Mel, CliError> {
+    let label = path.display().to_string();
+    let file = File::open(path).map_err(|e| CliError::read(&label, e))?;
+    read_npy(file, bands, Layout::Auto, &NpyLimits::default()).map_err(|e| CliError::mel(label, e))
+}
+
+/// Runs a command that talks to a server; Ctrl-C ends it.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Threads { source })?;
+    runtime.block_on(work)
+}

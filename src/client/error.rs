@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+/// Why a call failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The address of the server is none.
+    #[error(
+        "{address:?} is no address of a server: expected host:port, http://host:port, https://host:port or unix:/path"
+    )]
+    Address {
+        /// The address as it was given.
+        address: String,
+    },
+    /// Nobody answers there.
+    #[error("cannot reach {address}: {reason}: see that `vocode serve` runs there")]
+    Unreachable {
+        /// The address as it was given.
+        address: String,
+        /// What went wrong, from the outside in.
+        reason: String,
+    },
+    /// A certificate or key file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The API key cannot be sent.
+    #[error("the API key holds characters that cannot be sent; expected printable ASCII")]
+    Key,
+    /// The server refused or failed.
+    #[error("{}", describe(.0))]
+    Status(Box<Status>),
+    /// The answer breaks the contract.
+    #[error("the server sent an empty event; it may be of another version")]
+    EmptyEvent,
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> ClientError {
+        ClientError::Status(Box::new(status))
+    }
+}
+
+/// The code, the message, and what the details name.
+fn describe(status: &Status) -> String {
+    let details = status.get_error_details();
+    let mut text = format!("the server says {:?}: {}", status.code(), status.message());
+    for violation in details
+        .bad_request()
+        .into_iter()
+        .flat_map(|bad| &bad.field_violations)
+    {
+        if !status.message().contains(&violation.description) {
+            text += &format!("; {}: {}", violation.field, violation.description);
+        } else {
+            text += &format!(" ({})", violation.field);
+        }
+    }
+    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        text += &format!("; try again in {:.1} s", delay.as_secs_f64());
+    }
+    text
+}
