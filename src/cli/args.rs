@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -61,6 +61,7 @@ impl Verbosity {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(self.log_filter())
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .without_time()
             .try_init();
     }

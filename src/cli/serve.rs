@@ -1,5 +1,6 @@
 //! `vocode serve`: the flags of the server.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -174,7 +175,8 @@ impl ServeArgs {
         };
         let log = tracing_subscriber::fmt()
             .with_env_filter(verbosity.log_filter())
-            .with_writer(std::io::stderr);
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
         // A second start in one process (tests) keeps the first.
         let _ = match self.log_format {
             LogFormat::Text => log.try_init(),

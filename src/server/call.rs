@@ -28,7 +28,7 @@ struct Inner {
 /// What is told of a call at its end.
 #[derive(Default)]
 pub(super) struct Facts {
-    pub model: String,
+    pub model: Option<String>,
     pub frames: u64,
     pub samples: u64,
     pub first_audio: Option<Duration>,
@@ -124,7 +124,7 @@ impl Drop for Inner {
         tracing::info!(
             parent: &self.span,
             code = name(code),
-            model = facts.model,
+            model = facts.model.as_deref(),
             frames = facts.frames,
             samples = facts.samples,
             first_audio_ms = facts.first_audio.map(milliseconds),

@@ -79,14 +79,18 @@ fn hash(key: &[u8]) -> Hash {
 
 fn read(path: &Path) -> Result<Vec<Hash>, ServerError> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text))
+    let length = File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|source| ServerError::Read {
             flag: "--api-keys",
             path: path.to_owned(),
             source,
         })?;
-    parse(&text).map_err(|reason| ServerError::Keys {
+    let parsed = match length as u64 > MAX_FILE_BYTES {
+        true => Err(format!("it is longer than {MAX_FILE_BYTES} bytes")),
+        false => parse(&text),
+    };
+    parsed.map_err(|reason| ServerError::Keys {
         path: path.to_owned(),
         reason,
     })

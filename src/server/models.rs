@@ -103,7 +103,8 @@ impl Model {
             Scheduler::start(
                 vocoder,
                 SchedulerOptions {
-                    max_streams: options.limits.max_streams,
+                    // The entrance keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
+                    max_streams: 2 * options.limits.max_streams,
                     batch: options.batch,
                     label: name.clone(),
                 },

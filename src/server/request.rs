@@ -56,7 +56,7 @@ impl<'a> Order<'a> {
         config: proto::SynthesisConfig,
     ) -> Result<Order<'a>, Status> {
         let model = models.get(&config.model)?;
-        call.facts().model.clone_from(&model.name);
+        call.facts().model = Some(model.name.clone());
         let (encoding, wire) = encoding(config.encoding)?;
         let intake = Intake::new(&config.mel_convention, &model.manifest().mel)?;
         let given = |value: u32| (value != 0).then_some(value);

@@ -17,11 +17,12 @@ use super::models::Models;
 use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
-use super::tls::{chain, secure};
+use super::tls::secure;
 use super::{ServerError, ServerOptions, metrics};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::{SERVICE_NAME, VocoderServiceServer};
 use crate::runtime::Runtime;
+use crate::text::with_causes;
 
 /// Pings that find dead connections, and how long one may stay unanswered.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -201,8 +202,8 @@ async fn serving(
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
     };
-    let failed = |error: &dyn std::error::Error| ServerError::Transport {
-        reason: chain(error),
+    let failed = |error: &(dyn std::error::Error + 'static)| ServerError::Transport {
+        reason: with_causes(error),
     };
     server
         .add_service(Entrance::new(service, shared))

@@ -17,6 +17,9 @@ use crate::proto::vocoder_service_server::VocoderService;
 use crate::proto::{self, SynthesisConfig};
 use crate::vocoder::{MelInput, VocoderError};
 
+/// Most samples of one answer: 32 MiB as 32-bit floats.
+const MAX_UNARY_SAMPLES: u64 = 8 << 20;
+
 /// The service itself.
 pub(super) struct Service {
     shared: Arc<Shared>,
@@ -95,6 +98,15 @@ impl VocoderService for Service {
             ));
         }
         let (opened, input, mel) = self.open_whole(&call, request_id, config, mel)?;
+        if opened.header.total_samples > Some(MAX_UNARY_SAMPLES) {
+            return Err(beyond(
+                "config.sample_rate_hz",
+                format!(
+                    "at {} Hz the audio has more than the {MAX_UNARY_SAMPLES} samples that Vocode answers with: send the mel through VocodeStream",
+                    opened.header.sample_rate_hz
+                ),
+            ));
+        }
         let work = async {
             let gather = Synthesis::new(call.clone(), opened).gather();
             Ok(tokio::try_join!(feed(input, mel), gather)?.1)

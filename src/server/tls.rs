@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use super::{ServerError, TlsFiles};
+use crate::text::with_causes;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -21,7 +22,7 @@ pub(super) fn secure(server: Server, files: &TlsFiles) -> Result<Server, ServerE
         config = config.client_ca_root(Certificate::from_pem(read("--tls-client-ca", authority)?));
     }
     server.tls_config(config).map_err(|error| ServerError::Tls {
-        reason: chain(&error),
+        reason: with_causes(&error),
     })
 }
 
@@ -31,10 +32,4 @@ fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, ServerError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// An error with its causes, which tonic keeps out of its message.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
