@@ -60,7 +60,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
-    /// Tell whether synthesis works here, and what with
+    /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
