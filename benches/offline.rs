@@ -1,4 +1,4 @@
-//! Speed of a whole synthesis: `cargo bench --bench offline`, about two minutes on two free cores.
+//! Speed of a whole synthesis: `cargo bench --bench offline`, ten runs of each case, two to three minutes.
 //!
 //! Mels of 1, 5 and 20 s, made of the demo's frames, with 1, 2, 4 and 6 steps of the built-in model on 1 and 2 threads. Criterion's
 //! throughput is in samples a second; a line of its own for each gives the real-time factor, the mean of all runs. A part of the

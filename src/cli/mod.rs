@@ -68,7 +68,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
-    /// Tell whether synthesis works here, and what with
+    /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
     /// Serve the models over gRPC
     Serve(serve::ServeArgs),
