@@ -142,6 +142,14 @@ impl Server {
         kilobytes * 1024
     }
 
+    /// Files and sockets that it holds.
+    #[cfg(target_os = "linux")]
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .count()
+    }
+
     fn log_at_end(&mut self) -> String {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::HealthCheckRequest;
@@ -106,9 +106,13 @@ impl Certificates {
         let authority =
             CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        for name in ["server", "client"] {
+        for name in ["server", "client", "expired"] {
             let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            if name == "expired" {
+                (params.not_before, params.not_after) =
+                    (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+            }
             let cert = params.signed_by(&key, &authority).unwrap();
             fs::write(folder.path().join(format!("{name}.pem")), cert.pem()).unwrap();
             fs::write(
@@ -128,29 +132,30 @@ impl Certificates {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn flags<'a>(&self, client_ca: bool, paths: &'a mut Vec<String>) -> Vec<&'a str> {
-        let mut flags = vec![("--tls-cert", "server.pem"), ("--tls-key", "server.key")];
+    fn flags<'a>(&self, name: &str, client_ca: bool, paths: &'a mut Vec<String>) -> Vec<&'a str> {
+        let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let mut flags = vec![("--tls-cert", certificate), ("--tls-key", key)];
         if client_ca {
-            flags.push(("--tls-client-ca", "ca.pem"));
+            flags.push(("--tls-client-ca", "ca.pem".to_owned()));
         }
         for (flag, name) in flags {
             paths.extend([
                 flag.to_owned(),
-                self.path(name).to_str().unwrap().to_owned(),
+                self.path(&name).to_str().unwrap().to_owned(),
             ]);
         }
         paths.iter().map(String::as_str).collect()
     }
 
-    /// What GetInfo comes to over TLS, shown a certificate or not.
-    async fn call(&self, server: &Server, identity: bool) -> Result<(), String> {
+    /// What GetInfo comes to over TLS, shown the certificate that is named.
+    async fn call(&self, server: &Server, identity: Option<&str>) -> Result<(), String> {
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.read("ca.pem")))
             .domain_name("localhost");
-        if identity {
+        if let Some(name) = identity {
             tls = tls.identity(Identity::from_pem(
-                self.read("client.pem"),
-                self.read("client.key"),
+                self.read(&format!("{name}.pem")),
+                self.read(&format!("{name}.key")),
             ));
         }
         let endpoint = Endpoint::from_shared(format!("https://{}", server.address())).unwrap();
@@ -171,13 +176,18 @@ impl Certificates {
 async fn tls_protects_the_connection_and_can_ask_who_calls() {
     let certificates = Certificates::new();
     let mut paths = Vec::new();
-    let server = Server::start(&certificates.flags(false, &mut paths));
-    certificates.call(&server, false).await.unwrap();
+    let server = Server::start(&certificates.flags("server", false, &mut paths));
+    certificates.call(&server, None).await.unwrap();
 
     let mut paths = Vec::new();
-    let strict = Server::start(&certificates.flags(true, &mut paths));
-    certificates.call(&strict, true).await.unwrap();
-    assert!(certificates.call(&strict, false).await.is_err());
+    let strict = Server::start(&certificates.flags("server", true, &mut paths));
+    certificates.call(&strict, Some("client")).await.unwrap();
+    assert!(certificates.call(&strict, None).await.is_err());
+    assert!(certificates.call(&strict, Some("expired")).await.is_err());
+
+    let mut paths = Vec::new();
+    let expired = Server::start(&certificates.flags("expired", false, &mut paths));
+    assert!(certificates.call(&expired, None).await.is_err());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod server;
 
 mod access;
 mod audio;
+mod faults;
 mod life;
 mod refusals;
 
