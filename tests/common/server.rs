@@ -130,18 +130,6 @@ impl Server {
         }
     }
 
-    /// Bytes of memory that it holds.
-    #[cfg(target_os = "linux")]
-    pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kilobytes * 1024
-    }
-
     fn log_at_end(&mut self) -> String {
         let _ = self.child.kill();
         let _ = self.child.wait();
