@@ -16,11 +16,12 @@ use crate::server::{self, Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerO
 use crate::vocoder::MAX_BATCH;
 
 const ABOUT: &str = "\
-A setting is taken from its flag, else from the variable in brackets, else from the file that --config names: TOML, with the flags' names,
-as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/default\"]`. Paths are those of the folder that the server is started in.
+A setting is taken from its flag, else from the variable in brackets, else from the file that --config names: TOML, with the flags' \
+names, as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/default\"]`. Paths are those of the folder that the server is \
+started in.
 
-It prints one line on standard output, the address that it listens on; health is SERVING once the models are loaded. SIGTERM and Ctrl-C
-let calls end, a second one ends them; SIGHUP reads the API keys again.";
+It prints one line on standard output, the address that it listens on; health is SERVING once the models are loaded. SIGTERM and \
+Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys again.";
 
 /// Arguments of `vocode serve`.
 #[derive(Args, Debug)]
@@ -37,10 +38,6 @@ pub struct ServeArgs {
     /// Most windows in one call of the model; 1 is fastest on CPUs
     #[arg(long, env = "VOCODE_BATCH", default_value_t = 1, value_parser = counts(MAX_BATCH), value_name = "N")]
     batch: usize,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    access: AccessArgs,
     /// Serve metrics for Prometheus on this address, as in 127.0.0.1:9464
     #[arg(long, env = "VOCODE_METRICS", value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -64,6 +61,10 @@ pub struct ServeArgs {
     check: bool,
     #[command(flatten)]
     verbosity: Verbosity,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// What a call may ask for.

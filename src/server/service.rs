@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::Array2;
+use tokio::task::block_in_place;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call::Call;
@@ -41,7 +42,8 @@ impl Service {
         let id = identify(call, request_id)?;
         let mel = mel.ok_or_else(|| invalid("mel", "the request has no mel"))?;
         let mut order = Order::read(self.shared.models()?, call, config.unwrap_or_default())?;
-        let prepared = order.intake.whole(&mel)?;
+        // Millions of values take long enough to keep other calls from their audio.
+        let prepared = block_in_place(|| order.intake.whole(&mel))?;
         for note in &prepared.notes {
             tracing::warn!("{note}");
         }

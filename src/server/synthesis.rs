@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
@@ -84,11 +85,8 @@ impl Synthesis {
             samples.extend(piece);
         }
         let rate = self.stream.header.sample_rate_hz;
-        let encoded = self
-            .stream
-            .encoding
-            .encode(&samples, rate)
-            .map_err(|e| of_audio(&e))?;
+        let encode = || self.stream.encoding.encode(&samples, rate);
+        let encoded = block_in_place(encode).map_err(|e| of_audio(&e))?;
         Ok(proto::VocodeResponse {
             summary: Some(self.summary(encoded.clipped)),
             header: Some(self.stream.header),

@@ -282,23 +282,18 @@ async fn a_deadline_holds_for_the_whole_stream() {
 async fn one_call_too_many_is_told_when_to_come_back() {
     let mut server = Server::start(&["--max-streams", "1"]);
     let mut client = server.client().await;
-    let (live, requests) = Live::new(floats());
-    let answer = client.vocode_live(requests).await.unwrap();
+    let long = ndarray::concatenate(Axis(1), &[demo().view(); 10]).unwrap();
+    let long = stream_request(floats(), &Mel::new(long).unwrap());
+    let mut answer = client.vocode_stream(long).await.unwrap().into_inner();
+    answer.message().await.unwrap().unwrap();
     let request = || stream_request(floats(), &demo());
     let status = client.vocode_stream(request()).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    assert!(
-        status
-            .get_error_details()
-            .retry_info()
-            .unwrap()
-            .retry_delay
-            .is_some()
-    );
+    let details = status.get_error_details();
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
     client.get_info(GetInfoRequest {}).await.unwrap();
 
     // A client that goes away in the middle leaves its place.
-    live.send(piece(&demo(), 0..60)).await;
     drop(answer);
     server.log_says("CANCELLED");
     client.vocode_stream(request()).await.unwrap();
