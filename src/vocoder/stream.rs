@@ -11,7 +11,7 @@ use crate::diffusion::{Noise, Plan};
 use crate::dsp::EnvelopeFilter;
 use ndarray::ArrayView2;
 
-/// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::tick`](super::Vocoder::tick) does.
+/// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::run`](super::Vocoder::run) does.
 ///
 /// It holds what later windows still need and nothing else, however long the clip.
 pub struct Stream {
