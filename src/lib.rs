@@ -7,5 +7,6 @@ pub mod dsp;
 pub mod mel;
 pub mod proto;
 pub mod runtime;
+pub mod server;
 mod text;
 pub mod vocoder;

@@ -1,5 +1,7 @@
 //! What messages say of texts from outside: one short line, however long the text.
 
+use std::error::Error;
+
 /// Longest reason in characters: parsers repeat what they read, which may be a line of a megabyte.
 const MAX_REASON: usize = 300;
 /// Longest quotation in characters.
@@ -8,6 +10,18 @@ const MAX_QUOTED: usize = 80;
 /// The text in quotes, cut where it is long, control characters escaped.
 pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text, MAX_QUOTED))
+}
+
+/// An error with its causes from the outside in, each said once.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let mut text = error.to_string();
+    for cause in causes.map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 fn shortened(text: &str, most: usize) -> String {

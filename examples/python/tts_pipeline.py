@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -26,6 +27,10 @@ PROTO = Path(__file__).resolve().parents[2] / "proto"
 sys.path.insert(0, str(PROTO))
 # Compiles the contract when it is imported; a pipeline of yours may as well keep the output of `python -m grpc_tools.protoc`.
 messages, services = grpc.protos_and_services("vocode/v1/vocoder.proto")
+
+# A server that is still loading its models answers UNAVAILABLE.
+RETRY = {"maxAttempts": 5, "initialBackoff": "0.5s", "maxBackoff": "2s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}
+PATIENCE = {"methodConfig": [{"name": [{"service": "vocode.v1.VocoderService"}], "retryPolicy": RETRY}]}
 
 
 def acoustic_model(recording: Path, convention, frames: int, speed: float) -> Iterator[np.ndarray]:
@@ -69,19 +74,20 @@ def requests(mels: Iterator[np.ndarray], config) -> Iterator:
 
 
 class WavFile:
-    """Collects 16-bit samples in a file."""
+    """Collects 16-bit samples, and writes them to a file at the end."""
 
     def __init__(self, path: Path, rate: int) -> None:
-        self.file = wave.open(str(path), "wb")
-        self.file.setnchannels(1)
-        self.file.setsampwidth(2)
-        self.file.setframerate(rate)
+        self.path, self.rate, self.samples = path, rate, bytearray()
 
     def write(self, samples: bytes) -> None:
-        self.file.writeframes(samples)
+        self.samples += samples
 
     def close(self) -> None:
-        self.file.close()
+        with wave.open(str(self.path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(self.rate)
+            file.writeframes(self.samples)
 
 
 class Player:
@@ -102,7 +108,7 @@ class Player:
 def speak(args: argparse.Namespace) -> None:
     """One utterance from its first frame to its last sample."""
     metadata = [("authorization", f"Bearer {args.api_key}")] if args.api_key else []
-    with grpc.insecure_channel(args.addr) as channel:
+    with grpc.insecure_channel(args.addr, options=[("grpc.service_config", json.dumps(PATIENCE))]) as channel:
         vocoder = services.VocoderServiceStub(channel)
         model = vocoder.GetInfo(messages.GetInfoRequest(), metadata=metadata).models[0]
         config = messages.SynthesisConfig(encoding=messages.AUDIO_ENCODING_PCM_S16LE, seed=args.seed)

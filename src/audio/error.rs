@@ -38,4 +38,7 @@ pub enum AudioError {
     /// The WAV encoder failed.
     #[error("writing the WAV failed: {0}")]
     Encode(#[from] hound::Error),
+    /// The FLAC encoder refused the rate or failed.
+    #[error("writing FLAC failed: {reason}")]
+    Flac { reason: String },
 }

@@ -29,7 +29,7 @@ impl SampleFormat {
         }
     }
 
-    fn spec(self, sample_rate: u32) -> WavSpec {
+    pub(super) fn spec(self, sample_rate: u32) -> WavSpec {
         WavSpec {
             channels: 1,
             sample_rate,
@@ -155,15 +155,21 @@ fn write_samples(
             writer.write_sample(sample)?;
         }
     } else {
-        let full = f64::from(1u32 << (format.bytes() * 8 - 1));
         for &sample in samples {
-            clipped += usize::from(sample.abs() > 1.0);
-            let scaled = (f64::from(sample) * full).round().clamp(-full, full - 1.0);
-            writer.write_sample(scaled as i32)?;
+            let (value, beyond) = quantise(sample, format.bytes() * 8);
+            clipped += usize::from(beyond);
+            writer.write_sample(value)?;
         }
     }
     writer.finalize()?;
     Ok(clipped)
+}
+
+/// The integer of `bits` bits that is nearest to a sample, and whether the sample lies beyond full scale.
+pub(super) fn quantise(sample: f32, bits: u16) -> (i32, bool) {
+    let full = f64::from(1u32 << (bits - 1));
+    let scaled = (f64::from(sample) * full).round().clamp(-full, full - 1.0);
+    (scaled as i32, sample.abs() > 1.0)
 }
 
 /// hound writes `RIFF`, `fmt ` and `data` and no more: puts `list` in front of the `data` chunk, pads odd data, and sets the

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 use super::CliError;
 use super::output::say;
@@ -42,8 +43,8 @@ impl Verbosity {
         self.tell(&format!("warning: {line}"));
     }
 
-    /// Starts logging to standard error. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
-    pub(super) fn start_logging(self) {
+    /// What is logged. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
+    pub(super) fn log_filter(self) -> EnvFilter {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (false, 0) => "warn",
@@ -51,12 +52,16 @@ impl Verbosity {
             (false, 2) => "vocode=debug,info",
             _ => "trace",
         };
-        let filter = tracing_subscriber::EnvFilter::try_from_env("VOCODE_LOG")
-            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+        EnvFilter::try_from_env("VOCODE_LOG").unwrap_or_else(|_| EnvFilter::new(level))
+    }
+
+    /// Starts logging to standard error.
+    pub(super) fn start_logging(self) {
         // A second start in one process (tests) keeps the first.
         let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+            .with_env_filter(self.log_filter())
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .without_time()
             .try_init();
     }
@@ -78,11 +83,20 @@ pub struct ModelArgs {
     pub model: Option<PathBuf>,
 }
 
-/// What the commands that run a model share: which model, on what, and how much is said of it.
+/// What the commands that run one model share: which model, on what, and how much is said of it.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SessionArgs {
     #[command(flatten)]
     pub model: ModelArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// What models run on.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EngineArgs {
     /// Where the model runs: auto, cpu, cuda or tensorrt; one that is named runs or the command fails
     #[arg(
         long,
@@ -98,11 +112,9 @@ pub struct SessionArgs {
     /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
     #[arg(long, value_name = "PATH")]
     pub ort_lib: Option<PathBuf>,
-    #[command(flatten)]
-    pub verbosity: Verbosity,
 }
 
-impl SessionArgs {
+impl EngineArgs {
     /// Which ONNX Runtime to load.
     pub(super) fn library(&self) -> LoadOptions {
         LoadOptions {

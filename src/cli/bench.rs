@@ -90,12 +90,12 @@ impl Spread {
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
     let session = &args.session;
     session.verbosity.start_logging();
-    let runtime = load_runtime(session)?;
+    let runtime = load_runtime(&session.engine, session.verbosity.quiet)?;
     let load = || -> Result<Vocoder, CliError> {
         Ok(Vocoder::new(
             load_bundle(&session.model)?,
             &runtime,
-            &session.options(),
+            &session.engine.options(),
         )?)
     };
     let mut vocoder = load()?;
@@ -117,7 +117,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
     let report = Report {
         model: vocoder.manifest().name.clone(),
         provider: vocoder.provider().to_owned(),
-        threads: session.options().thread_count(),
+        threads: session.engine.options().thread_count(),
         load_seconds: vocoder.load_time().as_secs_f64(),
         audio_seconds: (mel.frames() * convention.hop) as f64 / f64::from(convention.sample_rate),
         rows,

@@ -110,7 +110,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     target.check(args.overwrite.force)?;
     let mel = read_mel(&args.input, None)?;
     let (answer, seconds) = block_on(async {
-        let mut client = args.server.connect().await?;
+        let (mut client, info) = args.server.connect().await?;
         let began = Instant::now();
         let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
             CliError::usage(format!(
@@ -118,7 +118,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
                 args.timeout
             ))
         })?;
-        let answer = tokio::time::timeout(limit, call(args, &mut client, mel)).await;
+        let answer = tokio::time::timeout(limit, call(args, &mut client, &info, mel)).await;
         let answer = answer.map_err(|_| CliError::Timeout {
             seconds: args.timeout,
         })??;
@@ -139,15 +139,19 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }
 
-async fn call(args: &ClientArgs, client: &mut Client, mel: Mel) -> Result<Answer, CliError> {
+async fn call(
+    args: &ClientArgs,
+    client: &mut Client,
+    info: &proto::GetInfoResponse,
+    mel: Mel,
+) -> Result<Answer, CliError> {
     let began = Instant::now();
     let config = args.request.config();
     let events = match args.method {
         Method::Unary => return unary(client, config, &mel, began).await,
         Method::Stream => client.stream(config, &mel).await?,
         Method::Live => {
-            let info = client.info().await?;
-            let pause = args.paced.then(|| frame_seconds(&info)).flatten();
+            let pause = args.paced.then(|| frame_seconds(info)).flatten();
             let pieces = pieces(&mel, args.live_frames as usize)?;
             client.live(config, paced(pieces, pause)).await?
         }

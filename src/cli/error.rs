@@ -9,6 +9,7 @@ use crate::bundle::BundleError;
 use crate::client::ClientError;
 use crate::mel::MelError;
 use crate::runtime::{RuntimeError, SetupError};
+use crate::server::ServerError;
 use crate::vocoder::VocoderError;
 
 /// Why a command did not do what it was asked to do.
@@ -94,6 +95,9 @@ pub enum CliError {
         /// What the system says.
         source: io::Error,
     },
+    /// The server did not start, or did not go on.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Some of several inputs failed; each was reported when it did.
     #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
     Several {

@@ -17,6 +17,7 @@ use super::output::print;
 use super::remote::{RequestArgs, ServerArgs, block_on, read_mel};
 use crate::client::{Client, ClientError, Event};
 use crate::mel::Mel;
+use crate::proto;
 
 /// Audio that a listener holds beyond what it plays, before it waits to take more.
 const BUFFER: Duration = Duration::from_millis(500);
@@ -97,8 +98,8 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
     }
     let mel = read_mel(&args.input, None)?;
     block_on(async {
-        let mut client = args.server.connect().await?;
-        let seconds = clip_seconds(&mut client, &mel).await?;
+        let (client, info) = args.server.connect().await?;
+        let seconds = clip_seconds(info, &mel)?;
         if !args.json {
             print(HEADING)?;
         }
@@ -111,8 +112,7 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
 }
 
 /// How long the mel plays.
-async fn clip_seconds(client: &mut Client, mel: &Mel) -> Result<f64, CliError> {
-    let info = client.info().await?;
+fn clip_seconds(info: proto::GetInfoResponse, mel: &Mel) -> Result<f64, CliError> {
     let convention = info.models.into_iter().next().and_then(|model| model.mel);
     let convention = convention.ok_or(ClientError::EmptyEvent)?;
     Ok(mel.frames() as f64 * f64::from(convention.hop)
@@ -141,7 +141,7 @@ async fn measure(args: &LoadArgs, client: &Client, mel: &Mel, streams: u32, clip
 /// Plays one stream.
 async fn listen(
     mut client: Client,
-    config: crate::proto::SynthesisConfig,
+    config: proto::SynthesisConfig,
     mel: &Mel,
 ) -> Result<Heard, ClientError> {
     let called = Instant::now();
@@ -177,10 +177,11 @@ async fn listen(
 }
 
 fn tally(streams: u32, results: Vec<Result<Heard, ClientError>>) -> Row {
-    // Three digits are more than the clock is worth; no range is fixed, so no value can be refused.
+    // Three digits of up to an hour; what is beyond counts as an hour.
     let empty = || {
-        Histogram::<u64>::new(3)
-            .unwrap_or_else(|_| unreachable!("three digits are within hdrhistogram's limits"))
+        Histogram::<u64>::new_with_max(3_600_000_000, 3).unwrap_or_else(|_| {
+            unreachable!("an hour at three digits is within hdrhistogram's limits")
+        })
     };
     let (mut first, mut late) = (empty(), empty());
     let mut row = Row {

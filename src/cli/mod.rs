@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod client;
+mod config;
 pub mod doctor;
 mod error;
 mod inspect;
@@ -16,6 +17,7 @@ mod remote;
 mod sample;
 mod sampling;
 mod schedules;
+mod serve;
 pub mod setup;
 mod summary;
 mod synth;
@@ -36,6 +38,7 @@ Examples:
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
   vocode inspect mel.npy                    what is in a file
+  vocode serve                              a gRPC server for this machine
 
 A mel that is called like a command is given with its folder: vocode ./mel -o speech.wav
 Every flag can be set by the variable in brackets; the flag beats the variable.
@@ -69,8 +72,10 @@ enum Command {
     Schedules(schedules::SchedulesArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
-    /// Tell whether synthesis works here, and what with
+    /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
+    /// Serve the models over gRPC
+    Serve(serve::ServeArgs),
     /// Send a mel to a server and write what comes back
     Client(client::ClientArgs),
     /// Measure how many streams a server plays without a gap
@@ -86,8 +91,7 @@ enum Command {
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    interrupt::install();
-    match run(Cli::parse()) {
+    match config::parse(std::env::args_os()).and_then(run) {
         Ok(code) => code,
         Err(error) => {
             output::say(&format!("error: {error}"));
@@ -97,12 +101,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    // A server does other things at a signal, and takes them itself.
+    if !matches!(cli.command, Some(Command::Serve(_))) {
+        interrupt::install();
+    }
     match cli.command {
         Some(Command::Mel(args)) => mel::run(&args)?,
         Some(Command::Inspect(args)) => inspect::run(&args)?,
         Some(Command::Schedules(args)) => schedules::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
+        Some(Command::Serve(args)) => serve::run(&args)?,
         Some(Command::Client(args)) => client::run(&args)?,
         Some(Command::Load(args)) => load::run(&args)?,
         Some(Command::Bench(args)) => bench::run(&args)?,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -9,6 +10,9 @@ use super::CliError;
 use crate::client::{Client, ClientOptions, TlsFiles};
 use crate::mel::{Layout, Mel, NpyLimits, read_npy};
 use crate::proto::{self, schedule};
+
+/// How long a server may take to load its models.
+const STARTING: Duration = Duration::from_secs(60);
 
 /// Where the server is, and how it is talked to.
 #[derive(Args, Clone, Debug)]
@@ -51,8 +55,8 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// Connects.
-    pub(super) async fn connect(&self) -> Result<Client, CliError> {
+    /// Connects, and waits while the server loads its models.
+    pub(super) async fn connect(&self) -> Result<(Client, proto::GetInfoResponse), CliError> {
         let options = ClientOptions {
             address: self.addr.clone(),
             api_key: self.api_key.clone(),
@@ -61,7 +65,18 @@ impl ServerArgs {
                 identity: self.tls_cert.clone().zip(self.tls_key.clone()),
             },
         };
-        Ok(Client::connect(&options).await?)
+        let mut client = Client::connect(&options).await?;
+        let given_up = Instant::now() + STARTING;
+        loop {
+            match client.info().await {
+                Ok(info) => return Ok((client, info)),
+                Err(error) if Instant::now() < given_up => match error.retry_delay() {
+                    Some(delay) => tokio::time::sleep(delay).await,
+                    None => return Err(error.into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

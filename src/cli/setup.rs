@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::{SessionArgs, Verbosity};
+use super::args::{EngineArgs, Verbosity};
 use super::output::say;
 use crate::runtime::{
     Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy, data_folder,
@@ -46,11 +46,13 @@ pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
 ///
 /// # Errors
 /// A [`RuntimeError`] that names every place that was tried, or what went wrong in getting it.
-pub fn load_runtime(args: &SessionArgs) -> Result<Runtime, RuntimeError> {
-    let mut announcer = Announcer::new(args.verbosity.quiet);
-    Runtime::load_or_install(&args.library(), SetupPolicy::from_process(), &mut |event| {
-        announcer.tell(event)
-    })
+pub fn load_runtime(engine: &EngineArgs, quiet: bool) -> Result<Runtime, RuntimeError> {
+    let mut announcer = Announcer::new(quiet);
+    Runtime::load_or_install(
+        &engine.library(),
+        SetupPolicy::from_process(),
+        &mut |event| announcer.tell(event),
+    )
 }
 
 /// Tells on stderr what an installation does: a line that moves on a terminal, plain lines elsewhere.

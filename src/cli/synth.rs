@@ -102,8 +102,8 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         [job] => Some(read(job, &convention, &bundle.manifest.mel, args)?),
         _ => None,
     };
-    let runtime = load_runtime(&args.session)?;
-    let vocoder = Vocoder::new(bundle, &runtime, &args.session.options())?;
+    let runtime = load_runtime(&args.session.engine, args.session.verbosity.quiet)?;
+    let vocoder = Vocoder::new(bundle, &runtime, &args.session.engine.options())?;
     let mut maker = Maker {
         args,
         convention,

@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Status};
 
 use super::ClientError;
+use crate::text::with_causes;
 
 /// Time to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,15 +105,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
 }
 
 fn unreachable(address: &str, error: &(dyn Error + 'static)) -> ClientError {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let mut reason = error.to_string();
-    for cause in causes.map(ToString::to_string) {
-        if !reason.contains(&cause) {
-            reason += &format!(": {cause}");
-        }
-    }
     ClientError::Unreachable {
         address: address.to_owned(),
-        reason,
+        reason: with_causes(error),
     }
 }

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 use tonic::Status;
@@ -41,6 +42,16 @@ pub enum ClientError {
     /// The answer breaks the contract.
     #[error("the server sent an empty event; it may be of another version")]
     EmptyEvent,
+}
+
+impl ClientError {
+    /// When to try again, where the server says that it will do later what it cannot do now.
+    pub fn retry_delay(&self) -> Option<Duration> {
+        match self {
+            ClientError::Status(status) => status.get_error_details().retry_info()?.retry_delay,
+            _ => None,
+        }
+    }
 }
 
 impl From<Status> for ClientError {

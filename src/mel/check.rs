@@ -10,6 +10,43 @@ const SLACK: (f64, f64) = (2.0, 1.0);
 /// No sound of this many values has a dynamic range below this many nepers (10 dB): noise alone has more.
 const MIN_SPREAD: (usize, f64) = (400, 1.15);
 
+/// The values that a convention can produce, worked out once for mels that come in pieces.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    convention: String,
+    low: f32,
+    high: f32,
+    neper: f64,
+}
+
+impl Range {
+    pub fn of(convention: &MelConvention) -> Range {
+        Range {
+            convention: convention.name.clone(),
+            low: convention.floor_value(),
+            high: convention.ceiling_value(),
+            neper: convention.units_per_neper(),
+        }
+    }
+
+    /// Refuses a mel, or a piece of one, with values that no model overshoots to.
+    pub fn admit(&self, mel: &Mel, s: &Statistics) -> Result<(), MelError> {
+        let lowest = f64::from(self.low) - SLACK.0 * self.neper;
+        let highest = f64::from(self.high) + SLACK.1 * self.neper;
+        if f64::from(s.min) >= lowest && f64::from(s.max) <= highest {
+            return Ok(());
+        }
+        Err(MelError::OutOfRange {
+            convention: self.convention.clone(),
+            min: s.min,
+            max: s.max,
+            low: self.low,
+            high: self.high,
+            likely: likely(mel),
+        })
+    }
+}
+
 /// Checks a mel against the convention that it is said to be in. Returns remarks that are no errors.
 ///
 /// # Errors
@@ -23,20 +60,9 @@ pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelEr
         });
     }
     let s = Statistics::of(mel);
-    let (low, high) = (convention.floor_value(), convention.ceiling_value());
-    let neper = convention.units_per_neper();
-    if f64::from(s.min) < f64::from(low) - SLACK.0 * neper
-        || f64::from(s.max) > f64::from(high) + SLACK.1 * neper
-    {
-        return Err(MelError::OutOfRange {
-            convention: convention.name.clone(),
-            min: s.min,
-            max: s.max,
-            low,
-            high,
-            likely: likely(mel),
-        });
-    }
+    let range = Range::of(convention);
+    range.admit(mel, &s)?;
+    let (low, neper) = (range.low, range.neper);
     let silent = f64::from(s.max) <= f64::from(low) + 0.1 * neper;
     if silent {
         return Ok(vec![

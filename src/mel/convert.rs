@@ -1,6 +1,7 @@
 //! From one convention to another: exactly, or not at all.
 
-use super::check::check;
+use super::check::{Range, check};
+use super::detect::Statistics;
 use super::{FilterNorm, Framing, Mel, MelConvention, MelError, MelScale};
 
 /// A mel that is ready for a model, and what the caller has to do about its frames.
@@ -19,21 +20,109 @@ pub struct Prepared {
 
 /// Checks `mel` against `from` and brings it to `to`.
 ///
+/// # Errors
+/// Those of [`Conversion::new`], and what [`check`] finds.
+pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Prepared, MelError> {
+    Conversion::new(from, to)?.whole(mel)
+}
+
+/// The way from one convention to another, frame by frame.
+///
 /// The logarithm and its base, constant gain, floors, clipping and z-normalisation convert exactly (above the floor). Everything that
 /// changes what a band or a frame measures does not, and is refused.
-///
-/// # Errors
-/// What [`check`] finds, and [`MelError::Incompatible`] with every reason.
-pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Prepared, MelError> {
-    let mut notes = check(&mel, from)?;
-    let reasons = obstacles(from, to);
-    if !reasons.is_empty() {
-        return Err(MelError::Incompatible {
-            from: from.name.clone(),
-            to: to.name.clone(),
-            reasons,
-        });
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    from: MelConvention,
+    to: MelConvention,
+    range: Range,
+    shift_samples: i64,
+    notes: Vec<String>,
+}
+
+impl Conversion {
+    /// Looks for what stands in the way.
+    ///
+    /// # Errors
+    /// [`MelError::Incompatible`] with every reason.
+    pub fn new(from: &MelConvention, to: &MelConvention) -> Result<Conversion, MelError> {
+        let reasons = obstacles(from, to);
+        if !reasons.is_empty() {
+            return Err(MelError::Incompatible {
+                from: from.name.clone(),
+                to: to.name.clone(),
+                reasons,
+            });
+        }
+        let half = (to.hop / 2) as i64;
+        let shift_samples = match (from.framing, to.framing) {
+            (Framing::Center, Framing::Hop) => half,
+            (Framing::Hop, Framing::Center) => -half,
+            _ => 0,
+        };
+        Ok(Conversion {
+            range: Range::of(from),
+            shift_samples,
+            notes: remarks(from, to, shift_samples),
+            from: from.clone(),
+            to: to.clone(),
+        })
     }
+
+    /// [`Prepared::shift_samples`].
+    pub fn shift_samples(&self) -> i64 {
+        self.shift_samples
+    }
+
+    /// Remarks for the user; none of them is an error.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Checks a whole mel and brings it to the other convention.
+    ///
+    /// # Errors
+    /// What [`check`] finds.
+    pub fn whole(&self, mel: Mel) -> Result<Prepared, MelError> {
+        let mut notes = check(&mel, &self.from)?;
+        notes.extend_from_slice(&self.notes);
+        Ok(Prepared {
+            mel: self.recompress(mel)?,
+            shift_samples: self.shift_samples,
+            notes,
+        })
+    }
+
+    /// Brings a piece of a mel to the other convention. Of what [`check`] looks for, a piece shows its range only.
+    ///
+    /// # Errors
+    /// [`MelError::Bands`], [`MelError::OutOfRange`].
+    pub fn apply(&self, piece: Mel) -> Result<Mel, MelError> {
+        if piece.n_mels() != self.from.n_mels {
+            return Err(MelError::Bands {
+                expected: self.from.n_mels,
+                shape: piece.view().shape().to_vec(),
+            });
+        }
+        self.range.admit(&piece, &Statistics::of(&piece))?;
+        self.recompress(piece)
+    }
+
+    /// Every value through the inverse of one compression and into the other; never below the floor.
+    fn recompress(&self, mel: Mel) -> Result<Mel, MelError> {
+        let (from, to) = (&self.from, &self.to);
+        let floor = to.floor_value();
+        let mut values = mel.into_values();
+        if same_values(from, to) {
+            values.mapv_inplace(|v| v.max(floor));
+        } else {
+            values.mapv_inplace(|v| to.compress(from.expand(v)).max(floor));
+        }
+        Mel::new(values)
+    }
+}
+
+fn remarks(from: &MelConvention, to: &MelConvention, shift_samples: i64) -> Vec<String> {
+    let mut notes = Vec::new();
     if !same_values(from, to) && from.lowest_band() > 1.5 * to.lowest_band() {
         notes.push(format!(
             "`{}` keeps nothing below {:.0} dB; `{}` would, down to {:.0} dB",
@@ -43,12 +132,6 @@ pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Pre
             decibels(to)
         ));
     }
-    let half = (to.hop / 2) as i64;
-    let shift_samples = match (from.framing, to.framing) {
-        (Framing::Center, Framing::Hop) => half,
-        (Framing::Hop, Framing::Center) => -half,
-        _ => 0,
-    };
     if shift_samples != 0 {
         notes.push(format!(
             "frames of `{}` lie half a hop from those of `{}`: the audio is shifted by {} samples to make up for it",
@@ -57,27 +140,11 @@ pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Pre
             shift_samples.abs()
         ));
     }
-    Ok(Prepared {
-        mel: recompress(mel, from, to)?,
-        shift_samples,
-        notes,
-    })
+    notes
 }
 
 fn decibels(convention: &MelConvention) -> f64 {
     20.0 / convention.power * convention.lowest_band().log10()
-}
-
-/// Every value through the inverse of one compression and into the other; never below the floor.
-fn recompress(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Mel, MelError> {
-    let mut values = mel.into_values();
-    if same_values(from, to) {
-        let floor = to.floor_value();
-        values.mapv_inplace(|v| v.max(floor));
-    } else {
-        values.mapv_inplace(|v| to.compress(from.expand(v)).max(to.floor_value()));
-    }
-    Mel::new(values)
 }
 
 fn same_values(from: &MelConvention, to: &MelConvention) -> bool {
@@ -138,6 +205,7 @@ fn epsilon_matters(from: &MelConvention, to: &MelConvention) -> bool {
 mod tests {
     use super::*;
     use crate::mel::{Compression, FloorMode, LogKind, analyse};
+    use ndarray::{Array2, Axis};
 
     fn named(name: &str) -> MelConvention {
         MelConvention::named(name).unwrap()
@@ -253,6 +321,29 @@ mod tests {
                 .to_string()
                 .contains("epsilon")
         );
+    }
+
+    #[test]
+    fn pieces_convert_as_the_whole_does_and_are_held_to_the_range() {
+        let (from, to) = (with(|c| c.kind = LogKind::Log10), named("hifigan"));
+        let mel = analyse(&sound(), &from).unwrap();
+        let conversion = Conversion::new(&from, &to).unwrap();
+        let whole = prepare(mel.clone(), &from, &to).unwrap().mel;
+        for (frame, expected) in whole.view().columns().into_iter().enumerate() {
+            let piece = mel.view().column(frame).insert_axis(Axis(1)).to_owned();
+            let piece = conversion.apply(Mel::new(piece).unwrap()).unwrap();
+            assert_eq!(piece.view().column(0), expected);
+        }
+        let loud = Mel::new(Array2::from_elem((80, 1), 40.0)).unwrap();
+        assert!(matches!(
+            conversion.apply(loud),
+            Err(MelError::OutOfRange { .. })
+        ));
+        let narrow = Mel::new(Array2::from_elem((79, 1), -3.0)).unwrap();
+        assert!(matches!(
+            conversion.apply(narrow),
+            Err(MelError::Bands { .. })
+        ));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use analysis::{analyse, filterbank};
 pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};
 pub use convention::{FilterNorm, Framing, MelConvention, MelScale};
-pub use convert::{Prepared, prepare};
+pub use convert::{Conversion, Prepared, prepare};
 pub use detect::{Guess, Likelihood, Statistics, detect};
 pub use error::MelError;
 pub use npy::{Layout, NpyLimits, read_npy, write_npy};

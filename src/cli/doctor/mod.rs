@@ -61,7 +61,7 @@ pub fn examine(args: &DoctorArgs) -> Report {
 }
 
 fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
-    match Runtime::load(&args.library()) {
+    match Runtime::load(&args.engine.library()) {
         Ok(runtime) => {
             report.tried = Place::list(runtime.attempts());
             report.runtime = Some(RuntimeReport::new(&runtime));
@@ -93,10 +93,14 @@ fn read_model(args: &SessionArgs, report: &mut Report) -> Option<Bundle> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::EngineArgs;
 
     fn without_a_library() -> Report {
         let session = SessionArgs {
-            ort_lib: Some("/no/such/libonnxruntime.so".into()),
+            engine: EngineArgs {
+                ort_lib: Some("/no/such/libonnxruntime.so".into()),
+                ..EngineArgs::default()
+            },
             ..SessionArgs::default()
         };
         examine(&DoctorArgs {

@@ -25,7 +25,7 @@ pub(super) fn run(
 ) -> Result<Speed, CliError> {
     let mel = syllables(&bundle.manifest.mel, SECONDS)
         .map_err(|error| CliError::mel("the mel of the trial", error))?;
-    let options = args.options();
+    let options = args.engine.options();
     let mut vocoder = Vocoder::new(bundle, runtime, &options)?;
     let mut bar = Bar::new(hidden);
     let result = vocoder.synthesize(&mel, &SynthesisOptions::default(), &mut |progress| {

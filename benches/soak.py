@@ -1,0 +1,87 @@
+"""Long steady load on a real server: does it leak? `python3 benches/soak.py --minutes 30 --streams 4`
+
+Starts `vocode serve`, keeps `--streams` listeners playing in real time with `vocode load`, and watches the server: resident memory, threads
+and file handles every ten seconds. Prints a row a minute, the load's own figures, and the growth after the first five minutes; exits with 1
+where memory grew by more than 5%, where threads or handles grew, or where a stream failed. Needs nothing but Python 3 and a release build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EVERY = 10.0
+SETTLED = 300.0
+GROWTH = 1.05
+
+
+def sample(pid: int) -> dict[str, float]:
+    """Resident memory in MiB, threads and open files of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    field = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if ":" in line and len(line.split()) > 1}
+    return {"rss": int(field["VmRSS"]) / 1024, "threads": int(field["Threads"]), "files": len(os.listdir(f"/proc/{pid}/fd"))}
+
+
+def start(binary: Path) -> tuple[subprocess.Popen, str]:
+    server = subprocess.Popen([binary, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    line = server.stdout.readline()
+    if not line.startswith("listening on "):
+        raise SystemExit("the server did not start; run `vocode serve` to see why")
+    return server, line.split()[-1]
+
+
+def watch(server: subprocess.Popen, load: subprocess.Popen) -> list[dict[str, float]]:
+    """Samples until the load has ended."""
+    began, rows = time.monotonic(), []
+    print("minute  resident MiB  threads  files")
+    while load.poll() is None:
+        time.sleep(EVERY)
+        now = time.monotonic() - began
+        rows.append({"at": now, **sample(server.pid)})
+        if int(now / 60) != int((now - EVERY) / 60):
+            print(f"{now / 60:6.1f}  {rows[-1]['rss']:12.1f}  {rows[-1]['threads']:7d}  {rows[-1]['files']:5d}", flush=True)
+    return rows
+
+
+def judge(rows: list[dict[str, float]], result: dict, minutes: float) -> bool:
+    """Whether nothing grew and nothing failed."""
+    settled = [row for row in rows if SETTLED <= row["at"] <= minutes * 60]
+    if not settled:
+        print("too short to say anything of growth: give it more than five minutes")
+        return result["failed"] == 0
+    fifth = max(1, len(settled) // 5)
+    early, late = ({key: max(row[key] for row in part) for key in ("rss", "threads", "files")} for part in (settled[:fifth], settled[-fifth:]))
+    growth = late["rss"] / early["rss"]
+    print(f"resident memory {early['rss']:.1f} -> {late['rss']:.1f} MiB ({100 * (growth - 1):+.1f}%), ", end="")
+    print(f"threads {early['threads']} -> {late['threads']}, files {early['files']} -> {late['files']}")
+    return result["failed"] == 0 and growth <= GROWTH and late["threads"] <= early["threads"] and late["files"] <= early["files"] + 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--streams", type=int, default=4)
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/vocode")
+    parser.add_argument("--mel", type=Path, default=ROOT / "models/demo/demo.npy")
+    args = parser.parse_args()
+    server, address = start(args.binary)
+    try:
+        arguments = ["--addr", address, "--streams", str(args.streams), "--seconds", str(60 * args.minutes), "--json"]
+        load = subprocess.Popen([args.binary, "load", args.mel, *arguments], stdout=subprocess.PIPE, text=True)
+        rows = watch(server, load)
+        result = json.loads(load.stdout.read())
+    finally:
+        server.terminate()
+        server.wait()
+    print(json.dumps(result))
+    sys.exit(0 if judge(rows, result, args.minutes) else 1)
+
+
+if __name__ == "__main__":
+    main()

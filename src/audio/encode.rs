@@ -1,0 +1,327 @@
+//! Samples as bytes on a wire, piece by piece.
+
+use audio_codec_algorithms::{encode_alaw, encode_ulaw};
+
+use super::AudioError;
+use super::flac::Flac;
+use super::resample::check_rate;
+use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise};
+
+/// What mono samples become on a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Headerless little-endian samples.
+    Pcm(SampleFormat),
+    /// A WAV file; in pieces, its header gives the largest length, as is usual on pipes.
+    Wav(SampleFormat),
+    /// Headerless ITU-T G.711 mu-law.
+    MuLaw,
+    /// Headerless ITU-T G.711 A-law.
+    ALaw,
+    /// A FLAC stream of 16-bit samples, of unknown length as far as its header goes; up to 96,000 Hz.
+    Flac,
+}
+
+impl Encoding {
+    /// Encodes a whole signal. A WAV file has its true length in its header then.
+    ///
+    /// # Errors
+    /// Those of [`encode_wav`] and [`StreamEncoder`].
+    pub fn encode(self, samples: &[f32], sample_rate: u32) -> Result<Encoded, AudioError> {
+        if let Encoding::Wav(format) = self {
+            return encode_wav(samples, sample_rate, format, &Provenance::default());
+        }
+        let mut encoder = StreamEncoder::new(self, sample_rate)?;
+        let mut bytes = encoder.push(samples)?.bytes;
+        bytes.extend(encoder.finish()?.bytes);
+        Ok(Encoded {
+            bytes,
+            clipped: encoder.clipped,
+        })
+    }
+}
+
+/// Encodes a signal that comes in pieces.
+pub struct StreamEncoder {
+    encoding: Encoding,
+    sample_rate: u32,
+    begun: bool,
+    clipped: usize,
+    flac: Option<Flac>,
+}
+
+/// Encoded audio.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes. Those of the first piece begin with the header of an encoding that has one.
+    pub bytes: Vec<u8>,
+    /// The samples in them: FLAC holds back what does not fill a block.
+    pub samples: usize,
+}
+
+impl StreamEncoder {
+    /// An encoder at the start of a signal.
+    ///
+    /// # Errors
+    /// [`AudioError::SampleRate`], [`AudioError::Flac`] for a rate that FLAC cannot have.
+    pub fn new(encoding: Encoding, sample_rate: u32) -> Result<StreamEncoder, AudioError> {
+        check_rate(sample_rate)?;
+        Ok(StreamEncoder {
+            encoding,
+            sample_rate,
+            begun: false,
+            clipped: 0,
+            flac: match encoding {
+                Encoding::Flac => Some(Flac::new(sample_rate)?),
+                _ => None,
+            },
+        })
+    }
+
+    /// Takes further samples, which are finite; full scale is -1 to 1.
+    ///
+    /// # Errors
+    /// [`AudioError::Flac`].
+    pub fn push(&mut self, samples: &[f32]) -> Result<Piece, AudioError> {
+        let mut bytes = self.header()?;
+        let mut done = samples.len();
+        match self.encoding {
+            Encoding::Pcm(format) | Encoding::Wav(format) => self.pcm(samples, format, &mut bytes),
+            Encoding::MuLaw => self.companded(samples, encode_ulaw, &mut bytes),
+            Encoding::ALaw => self.companded(samples, encode_alaw, &mut bytes),
+            Encoding::Flac => {
+                let values: Vec<i32> = samples.iter().map(|&x| self.integer(x, 16)).collect();
+                if let Some(flac) = &mut self.flac {
+                    done = flac.push(&values, &mut bytes)?;
+                }
+            }
+        }
+        Ok(Piece {
+            bytes,
+            samples: done,
+        })
+    }
+
+    /// What is left at the end of the signal.
+    ///
+    /// # Errors
+    /// [`AudioError::Flac`].
+    pub fn finish(&mut self) -> Result<Piece, AudioError> {
+        let mut piece = self.push(&[])?;
+        if let Some(flac) = &mut self.flac {
+            piece.samples += flac.finish(&mut piece.bytes)?;
+        }
+        Ok(piece)
+    }
+
+    /// Samples so far that lay beyond full scale and that an integer encoding had to clip.
+    pub fn clipped(&self) -> usize {
+        self.clipped
+    }
+
+    fn header(&mut self) -> Result<Vec<u8>, AudioError> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(Vec::new());
+        }
+        Ok(match (self.encoding, &self.flac) {
+            (Encoding::Wav(format), _) => format
+                .spec(self.sample_rate)
+                .into_header_for_infinite_file(),
+            (_, Some(flac)) => flac.header()?,
+            _ => Vec::new(),
+        })
+    }
+
+    fn pcm(&mut self, samples: &[f32], format: SampleFormat, bytes: &mut Vec<u8>) {
+        let size = usize::from(format.bytes());
+        bytes.reserve(samples.len() * size);
+        for &sample in samples {
+            match format {
+                SampleFormat::F32 => bytes.extend_from_slice(&sample.to_le_bytes()),
+                SampleFormat::S16 | SampleFormat::S24 => {
+                    let value = self.integer(sample, format.bytes() * 8);
+                    bytes.extend_from_slice(&value.to_le_bytes()[..size]);
+                }
+            }
+        }
+    }
+
+    fn companded(&mut self, samples: &[f32], law: fn(i16) -> u8, bytes: &mut Vec<u8>) {
+        bytes.extend(samples.iter().map(|&x| law(self.integer(x, 16) as i16)));
+    }
+
+    fn integer(&mut self, sample: f32, bits: u16) -> i32 {
+        let (value, beyond) = quantise(sample, bits);
+        self.clipped += usize::from(beyond);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DecodeLimits, decode};
+    use super::*;
+
+    /// The bytes that come of one piece, and how many samples were clipped.
+    fn whole(encoding: Encoding, samples: &[f32]) -> (Vec<u8>, usize) {
+        let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
+        let mut bytes = encoder.push(samples).unwrap().bytes;
+        bytes.extend(encoder.finish().unwrap().bytes);
+        (bytes, encoder.clipped())
+    }
+
+    fn tone() -> Vec<f32> {
+        (0..3000).map(|i| (i as f32 * 0.07).sin() * 0.9).collect()
+    }
+
+    #[test]
+    fn headerless_samples_are_those_of_a_wav_file() {
+        for format in [SampleFormat::S16, SampleFormat::S24, SampleFormat::F32] {
+            let file = encode_wav(&tone(), 22_050, format, &Provenance::default())
+                .unwrap()
+                .bytes;
+            let (bytes, _) = whole(Encoding::Pcm(format), &tone());
+            assert!(file.ends_with(&bytes) && bytes.len() == 3000 * usize::from(format.bytes()));
+        }
+    }
+
+    #[test]
+    fn pieces_make_the_bytes_of_the_whole() {
+        for encoding in [
+            Encoding::Wav(SampleFormat::S16),
+            Encoding::MuLaw,
+            Encoding::Flac,
+        ] {
+            let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
+            let mut pieces: Vec<Piece> = tone()
+                .chunks(77)
+                .map(|piece| encoder.push(piece).unwrap())
+                .collect();
+            pieces.push(encoder.finish().unwrap());
+            assert_eq!(
+                pieces.iter().map(|piece| piece.samples).sum::<usize>(),
+                tone().len()
+            );
+            assert_eq!(
+                pieces
+                    .into_iter()
+                    .flat_map(|piece| piece.bytes)
+                    .collect::<Vec<u8>>(),
+                whole(encoding, &tone()).0,
+                "{encoding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn flac_holds_the_16_bit_samples_whatever_the_length() {
+        for len in (0..70).chain([1023, 1024, 1025, 2048, 5000]) {
+            let samples: Vec<f32> = (0..len).map(|i| (i as f32 * 0.37).sin() * 1.1).collect();
+            let encoded = Encoding::Flac.encode(&samples, 22_050).unwrap();
+            if len == 0 {
+                assert!(encoded.bytes.starts_with(b"fLaC"));
+                continue;
+            }
+            let clip = decode(encoded.bytes, Some("flac"), &DecodeLimits::default()).unwrap();
+            let expected: Vec<f32> = samples
+                .iter()
+                .map(|&x| quantise(x, 16).0 as f32 / 32_768.0)
+                .collect();
+            assert_eq!(
+                (clip.sample_rate, clip.samples),
+                (22_050, expected),
+                "{len} samples"
+            );
+        }
+        assert!(matches!(
+            StreamEncoder::new(Encoding::Flac, 192_000),
+            Err(AudioError::Flac { .. })
+        ));
+    }
+
+    #[test]
+    fn flac_is_smaller_than_pcm() {
+        let encoded = Encoding::Flac.encode(&tone(), 22_050).unwrap();
+        assert!(
+            encoded.bytes.len() < tone().len() * 2 * 3 / 4,
+            "{}",
+            encoded.bytes.len()
+        );
+    }
+
+    #[test]
+    fn a_wav_on_a_pipe_is_read_to_its_end() {
+        for format in [SampleFormat::S16, SampleFormat::F32] {
+            let (bytes, _) = whole(Encoding::Wav(format), &tone());
+            assert_eq!(bytes[4..8], [0xff; 4]);
+            let clip = decode(bytes, Some("wav"), &DecodeLimits::default()).unwrap();
+            assert_eq!((clip.samples.len(), clip.sample_rate), (3000, 22_050));
+        }
+    }
+
+    #[test]
+    fn what_is_clipped_is_counted() {
+        let samples = [1.5, 1.0, -1.0, -2.0, 0.0];
+        assert_eq!(whole(Encoding::Pcm(SampleFormat::S16), &samples).1, 2);
+        assert_eq!(whole(Encoding::ALaw, &samples).1, 2);
+        assert_eq!(whole(Encoding::Pcm(SampleFormat::F32), &samples).1, 0);
+    }
+
+    /// Tables 1a and 2a of ITU-T G.711: the positive decision values x1 to x128 by their segments. The code of a value is the count of
+    /// decision values that it reaches; A-law then inverts the even bits, mu-law all of them.
+    #[test]
+    fn companding_follows_the_tables_of_g711() {
+        let segments = |first: i32, steps: &[(usize, i32)]| -> Vec<i32> {
+            let mut values = vec![first];
+            for &(count, step) in steps {
+                for _ in 0..count {
+                    values.push(values[values.len() - 1] + step);
+                }
+            }
+            values
+        };
+        let mu: Vec<i32> = segments(
+            1,
+            &[
+                (15, 2),
+                (16, 4),
+                (16, 8),
+                (16, 16),
+                (16, 32),
+                (16, 64),
+                (16, 128),
+                (15, 256),
+            ],
+        );
+        let a: Vec<i32> = segments(
+            2,
+            &[
+                (31, 2),
+                (16, 4),
+                (16, 8),
+                (16, 16),
+                (16, 32),
+                (16, 64),
+                (15, 128),
+            ],
+        );
+        assert_eq!((mu.len(), mu[126]), (127, 7903));
+        assert_eq!((a.len(), a[126]), (127, 3968));
+        let code =
+            |table: &[i32], magnitude: i32| table.iter().filter(|&&x| x <= magnitude).count() as u8;
+        for value in (0..32_768).step_by(4) {
+            let sample = [value as f32 / 32_768.0];
+            let (found, _) = whole(Encoding::MuLaw, &sample);
+            assert_eq!(found[0], 0xff - code(&mu, value / 4), "mu-law of {value}");
+            let (found, _) = whole(Encoding::ALaw, &sample);
+            assert_eq!(
+                found[0],
+                (0x80 | code(&a, value / 8)) ^ 0x55,
+                "A-law of {value}"
+            );
+        }
+        let negative = [-1.0, -0.5];
+        assert_eq!(whole(Encoding::MuLaw, &negative).0, [0x00, 0x0f]);
+        assert_eq!(whole(Encoding::ALaw, &negative).0, [0x2a, 0x3a]);
+    }
+}

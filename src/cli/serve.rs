@@ -1,0 +1,210 @@
+//! `vocode serve`: the flags of the server.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+
+use super::CliError;
+use super::args::{EngineArgs, Verbosity};
+use super::output::{print, say};
+use super::setup::load_runtime;
+use crate::server::{self, Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
+use crate::vocoder::MAX_BATCH;
+
+const ABOUT: &str = "\
+A setting is taken from its flag, else from the variable in brackets, else from the file that --config names: TOML, with the flags' \
+names, as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/default\"]`. Paths are those of the folder that the server is \
+started in.
+
+It prints one line on standard output, the address that it listens on; health is SERVING once the models are loaded. SIGTERM and \
+Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys again.";
+
+/// Arguments of `vocode serve`.
+#[derive(Args, Debug)]
+#[command(after_help = ABOUT)]
+pub struct ServeArgs {
+    /// Where to listen: HOST:PORT (port 0: any that is free), or unix:PATH
+    #[arg(long, env = "VOCODE_LISTEN", default_value = DEFAULT_ADDRESS, value_name = "ADDR")]
+    listen: Address,
+    /// Folder of a model, under a name of its own or the bundle's; the first is the default one [default: the one built in]
+    #[arg(long = "model", env = "VOCODE_MODEL", value_name = "[NAME=]DIR")]
+    models: Vec<ModelSource>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Most windows in one call of the model; 1 is fastest on CPUs
+    #[arg(long, env = "VOCODE_BATCH", default_value_t = 1, value_parser = counts(MAX_BATCH), value_name = "N")]
+    batch: usize,
+    /// Serve metrics for Prometheus on this address, as in 127.0.0.1:9464
+    #[arg(long, env = "VOCODE_METRICS", value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+    /// How the log is written
+    #[arg(
+        long,
+        env = "VOCODE_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    log_format: LogFormat,
+    /// Seconds that calls may go on once the server was asked to stop
+    #[arg(long, env = "VOCODE_GRACE_SECONDS", default_value_t = 30, value_parser = seconds(0), value_name = "N")]
+    grace_seconds: u64,
+    /// File of settings (TOML)
+    #[arg(long, env = "VOCODE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Check all settings and files, load the models, and stop there
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+/// What a call may ask for.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Calls that are worked on at once
+    #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = Limits::default().max_streams, value_parser = counts(4096), value_name = "N")]
+    max_streams: usize,
+    /// Connections at once
+    #[arg(long, env = "VOCODE_MAX_CONNECTIONS", default_value_t = Limits::default().max_connections, value_parser = counts(65_536), value_name = "N")]
+    max_connections: usize,
+    /// Largest request message
+    #[arg(long, env = "VOCODE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().max_message_bytes, value_parser = counts(1 << 30), value_name = "BYTES")]
+    max_message_bytes: usize,
+    /// Longest mel of a Vocode call
+    #[arg(long, env = "VOCODE_MAX_UNARY_FRAMES", default_value_t = Limits::default().max_unary_frames, value_parser = clap::value_parser!(u32).range(1..), value_name = "FRAMES")]
+    max_unary_frames: u32,
+    /// Longest mel of a VocodeStream or VocodeLive call
+    #[arg(long, env = "VOCODE_MAX_STREAM_FRAMES", default_value_t = Limits::default().max_stream_frames, value_parser = clap::value_parser!(u64).range(1..), value_name = "FRAMES")]
+    max_stream_frames: u64,
+    /// Longest that a call may take
+    #[arg(long, env = "VOCODE_MAX_CALL_SECONDS", default_value_t = Limits::default().max_call.as_secs(), value_parser = seconds(1), value_name = "N")]
+    max_call_seconds: u64,
+}
+
+/// Who may call.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Access")]
+struct AccessArgs {
+    /// Certificate of the server (PEM), with those between it and its root
+    #[arg(long, env = "VOCODE_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, env = "VOCODE_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Take only callers with a certificate of this authority (PEM)
+    #[arg(long, env = "VOCODE_TLS_CLIENT_CA", value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
+    /// Take only callers with a key of this file, one a line (metadata `authorization: Bearer KEY`); health and reflection stay open
+    #[arg(long, env = "VOCODE_API_KEYS", value_name = "FILE")]
+    api_keys: Option<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+}
+
+fn counts(most: usize) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most as u64)
+}
+
+fn seconds(least: u64) -> RangedU64ValueParser<u64> {
+    // A week; nothing overflows.
+    RangedU64ValueParser::new().range(least..=604_800)
+}
+
+/// Serves until asked to stop, or checks the settings alone.
+pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    args.start_logging();
+    let options = args.options()?;
+    let runtime = load_runtime(&args.engine, args.verbosity.quiet)?;
+    if args.check {
+        server::check(options, runtime)?;
+        return print("the settings are in order\n");
+    }
+    server::serve(options, runtime, |address| {
+        if let Err(error) = print(&format!("listening on {address}\n")) {
+            say(&format!("warning: {error}"));
+        }
+    })?;
+    Ok(())
+}
+
+impl ServeArgs {
+    fn options(&self) -> Result<ServerOptions, CliError> {
+        let limits = &self.limits;
+        Ok(ServerOptions {
+            listen: self.listen.clone(),
+            models: self.models.clone(),
+            session: self.engine.options(),
+            batch: self.batch,
+            limits: Limits {
+                max_unary_frames: limits.max_unary_frames,
+                max_stream_frames: limits.max_stream_frames,
+                max_message_bytes: limits.max_message_bytes,
+                max_streams: limits.max_streams,
+                max_connections: limits.max_connections,
+                max_call: Duration::from_secs(limits.max_call_seconds),
+            },
+            tls: self.access.tls()?,
+            api_keys: self.access.api_keys.clone(),
+            metrics: self.metrics,
+            grace: Duration::from_secs(self.grace_seconds),
+        })
+    }
+
+    /// A server says more than the other commands: each call is a line.
+    fn start_logging(&self) {
+        let verbosity = Verbosity {
+            verbose: self.verbosity.verbose.saturating_add(1),
+            ..self.verbosity
+        };
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(verbosity.log_filter())
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        // A second start in one process (tests) keeps the first.
+        let _ = match self.log_format {
+            LogFormat::Text => log.try_init(),
+            LogFormat::Json => log
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .try_init(),
+        };
+    }
+}
+
+impl AccessArgs {
+    fn tls(&self) -> Result<Option<TlsFiles>, CliError> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (None, None, None) => Ok(None),
+            (Some(cert), Some(key), client_ca) => Ok(Some(TlsFiles {
+                cert: cert.clone(),
+                key: key.clone(),
+                client_ca: client_ca.clone(),
+            })),
+            (None, None, Some(_)) => Err(CliError::usage(
+                "--tls-client-ca asks callers for certificates, for which the server needs its own: give --tls-cert and --tls-key too",
+            )),
+            _ => Err(CliError::usage(
+                "--tls-cert and --tls-key belong together: give both or neither",
+            )),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::Address;
+use crate::bundle::BundleError;
+use crate::vocoder::VocoderError;
+
+/// Why a server does not start, or does not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address as it was given.
+        address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address of the metrics cannot be listened on.
+    #[error("--metrics {address}: {reason}; give another address, or leave it out")]
+    Metrics {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file that a flag names cannot be read.
+    #[error("{flag} {}: {source}", path.display())]
+    Read {
+        /// The flag.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Certificates or keys that do not make a TLS server.
+    #[error(
+        "--tls-cert, --tls-key and --tls-client-ca must be PEM files that belong together: {reason}"
+    )]
+    Tls {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of API keys that cannot be used.
+    #[error("--api-keys {}: {reason}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A bundle is refused.
+    #[error("model {model}: {source}")]
+    Bundle {
+        /// The name or folder of the model.
+        model: String,
+        /// Why.
+        source: BundleError,
+    },
+    /// A model does not load, or fails its first synthesis.
+    #[error("model {model}: {source}")]
+    Model {
+        /// The name or folder of the model.
+        model: String,
+        /// Why.
+        source: VocoderError,
+    },
+    /// Two models of one name.
+    #[error(
+        "two models are called `{name}`: give one of them another name, as in --model NAME=DIR"
+    )]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// The transport failed.
+    #[error("serving failed: {reason}")]
+    Transport {
+        /// What it says.
+        reason: String,
+    },
+    /// No thread, signal handler or the like.
+    #[error("the system refuses {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it says.
+        source: io::Error,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": another program has it; stop that one, or give another address with --listen"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": give a port above 1023, or a path that you may write to"
+        }
+        io::ErrorKind::NotFound => ": make the folder of the socket first",
+        _ => "",
+    }
+}

@@ -1,0 +1,206 @@
+//! The models of a server: loaded, warmed, described. Everything that the server asks of [`Scheduler`] begins here.
+
+use ndarray::Array2;
+use tokio::runtime::Handle;
+use tonic::Status;
+
+use super::status::{of_vocoder, unknown_model};
+use super::{ModelSource, ServerError, ServerOptions};
+use crate::bundle::{Bundle, Manifest};
+use crate::proto;
+use crate::runtime::Runtime;
+use crate::vocoder::{
+    OpenStream, Scheduler, SchedulerOptions, StreamRequest, Vocoder, VocoderError,
+};
+
+/// Frames of the synthesis that warms a model: more than one window of each length.
+const WARM_FRAMES: usize = 384;
+
+/// The models, the default one first; never empty.
+pub(super) struct Models {
+    default: Model,
+    others: Vec<Model>,
+}
+
+/// A model that is ready.
+pub(super) struct Model {
+    pub name: String,
+    scheduler: Scheduler,
+}
+
+impl Models {
+    /// Loads and warms every model. Blocks, and so runs on a thread of its own within a tokio runtime.
+    pub fn load(options: &ServerOptions, runtime: &Runtime) -> Result<Models, ServerError> {
+        let built_in = ModelSource {
+            name: None,
+            folder: None,
+        };
+        let (first, rest) = match options.models.split_first() {
+            Some((first, rest)) => (first, rest),
+            None => (&built_in, &[][..]),
+        };
+        let mut models = Models {
+            default: Model::load(first, options, runtime)?,
+            others: Vec::new(),
+        };
+        for source in rest {
+            let model = Model::load(source, options, runtime)?;
+            if models.all().any(|other| other.name == model.name) {
+                return Err(ServerError::SameName { name: model.name });
+            }
+            models.others.push(model);
+        }
+        Ok(models)
+    }
+
+    /// The model of that name; the first for an empty one.
+    pub fn get(&self, name: &str) -> Result<&Model, Status> {
+        if name.is_empty() {
+            return Ok(&self.default);
+        }
+        self.all().find(|model| model.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.all().map(|model| model.name.as_str()).collect();
+            unknown_model(name, &known)
+        })
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Model> {
+        std::iter::once(&self.default).chain(&self.others)
+    }
+}
+
+impl Model {
+    fn load(
+        source: &ModelSource,
+        options: &ServerOptions,
+        runtime: &Runtime,
+    ) -> Result<Model, ServerError> {
+        let label = match (&source.name, &source.folder) {
+            (Some(name), _) => name.clone(),
+            (None, Some(folder)) => folder.display().to_string(),
+            (None, None) => "built in".to_owned(),
+        };
+        let bundle = match &source.folder {
+            Some(folder) => Bundle::from_dir(folder),
+            None => Bundle::embedded(),
+        };
+        let bundle = bundle.map_err(|source| ServerError::Bundle {
+            model: label.clone(),
+            source,
+        })?;
+        let name = source
+            .name
+            .clone()
+            .unwrap_or_else(|| bundle.manifest.name.clone());
+        let start = || {
+            let vocoder = Vocoder::new(bundle, runtime, &options.session)?;
+            tracing::info!(
+                model = name,
+                provider = vocoder.provider(),
+                load_ms = vocoder.load_time().as_millis() as u64,
+                "loaded"
+            );
+            Scheduler::start(
+                vocoder,
+                SchedulerOptions {
+                    // The entrance keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
+                    max_streams: 2 * options.limits.max_streams,
+                    batch: options.batch,
+                    label: name.clone(),
+                },
+            )
+        };
+        let failed = |source| ServerError::Model {
+            model: label.clone(),
+            source,
+        };
+        let model = Model {
+            scheduler: start().map_err(failed)?,
+            name,
+        };
+        Handle::current().block_on(model.warm()).map_err(failed)?;
+        Ok(model)
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        self.scheduler.manifest()
+    }
+
+    pub fn sha256(&self) -> &str {
+        self.scheduler.sha256()
+    }
+
+    pub fn provider(&self) -> &str {
+        self.scheduler.provider()
+    }
+
+    /// Opens a stream of this model.
+    pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, Status> {
+        self.scheduler.open(request).map_err(|e| of_vocoder(&e))
+    }
+
+    /// One synthesis of silence, so that nothing is done for the first time while a caller waits.
+    async fn warm(&self) -> Result<(), VocoderError> {
+        let mel = &self.manifest().mel;
+        let silence = Array2::from_elem((mel.n_mels, WARM_FRAMES), mel.floor_value());
+        let OpenStream {
+            mut input,
+            mut output,
+            ..
+        } = self.scheduler.open(&StreamRequest::default())?;
+        let feed = async {
+            // Why a stream stopped is told by its output.
+            if input.push(silence).await.is_ok() {
+                input.end();
+            }
+            Ok(())
+        };
+        let drain = async {
+            while let Some(piece) = output.next().await {
+                piece?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(feed, drain).map(|_| ())
+    }
+
+    /// What GetInfo says of the model.
+    pub fn describe(&self) -> Result<proto::Model, Status> {
+        let manifest = self.manifest();
+        let mel = &manifest.mel;
+        let mut schedules = Vec::new();
+        for (name, spec) in &manifest.schedules.named {
+            let schedule = spec.schedule().map_err(|e| of_vocoder(&e.into()))?;
+            let plan = manifest
+                .plan(&schedule)
+                .map_err(|e| of_vocoder(&e.into()))?;
+            schedules.push(proto::NamedSchedule {
+                name: name.clone(),
+                steps: plan.steps() as u32,
+            });
+        }
+        Ok(proto::Model {
+            name: self.name.clone(),
+            bundle: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha256: self.sha256().to_owned(),
+            licence: manifest.licence.clone(),
+            execution_provider: self.provider().to_owned(),
+            mel: Some(proto::MelConvention {
+                name: mel.name.clone(),
+                sample_rate_hz: mel.sample_rate,
+                n_fft: mel.n_fft as u32,
+                win_length: mel.win_length as u32,
+                hop: mel.hop as u32,
+                n_mels: mel.n_mels as u32,
+                f_min: mel.f_min,
+                f_max: mel.f_max,
+                floor: mel.floor_value(),
+                ceiling: mel.ceiling_value(),
+            }),
+            schedules,
+            default_schedule: manifest.schedules.default.clone(),
+            context_frames: manifest.context.denoiser as u32,
+        })
+    }
+}

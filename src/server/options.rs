@@ -1,0 +1,187 @@
+//! What a server is told before it starts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::runtime::SessionOptions;
+
+/// Where to listen when nothing is said: this machine only.
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
+
+/// Everything that a server is told.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where to listen.
+    pub listen: Address,
+    /// The models, the default one first; the built-in one when empty.
+    pub models: Vec<ModelSource>,
+    /// How to run their graphs.
+    pub session: SessionOptions,
+    /// Most windows in one denoiser call.
+    pub batch: usize,
+    /// What a call may ask for.
+    pub limits: Limits,
+    /// Certificates; without them the connection is in the clear.
+    pub tls: Option<TlsFiles>,
+    /// File of the keys that callers must show, one a line.
+    pub api_keys: Option<PathBuf>,
+    /// Where Prometheus may collect metrics.
+    pub metrics: Option<SocketAddr>,
+    /// How long calls may go on once the server was asked to stop.
+    pub grace: Duration,
+}
+
+/// Bounds on what callers can make the server do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most mel frames of one Vocode call.
+    pub max_unary_frames: u32,
+    /// Most mel frames of one VocodeStream or VocodeLive call.
+    pub max_stream_frames: u64,
+    /// Largest request message in bytes.
+    pub max_message_bytes: usize,
+    /// Calls that are worked on at once.
+    pub max_streams: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Longest that one call may take.
+    pub max_call: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            // 46 s of the built-in model: as 32-bit floats just below the 4 MiB that gRPC clients take unless told otherwise.
+            max_unary_frames: 4_000,
+            max_stream_frames: 250_000,
+            max_message_bytes: 16 << 20,
+            max_streams: 32,
+            max_connections: 256,
+            max_call: Duration::from_secs(600),
+        }
+    }
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `HOST:PORT`; port 0 takes any that is free.
+    Tcp(String),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match (path.is_empty(), cfg!(unix)) {
+                (true, _) => {
+                    Err("unix: needs the path of a socket, as in unix:/run/vocode.sock".to_owned())
+                }
+                (false, false) => Err("there are no Unix sockets on this system".to_owned()),
+                (false, true) => Ok(Address::Unix(path.into())),
+            };
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Address::Tcp(text.to_owned()))
+            }
+            _ => Err(format!(
+                "expected HOST:PORT, such as {DEFAULT_ADDRESS}, or unix:PATH"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => f.write_str(address),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A model folder, and the name that callers give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSource {
+    /// The bundle's own name when `None`.
+    pub name: Option<String>,
+    /// The folder of the bundle; the built-in one when `None`.
+    pub folder: Option<PathBuf>,
+}
+
+impl FromStr for ModelSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ModelSource, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        match text.split_once('=') {
+            Some((name, folder)) if !name.is_empty() && name.chars().all(plain) => {
+                if folder.is_empty() {
+                    return Err(format!("{name}= needs the folder of the model"));
+                }
+                Ok(ModelSource {
+                    name: Some(name.to_owned()),
+                    folder: Some(folder.into()),
+                })
+            }
+            _ => Ok(ModelSource {
+                name: None,
+                folder: Some(text.into()),
+            }),
+        }
+    }
+}
+
+/// PEM files of a TLS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and the root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority that callers' certificates must come from; callers need none when `None`.
+    pub client_ca: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_others_explained() {
+        for good in ["127.0.0.1:0", "localhost:50051", "[::1]:80"] {
+            assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
+        }
+        for bad in ["50051", "localhost", ":80", "host:99999", ""] {
+            assert!(
+                bad.parse::<Address>().unwrap_err().contains("HOST:PORT"),
+                "{bad}"
+            );
+        }
+        assert!("unix:".parse::<Address>().unwrap_err().contains("path"));
+    }
+
+    #[test]
+    fn a_model_has_a_name_where_one_is_given() {
+        let read = |text: &str| text.parse::<ModelSource>().unwrap();
+        let (name, folder) = (Some("fast-1".to_owned()), Some("m/a=b".into()));
+        assert_eq!(read("fast-1=m/a=b"), ModelSource { name, folder });
+        for folder in ["models/default", "./a=b", "=x"] {
+            assert_eq!(
+                read(folder),
+                ModelSource {
+                    name: None,
+                    folder: Some(folder.into())
+                }
+            );
+        }
+        assert!("fast=".parse::<ModelSource>().is_err());
+    }
+}

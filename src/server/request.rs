@@ -1,0 +1,152 @@
+//! From the words of a request to a stream that is open.
+
+use tonic::Status;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::intake::Intake;
+use super::models::{Model, Models};
+use super::status::{invalid, of_audio};
+use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
+use crate::diffusion::Schedule;
+use crate::proto::{self, AudioEncoding};
+use crate::vocoder::{AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamRequest};
+
+/// Bytes of a request id: enough for any scheme of ids, short enough for a log line.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Names a call in the logs: as its caller does, or anew.
+pub(super) fn identify(call: &Call, request_id: String) -> Result<String, Status> {
+    if request_id.len() > MAX_REQUEST_ID || request_id.chars().any(char::is_control) {
+        return Err(invalid(
+            "request_id",
+            format!("a request id has at most {MAX_REQUEST_ID} bytes and no control characters"),
+        ));
+    }
+    let id = match request_id.is_empty() {
+        true => Uuid::new_v4().to_string(),
+        false => request_id,
+    };
+    call.span().record("request_id", &id);
+    Ok(id)
+}
+
+/// What a config asks for.
+pub(super) struct Order<'a> {
+    /// Brings the mel to the model's convention.
+    pub intake: Intake,
+    model: &'a Model,
+    encoding: Encoding,
+    wire: AudioEncoding,
+    request: StreamRequest,
+}
+
+/// A stream that is open, at the end where its audio comes out.
+pub(super) struct Opened {
+    pub header: proto::StreamHeader,
+    pub encoding: Encoding,
+    pub encoder: StreamEncoder,
+    pub output: AudioOutput,
+}
+
+impl<'a> Order<'a> {
+    pub fn read(
+        models: &'a Models,
+        call: &Call,
+        config: proto::SynthesisConfig,
+    ) -> Result<Order<'a>, Status> {
+        let model = models.get(&config.model)?;
+        call.facts().model = Some(model.name.clone());
+        let (encoding, wire) = encoding(config.encoding)?;
+        let intake = Intake::new(&config.mel_convention, &model.manifest().mel)?;
+        let given = |value: u32| (value != 0).then_some(value);
+        let frames = |value: u32| given(value).map(|frames| frames as usize);
+        let request = StreamRequest {
+            schedule: schedule(config.schedule),
+            seed: config.seed.unwrap_or(0),
+            sample_rate: given(config.sample_rate_hz),
+            first_chunk_frames: frames(config.first_chunk_frames),
+            chunk_frames: frames(config.chunk_frames),
+            shift_samples: intake.shift_samples(),
+        };
+        Ok(Order {
+            intake,
+            model,
+            encoding,
+            wire,
+            request,
+        })
+    }
+
+    /// Opens the stream; `frames` is the length of the mel where it is known.
+    pub fn open(
+        &self,
+        request_id: String,
+        frames: Option<usize>,
+    ) -> Result<(Opened, MelInput), Status> {
+        let OpenStream {
+            plan,
+            input,
+            output,
+        } = self.model.open(&self.request)?;
+        let encoder =
+            StreamEncoder::new(self.encoding, plan.sample_rate).map_err(|e| of_audio(&e))?;
+        let header = proto::StreamHeader {
+            request_id,
+            model: self.model.name.clone(),
+            model_sha256: self.model.sha256().to_owned(),
+            sample_rate_hz: plan.sample_rate,
+            channels: 1,
+            encoding: self.wire.into(),
+            seed: plan.seed,
+            schedule: plan.schedule,
+            steps: plan.steps as u32,
+            execution_provider: self.model.provider().to_owned(),
+            total_samples: frames.map(|frames| self.samples(frames, plan.sample_rate)),
+        };
+        let opened = Opened {
+            header,
+            encoding: self.encoding,
+            encoder,
+            output,
+        };
+        Ok((opened, input))
+    }
+
+    fn samples(&self, frames: usize, rate: u32) -> u64 {
+        let mel = &self.model.manifest().mel;
+        let made = frames as i64 * mel.hop as i64;
+        // A positive shift takes from both ends; a negative one adds silence in front.
+        let shift = self.request.shift_samples;
+        let placed = usize::try_from(made - shift.max(2 * shift)).unwrap_or(0);
+        resampled_len(placed, mel.sample_rate, rate) as u64
+    }
+}
+
+fn encoding(wire: i32) -> Result<(Encoding, AudioEncoding), Status> {
+    let known = AudioEncoding::try_from(wire)
+        .map_err(|_| invalid("config.encoding", format!("there is no encoding {wire}")))?;
+    Ok(match known {
+        AudioEncoding::Unspecified | AudioEncoding::PcmS16le => {
+            (Encoding::Pcm(SampleFormat::S16), AudioEncoding::PcmS16le)
+        }
+        AudioEncoding::PcmF32le => (Encoding::Pcm(SampleFormat::F32), known),
+        AudioEncoding::WavS16 => (Encoding::Wav(SampleFormat::S16), known),
+        AudioEncoding::WavF32 => (Encoding::Wav(SampleFormat::F32), known),
+        AudioEncoding::Mulaw => (Encoding::MuLaw, known),
+        AudioEncoding::Alaw => (Encoding::ALaw, known),
+        AudioEncoding::Flac => (Encoding::Flac, known),
+    })
+}
+
+fn schedule(wire: Option<proto::Schedule>) -> ScheduleChoice {
+    use proto::schedule::Kind;
+    match wire.and_then(|schedule| schedule.kind) {
+        None => ScheduleChoice::Default,
+        Some(Kind::Name(name)) if name.is_empty() => ScheduleChoice::Default,
+        Some(Kind::Name(name)) => ScheduleChoice::Named(name),
+        Some(Kind::Steps(steps)) => ScheduleChoice::Steps(steps as usize),
+        Some(Kind::Times(times)) => ScheduleChoice::Custom(Schedule::Times(times.values)),
+        Some(Kind::Betas(betas)) => ScheduleChoice::Custom(Schedule::Betas(betas.values)),
+    }
+}

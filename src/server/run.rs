@@ -1,0 +1,254 @@
+//! The life of a server: it binds, loads, serves, and drains.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::transport::Server;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
+
+use super::entrance::Entrance;
+use super::keys::Keys;
+use super::listen::Listener;
+use super::models::Models;
+use super::service::Service;
+use super::shared::Shared;
+use super::signals::{Signal, Signals};
+use super::tls::secure;
+use super::{ServerError, ServerOptions, metrics};
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::vocoder_service_server::{SERVICE_NAME, VocoderServiceServer};
+use crate::runtime::Runtime;
+use crate::text::with_causes;
+
+/// Pings that find dead connections, and how long one may stay unanswered.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Calls at once on one connection, waiting ones and those that only watch included.
+const CALLS_PER_CONNECTION: u32 = 128;
+/// Bytes of a call's metadata.
+const MAX_METADATA: u32 = 16 << 10;
+/// How long connections have to close once their calls have ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves until the process is asked to stop. `announce` is told the address once it is bound, before the models are loaded.
+///
+/// SIGTERM and SIGINT drain: health turns to NOT_SERVING, new calls are turned away, those under way have `options.grace` to end. A second
+/// one ends them at once. SIGHUP reads the API keys again.
+///
+/// # Errors
+/// What keeps the server from starting or going on.
+pub fn serve(
+    options: ServerOptions,
+    runtime: Runtime,
+    announce: impl FnOnce(&str),
+) -> Result<(), ServerError> {
+    let tokio = tokio()?;
+    let result = tokio.block_on(run(options, runtime, announce));
+    // A model that is being loaded holds a thread; nothing waits for it.
+    tokio.shutdown_timeout(FAREWELL);
+    result
+}
+
+/// Does what [`serve`] does but for binding and serving: resolves the address, reads the certificates and keys, loads the models and runs
+/// each once.
+///
+/// # Errors
+/// Those of [`serve`].
+pub fn check(options: ServerOptions, runtime: Runtime) -> Result<(), ServerError> {
+    let tokio = tokio()?;
+    tokio.block_on(async {
+        transport(&options)?;
+        keys(&options)?;
+        Listener::check(&options.listen).await?;
+        load(Arc::new(options), runtime).await.map(|_| ())
+    })
+}
+
+fn tokio() -> Result<tokio::runtime::Runtime, ServerError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ServerError::System {
+            what: "threads",
+            source,
+        })
+}
+
+async fn run(
+    options: ServerOptions,
+    runtime: Runtime,
+    announce: impl FnOnce(&str),
+) -> Result<(), ServerError> {
+    let mut signals = Signals::listen()?;
+    let transport = transport(&options)?;
+    let keys = keys(&options)?;
+    let recorder = options.metrics.map(metrics::listen).transpose()?;
+    let listener = Listener::bind(&options.listen).await?;
+    warn_of_strangers(&listener, &options);
+    announce(&listener.address());
+
+    let shared = Arc::new(Shared::new(
+        options.limits,
+        keys,
+        runtime.version().to_owned(),
+    ));
+    let health = HealthReporter::new();
+    set_health(&health, ServingStatus::NotServing).await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = std::pin::pin!(serving(
+        transport,
+        listener,
+        shared.clone(),
+        health.clone(),
+        stopped
+    ));
+
+    let options = Arc::new(options);
+    let models = tokio::select! {
+        models = load(options.clone(), runtime) => models?,
+        result = &mut serving => return result,
+        () = signals.stop() => {
+            tracing::info!("stopped before the models were loaded");
+            return Ok(());
+        }
+    };
+    if let Some(recorder) = recorder {
+        metrics::start(recorder);
+    }
+    shared.ready(models);
+    set_health(&health, ServingStatus::Serving).await;
+    tracing::info!("ready");
+
+    loop {
+        tokio::select! {
+            result = &mut serving => return result,
+            signal = signals.next() => match signal {
+                Signal::Stop => break,
+                Signal::Reload => reload(&shared),
+            },
+        }
+    }
+    tracing::info!(grace_seconds = options.grace.as_secs(), "stopping");
+    set_health(&health, ServingStatus::NotServing).await;
+    tokio::select! {
+        result = &mut serving => return result,
+        () = drain(&shared, options.grace, &mut signals) => {}
+    }
+    // Dropping it would do as well.
+    let _ = stop.send(());
+    if let Ok(result) = timeout(FAREWELL, serving).await {
+        result?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for the calls under way, and ends those that take longer than they may.
+async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals) {
+    let patience = tokio::select! {
+        drained = timeout(grace, shared.drain()) => drained.is_ok(),
+        () = signals.stop() => false,
+    };
+    if !patience {
+        tracing::warn!("ending the calls that are still under way");
+        shared.cut.cancel();
+        // Long enough to tell the callers.
+        let _ = timeout(FAREWELL, shared.drain()).await;
+    }
+}
+
+fn transport(options: &ServerOptions) -> Result<Server, ServerError> {
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .http2_max_header_list_size(MAX_METADATA)
+        .max_concurrent_streams(CALLS_PER_CONNECTION);
+    match &options.tls {
+        Some(files) => secure(server, files),
+        None => Ok(server),
+    }
+}
+
+fn keys(options: &ServerOptions) -> Result<Option<Keys>, ServerError> {
+    options.api_keys.as_deref().map(Keys::load).transpose()
+}
+
+async fn load(options: Arc<ServerOptions>, runtime: Runtime) -> Result<Models, ServerError> {
+    let loaded = tokio::task::spawn_blocking(move || Models::load(&options, &runtime)).await;
+    loaded.unwrap_or_else(|error| {
+        let source = std::io::Error::other(error);
+        Err(ServerError::System {
+            what: "loading the models",
+            source,
+        })
+    })
+}
+
+async fn serving(
+    mut server: Server,
+    listener: Listener,
+    shared: Arc<Shared>,
+    health: HealthReporter,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), ServerError> {
+    let limits = shared.limits;
+    let service = VocoderServiceServer::new(Service::new(shared.clone()))
+        .max_decoding_message_size(limits.max_message_bytes);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
+    };
+    let failed = |error: &(dyn std::error::Error + 'static)| ServerError::Transport {
+        reason: with_causes(error),
+    };
+    server
+        .add_service(Entrance::new(service, shared))
+        .add_service(HealthServer::new(HealthService::from_health_reporter(
+            health,
+        )))
+        .add_service(reflection().build_v1().map_err(|e| failed(&e))?)
+        .add_service(reflection().build_v1alpha().map_err(|e| failed(&e))?)
+        .serve_with_incoming_shutdown(listener.connections(limits.max_connections), async {
+            // Ends when told to, and when whoever would tell is gone.
+            let _ = stopped.await;
+        })
+        .await
+        .map_err(|e| failed(&e))
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", SERVICE_NAME] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+fn reload(shared: &Shared) {
+    match shared.keys.as_ref().map(Keys::reload) {
+        None => tracing::info!("nothing to reload: there are no API keys"),
+        Some(Ok(count)) => tracing::info!(count, "read the API keys again"),
+        Some(Err(error)) => tracing::error!("the API keys stay as they were: {error}"),
+    }
+}
+
+fn warn_of_strangers(listener: &Listener, options: &ServerOptions) {
+    if !listener.is_public() {
+        return;
+    }
+    let known = options
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca.is_some());
+    if options.api_keys.is_none() && !known {
+        tracing::warn!(
+            "anyone who reaches this address may use the server: --api-keys or --tls-client-ca asks callers who they are"
+        );
+    } else if options.tls.is_none() {
+        tracing::warn!(
+            "API keys travel in the clear to this address: --tls-cert and --tls-key protect them"
+        );
+    }
+}

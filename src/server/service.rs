@@ -1,0 +1,245 @@
+//! The four methods.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use tokio::task::block_in_place;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::call::Call;
+use super::intake::Intake;
+use super::request::{Opened, Order, identify};
+use super::shared::Shared;
+use super::status::{beyond, invalid, of_transport, of_vocoder};
+use super::synthesis::{Answer, Events, Synthesis, answer, bounded};
+use crate::diffusion::MAX_STEPS;
+use crate::proto::vocode_live_request::Message;
+use crate::proto::vocoder_service_server::VocoderService;
+use crate::proto::{self, SynthesisConfig};
+use crate::vocoder::{MelInput, VocoderError};
+
+/// Most samples of one answer: 32 MiB as 32-bit floats.
+const MAX_UNARY_SAMPLES: u64 = 8 << 20;
+
+/// The service itself.
+pub(super) struct Service {
+    shared: Arc<Shared>,
+}
+
+impl Service {
+    pub fn new(shared: Arc<Shared>) -> Service {
+        Service { shared }
+    }
+
+    /// Opens a stream for a mel that came whole; returns the mel in the model's convention too.
+    fn open_whole(
+        &self,
+        call: &Call,
+        request_id: String,
+        config: Option<SynthesisConfig>,
+        mel: Option<proto::Mel>,
+    ) -> Result<(Opened, MelInput, Array2<f32>), Status> {
+        let id = identify(call, request_id)?;
+        let mel = mel.ok_or_else(|| invalid("mel", "the request has no mel"))?;
+        let mut order = Order::read(self.shared.models()?, call, config.unwrap_or_default())?;
+        // Millions of values take long enough to keep other calls from their audio.
+        let prepared = block_in_place(|| order.intake.whole(&mel))?;
+        for note in &prepared.notes {
+            tracing::warn!("{note}");
+        }
+        let (opened, input) = order.open(id, Some(prepared.mel.frames()))?;
+        Ok((opened, input, prepared.mel.into_values()))
+    }
+}
+
+#[tonic::async_trait]
+impl VocoderService for Service {
+    type VocodeStreamStream = Answer<proto::VocodeStreamResponse>;
+    type VocodeLiveStream = Answer<proto::VocodeLiveResponse>;
+
+    async fn get_info(
+        &self,
+        request: Request<proto::GetInfoRequest>,
+    ) -> Result<Response<proto::GetInfoResponse>, Status> {
+        let limits = &self.shared.limits;
+        let models = self.shared.models()?.all().map(|model| model.describe());
+        let info = proto::GetInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            onnx_runtime_version: self.shared.onnx_runtime.clone(),
+            models: models.collect::<Result<_, Status>>()?,
+            limits: Some(proto::Limits {
+                max_unary_frames: limits.max_unary_frames,
+                max_stream_frames: limits.max_stream_frames,
+                max_message_bytes: u32::try_from(limits.max_message_bytes).unwrap_or(u32::MAX),
+                max_streams: u32::try_from(limits.max_streams).unwrap_or(u32::MAX),
+                max_steps: MAX_STEPS as u32,
+            }),
+        };
+        call_of(&request)?.end(Ok(()));
+        Ok(Response::new(info))
+    }
+
+    async fn vocode(
+        &self,
+        request: Request<proto::VocodeRequest>,
+    ) -> Result<Response<proto::VocodeResponse>, Status> {
+        let call = call_of(&request)?;
+        let proto::VocodeRequest {
+            config,
+            mel,
+            request_id,
+        } = request.into_inner();
+        let limit = self.shared.limits.max_unary_frames;
+        let frames = mel.as_ref().map_or(0, |mel| mel.n_frames);
+        if frames > limit {
+            return Err(beyond(
+                "mel.n_frames",
+                format!(
+                    "the mel has {frames} frames, and Vocode takes {limit} at most (Limits.max_unary_frames): send it through VocodeStream"
+                ),
+            ));
+        }
+        let (opened, input, mel) = self.open_whole(&call, request_id, config, mel)?;
+        if opened.header.total_samples > Some(MAX_UNARY_SAMPLES) {
+            return Err(beyond(
+                "config.sample_rate_hz",
+                format!(
+                    "at {} Hz the audio has more than the {MAX_UNARY_SAMPLES} samples that Vocode answers with: send the mel through VocodeStream",
+                    opened.header.sample_rate_hz
+                ),
+            ));
+        }
+        let work = async {
+            let gather = Synthesis::new(call.clone(), opened).gather();
+            Ok(tokio::try_join!(feed(input, mel), gather)?.1)
+        };
+        let response = bounded(&self.shared, &call, work).await?;
+        call.end(Ok(()));
+        Ok(Response::new(response))
+    }
+
+    async fn vocode_stream(
+        &self,
+        request: Request<proto::VocodeStreamRequest>,
+    ) -> Result<Response<Self::VocodeStreamStream>, Status> {
+        let call = call_of(&request)?;
+        let proto::VocodeStreamRequest {
+            config,
+            mel,
+            request_id,
+        } = request.into_inner();
+        let frames = mel.as_ref().map_or(0, |mel| mel.n_frames);
+        within_stream(u64::from(frames), self.shared.limits.max_stream_frames)?;
+        let (opened, input, mel) = self.open_whole(&call, request_id, config, mel)?;
+        let synthesis = Synthesis::new(call.clone(), opened);
+        let work = async move |events: Events| {
+            tokio::try_join!(feed(input, mel), synthesis.deliver(&events)).map(|_| ())
+        };
+        Ok(Response::new(answer(self.shared.clone(), call, work)))
+    }
+
+    async fn vocode_live(
+        &self,
+        request: Request<Streaming<proto::VocodeLiveRequest>>,
+    ) -> Result<Response<Self::VocodeLiveStream>, Status> {
+        let call = call_of(&request)?;
+        let requests = request.into_inner();
+        // The answer's head goes out at once: a client may wait for it before it sends its config.
+        let work = {
+            let (shared, call) = (self.shared.clone(), call.clone());
+            async move |events: Events| live(&shared, call, requests, &events).await
+        };
+        Ok(Response::new(answer(self.shared.clone(), call, work)))
+    }
+}
+
+/// A whole live call.
+async fn live(
+    shared: &Shared,
+    call: Call,
+    mut requests: Streaming<proto::VocodeLiveRequest>,
+    events: &Events,
+) -> Result<(), Status> {
+    let first = requests.message().await.map_err(of_transport)?;
+    let first = first.ok_or_else(|| invalid("config", "the call ended before its config came"))?;
+    let id = identify(&call, first.request_id)?;
+    let Some(Message::Config(config)) = first.message else {
+        return Err(invalid("config", "the first request must hold the config"));
+    };
+    let order = Order::read(shared.models()?, &call, config)?;
+    let (opened, input) = order.open(id, None)?;
+    for note in order.intake.notes() {
+        tracing::warn!("{note}");
+    }
+    let limit = shared.limits.max_stream_frames;
+    let feed = feed_live(requests, order.intake, input, limit);
+    let deliver = Synthesis::new(call, opened).deliver(events);
+    tokio::try_join!(feed, deliver).map(|_| ())
+}
+
+/// Hands a whole mel over, at the pace at which it is used.
+async fn feed(mut input: MelInput, mel: Array2<f32>) -> Result<(), Status> {
+    if push(&mut input, mel).await? {
+        input.end();
+    }
+    Ok(())
+}
+
+/// Hands a mel over as it comes.
+async fn feed_live(
+    mut requests: Streaming<proto::VocodeLiveRequest>,
+    mut intake: Intake,
+    mut input: MelInput,
+    limit: u64,
+) -> Result<(), Status> {
+    while let Some(request) = requests.message().await.map_err(of_transport)? {
+        let mel = match request.message {
+            Some(Message::Mel(mel)) => mel,
+            Some(Message::Config(_)) => {
+                return Err(invalid(
+                    "config",
+                    "the config comes once, in the first request",
+                ));
+            }
+            None => {
+                return Err(invalid(
+                    "mel",
+                    "every request after the first must hold a mel",
+                ));
+            }
+        };
+        within_stream(intake.frames() + u64::from(mel.n_frames), limit)?;
+        if !push(&mut input, intake.piece(&mel)?).await? {
+            return Ok(());
+        }
+    }
+    input.end();
+    Ok(())
+}
+
+/// Pushes frames. False when the stream has ended early: the end where its audio comes out tells why.
+async fn push(input: &mut MelInput, mel: Array2<f32>) -> Result<bool, Status> {
+    match input.push(mel).await {
+        Ok(()) => Ok(true),
+        Err(VocoderError::Stopped) => Ok(false),
+        Err(error) => Err(of_vocoder(&error)),
+    }
+}
+
+fn within_stream(frames: u64, limit: u64) -> Result<(), Status> {
+    if frames <= limit {
+        return Ok(());
+    }
+    Err(beyond(
+        "mel.n_frames",
+        format!(
+            "the mel has {frames} frames or more, and a call takes {limit} at most (Limits.max_stream_frames): make several calls"
+        ),
+    ))
+}
+
+/// The call that the entrance let in.
+fn call_of<T>(request: &Request<T>) -> Result<Call, Status> {
+    let call = request.extensions().get::<Call>().cloned();
+    call.ok_or_else(|| Status::internal("the call did not come through the entrance"))
+}

@@ -1,0 +1,282 @@
+//! From the errors of the layers below to gRPC status codes with details, as the head of `vocoder.proto` says.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::audio::AudioError;
+use crate::mel::MelError;
+use crate::vocoder::VocoderError;
+
+const DOMAIN: &str = "vocode.v1";
+
+/// When a caller that was turned away may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A field cannot be used as it is.
+pub(super) fn invalid(field: &str, message: impl Into<String>) -> Status {
+    with_field(Code::InvalidArgument, field, message.into())
+}
+
+/// A field is beyond a limit of GetInfoResponse.
+pub(super) fn beyond(field: &str, message: impl Into<String>) -> Status {
+    with_field(Code::OutOfRange, field, message.into())
+}
+
+/// No such model.
+pub(super) fn unknown_model(name: &str, known: &[&str]) -> Status {
+    let message = format!("there is no model `{name}`; there is {}", known.join(", "));
+    let details = ErrorDetails::with_resource_info("vocode.v1.Model", name, "", message.clone());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+/// All places are taken.
+pub(super) fn busy(limit: usize) -> Status {
+    let message = format!(
+        "{limit} calls are being worked on, which is all that may be; try again when one has ended"
+    );
+    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The server is starting or stopping.
+pub(super) fn unavailable(message: &str) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// A mel that is refused. Fields of messages are named where [`MelError`] names flags.
+pub(super) fn of_mel(error: &MelError) -> Status {
+    match error {
+        MelError::Bands { expected, shape } => {
+            let found = shape.first().copied().unwrap_or(0);
+            invalid(
+                "mel.n_mels",
+                format!("the mel has {found} bands; the model takes {expected}"),
+            )
+        }
+        MelError::NonFinite {
+            value, band, frame, ..
+        } => not_finite(*value, *band, *frame as u64),
+        MelError::Incompatible { from, to, reasons } => mismatch(
+            from,
+            to,
+            format!(
+                "a `{from}` mel cannot be converted exactly to `{to}`, which the model takes: {}",
+                reasons.join("; ")
+            ),
+        ),
+        MelError::OutOfRange {
+            convention,
+            min,
+            max,
+            low,
+            high,
+            ..
+        } => mismatch(
+            "unknown",
+            convention,
+            format!(
+                "the mel spans {min:.3} to {max:.3}, but `{convention}` spans {low:.3} to {high:.3}: it is of another \
+                 convention; name that one in config.mel_convention, or use a model that takes it"
+            ),
+        ),
+        MelError::Implausible {
+            convention,
+            min,
+            max,
+            decibels,
+            ..
+        } => mismatch(
+            "unknown",
+            convention,
+            format!(
+                "the mel spans only {min:.3} to {max:.3}: as `{convention}` that is a dynamic range of {decibels:.1} dB, less \
+                 than any sound has; name its convention in config.mel_convention, or use a model that takes it"
+            ),
+        ),
+        MelError::UnknownConvention { name, known } => invalid(
+            "config.mel_convention",
+            format!(
+                "there is no mel convention `{name}`; there is {}",
+                known.join(", ")
+            ),
+        ),
+        other => invalid("mel", other.to_string()),
+    }
+}
+
+/// A value that is no number; frames count from the start of the clip.
+pub(super) fn not_finite(value: f32, band: usize, frame: u64) -> Status {
+    let message =
+        format!("the mel holds {value} in frame {frame}, band {band}; every value must be finite");
+    invalid("mel.data_f32le", message)
+}
+
+/// A synthesis that cannot start or go on.
+pub(super) fn of_vocoder(error: &VocoderError) -> Status {
+    let message = error.to_string();
+    match error {
+        VocoderError::UnknownSchedule { .. } => invalid("config.schedule.name", message),
+        VocoderError::Schedule(_) => invalid("config.schedule", message),
+        VocoderError::WindowLength { found, limit } => invalid(
+            "config.chunk_frames",
+            format!("chunks of {found} frames cannot be made; give 1 to {limit}"),
+        ),
+        VocoderError::Output(error) => of_audio(error),
+        VocoderError::Bands { .. } => invalid("mel.n_mels", message),
+        VocoderError::MelNotFinite { value, band, frame } => {
+            not_finite(*value, *band, *frame as u64)
+        }
+        VocoderError::Busy { limit } => busy(*limit),
+        VocoderError::Stopped => unavailable("the model has stopped"),
+        VocoderError::Cancelled => Status::cancelled("the call was cancelled"),
+        _ => failed(message),
+    }
+}
+
+/// Audio that cannot be made.
+pub(super) fn of_audio(error: &AudioError) -> Status {
+    match error {
+        AudioError::SampleRate { .. } => invalid("config.sample_rate_hz", error.to_string()),
+        AudioError::Flac { .. } => invalid("config.encoding", error.to_string()),
+        AudioError::TooBigForWav { .. } => beyond("mel", error.to_string()),
+        other => failed(other.to_string()),
+    }
+}
+
+/// What the transport refuses, with the way out where there is one.
+pub(super) fn of_transport(status: Status) -> Status {
+    if status.code() != Code::OutOfRange || !status.details().is_empty() {
+        return status;
+    }
+    let message = format!(
+        "{}; that is Limits.max_message_bytes: send the mel in pieces through VocodeLive",
+        status.message()
+    );
+    beyond("mel.data_f32le", message)
+}
+
+fn failed(message: String) -> Status {
+    let details = ErrorDetails::with_error_info("EXECUTION_FAILED", DOMAIN, HashMap::new());
+    Status::with_error_details(Code::Internal, message, details)
+}
+
+fn mismatch(found: &str, expected: &str, message: String) -> Status {
+    let names = [("found", found), ("expected", expected)];
+    let names = names.map(|(key, name)| (key.to_owned(), name.to_owned()));
+    let details =
+        ErrorDetails::with_error_info("MEL_CONVENTION_MISMATCH", DOMAIN, HashMap::from(names));
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
+fn with_field(code: Code, field: &str, message: String) -> Status {
+    let details = ErrorDetails::with_bad_request_violation(field, message.clone());
+    Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::DiffusionError;
+    use crate::runtime::RuntimeError;
+
+    fn field(status: &Status) -> String {
+        let details = status.get_error_details();
+        details.bad_request().unwrap().field_violations[0]
+            .field
+            .clone()
+    }
+
+    #[test]
+    fn what_the_caller_got_wrong_names_its_field() {
+        let of = |error| of_vocoder(&error);
+        let (name, known) = ("slow".to_owned(), vec!["fast".to_owned()]);
+        let cases = [
+            (
+                of(VocoderError::UnknownSchedule { name, known }),
+                "config.schedule.name",
+            ),
+            (
+                of(DiffusionError::Empty { what: "it" }.into()),
+                "config.schedule",
+            ),
+            (
+                of(VocoderError::WindowLength { found: 0, limit: 9 }),
+                "config.chunk_frames",
+            ),
+            (
+                of(AudioError::SampleRate {
+                    found: 7,
+                    min: 1000,
+                    max: 384_000,
+                }
+                .into()),
+                "config.sample_rate_hz",
+            ),
+            (
+                of_mel(&MelError::Bands {
+                    expected: 80,
+                    shape: vec![3, 9],
+                }),
+                "mel.n_mels",
+            ),
+            (not_finite(f32::NAN, 3, 4), "mel.data_f32le"),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(
+                (status.code(), field(&status).as_str()),
+                (Code::InvalidArgument, expected)
+            );
+        }
+    }
+
+    #[test]
+    fn the_rest_carries_what_a_client_acts_on() {
+        let busy = of_vocoder(&VocoderError::Busy { limit: 2 });
+        assert_eq!(busy.code(), Code::ResourceExhausted);
+        assert!(
+            busy.get_error_details()
+                .retry_info()
+                .unwrap()
+                .retry_delay
+                .is_some()
+        );
+
+        let run = RuntimeError::Run {
+            label: "denoiser".to_owned(),
+            reason: "out of memory".to_owned(),
+        };
+        let failed = of_vocoder(&run.into());
+        assert_eq!(failed.code(), Code::Internal);
+        assert_eq!(
+            failed.get_error_details().error_info().unwrap().reason,
+            "EXECUTION_FAILED"
+        );
+
+        let (from, to) = ("lmnt".to_owned(), "hifigan".to_owned());
+        let reasons = vec!["hop is 300".to_owned()];
+        let mismatch = of_mel(&MelError::Incompatible { from, to, reasons });
+        assert_eq!(mismatch.code(), Code::FailedPrecondition);
+        let details = mismatch.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(
+            (info.reason.as_str(), info.metadata["expected"].as_str()),
+            ("MEL_CONVENTION_MISMATCH", "hifigan")
+        );
+
+        let unknown = unknown_model("x", &["a", "b"]);
+        assert_eq!(unknown.code(), Code::NotFound);
+        assert_eq!(
+            unknown
+                .get_error_details()
+                .resource_info()
+                .unwrap()
+                .resource_name,
+            "x"
+        );
+        assert!(unknown.message().contains("a, b"));
+    }
+}

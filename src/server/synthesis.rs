@@ -1,0 +1,228 @@
+//! A call's stream, driven from its first frame to its summary.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::Status;
+use tracing::Instrument;
+
+use super::call::Call;
+use super::request::Opened;
+use super::shared::{Shared, stopping};
+use super::status::{of_audio, of_vocoder};
+use crate::audio::Piece;
+use crate::proto;
+
+/// Events that wait for a slow reader, beyond what the transport buffers. More audio waits where it costs nothing: unmade.
+const EVENTS: usize = 2;
+
+/// Most samples in one chunk: 64 KiB as 32-bit floats, far below what any client takes in a message.
+const MAX_CHUNK: usize = 16_384;
+
+/// One piece of an answer, whichever the method.
+pub(super) enum Event {
+    Header(proto::StreamHeader),
+    Chunk(proto::AudioChunk),
+    Summary(proto::StreamSummary),
+}
+
+/// Where the pieces of an answer go.
+pub(super) type Events = mpsc::Sender<Event>;
+
+/// An answer that is read while it is made.
+pub(super) type Answer<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
+
+/// A stream whose audio is taken.
+pub(super) struct Synthesis {
+    call: Call,
+    stream: Opened,
+    /// From the call's arrival to the opening of its stream.
+    lead: Duration,
+    samples: u64,
+}
+
+impl Synthesis {
+    /// Takes the audio of a stream that was opened just now.
+    pub fn new(call: Call, stream: Opened) -> Synthesis {
+        Synthesis {
+            lead: call.age(),
+            call,
+            stream,
+            samples: 0,
+        }
+    }
+
+    /// Sends everything: header, chunks, summary.
+    pub async fn deliver(mut self, events: &Events) -> Result<(), Status> {
+        send(events, Event::Header(self.stream.header.clone())).await?;
+        let mut chunks = Chunks::default();
+        while let Some(samples) = self.next().await? {
+            for samples in samples.chunks(MAX_CHUNK) {
+                let piece = self
+                    .stream
+                    .encoder
+                    .push(samples)
+                    .map_err(|e| of_audio(&e))?;
+                chunks.send(piece, events).await?;
+            }
+        }
+        let last = self.stream.encoder.finish().map_err(|e| of_audio(&e))?;
+        chunks.send(last, events).await?;
+        let summary = self.summary(self.stream.encoder.clipped());
+        send(events, Event::Summary(summary)).await
+    }
+
+    /// Gathers everything into one answer.
+    pub async fn gather(mut self) -> Result<proto::VocodeResponse, Status> {
+        let mut samples = Vec::new();
+        while let Some(piece) = self.next().await? {
+            samples.extend(piece);
+        }
+        let rate = self.stream.header.sample_rate_hz;
+        let encode = || self.stream.encoding.encode(&samples, rate);
+        let encoded = block_in_place(encode).map_err(|e| of_audio(&e))?;
+        Ok(proto::VocodeResponse {
+            summary: Some(self.summary(encoded.clipped)),
+            header: Some(self.stream.header),
+            audio: encoded.bytes.into(),
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<f32>>, Status> {
+        let piece = self.stream.output.next().await;
+        let piece = piece.transpose().map_err(|e| of_vocoder(&e))?;
+        if let Some(samples) = &piece {
+            self.samples += samples.len() as u64;
+            let mut facts = self.call.facts();
+            facts.samples = self.samples;
+            facts.first_audio.get_or_insert_with(|| self.call.age());
+        }
+        Ok(piece)
+    }
+
+    fn summary(&self, clipped: usize) -> proto::StreamSummary {
+        let stats = self.stream.output.stats();
+        let since_arrival = |time: Duration| nanoseconds(self.lead + time);
+        let mut facts = self.call.facts();
+        facts.frames = stats.frames;
+        proto::StreamSummary {
+            samples: self.samples,
+            frames: stats.frames,
+            clipped: clipped as u64,
+            timings: Some(proto::Timings {
+                queue_ns: since_arrival(stats.queue),
+                first_audio_ns: since_arrival(stats.first_audio.unwrap_or_default()),
+                inference_ns: nanoseconds(stats.inference),
+                total_ns: since_arrival(stats.total),
+            }),
+        }
+    }
+}
+
+/// Numbers the chunks of an answer.
+#[derive(Default)]
+struct Chunks {
+    sequence: u64,
+    start_sample: u64,
+}
+
+impl Chunks {
+    async fn send(&mut self, piece: Piece, events: &Events) -> Result<(), Status> {
+        if piece.bytes.is_empty() {
+            return Ok(());
+        }
+        let chunk = proto::AudioChunk {
+            sequence: self.sequence,
+            start_sample: self.start_sample,
+            samples: piece.samples as u32,
+            audio: piece.bytes.into(),
+        };
+        self.sequence += 1;
+        self.start_sample += piece.samples as u64;
+        send(events, Event::Chunk(chunk)).await
+    }
+}
+
+async fn send(events: &Events, event: Event) -> Result<(), Status> {
+    events.send(event).await.map_err(|_| gone())
+}
+
+fn gone() -> Status {
+    Status::cancelled("the client went away")
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `work`, unless its time is up or the server stops.
+pub(super) async fn bounded<T>(
+    shared: &Shared,
+    call: &Call,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    tokio::select! {
+        result = call.within(work) => result,
+        () = shared.cut.cancelled() => Err(stopping()),
+    }
+}
+
+/// Lets `work` fill an answer that is read while it is made. The work ends with its reader, its deadline or the server.
+///
+/// What went wrong follows the events that were made before, whether or not there is room for it now: a stream that breaks off never looks
+/// finished, and a reader that has stopped reading holds nothing but what it has been sent.
+pub(super) fn answer<R, W>(
+    shared: Arc<Shared>,
+    call: Call,
+    work: impl FnOnce(Events) -> W,
+) -> Answer<R>
+where
+    R: From<Event> + Send + 'static,
+    W: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    let (events, made) = mpsc::channel(EVENTS);
+    let (trouble, wrong) = oneshot::channel();
+    let work = work(events.clone());
+    let span = call.span().clone();
+    let drive = async move {
+        let result = tokio::select! {
+            result = bounded(&shared, &call, work) => result,
+            () = events.closed() => Err(gone()),
+        };
+        call.end(result.as_ref().copied());
+        if let Err(status) = result {
+            // Nobody is left to tell when this fails.
+            let _ = trouble.send(status);
+        }
+    };
+    tokio::spawn(drive.instrument(span));
+    let events = ReceiverStream::new(made).map(|event| Ok(R::from(event)));
+    let trouble = tokio_stream::once(wrong).then(|wrong| async { wrong.await.ok() });
+    Box::pin(events.chain(trouble.filter_map(|status| status.map(Err))))
+}
+
+macro_rules! event_of {
+    ($response:ident, $module:ident) => {
+        impl From<Event> for proto::$response {
+            fn from(event: Event) -> proto::$response {
+                use proto::$module::Event as Wire;
+                proto::$response {
+                    event: Some(match event {
+                        Event::Header(header) => Wire::Header(header),
+                        Event::Chunk(chunk) => Wire::Chunk(chunk),
+                        Event::Summary(summary) => Wire::Summary(summary),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+event_of!(VocodeStreamResponse, vocode_stream_response);
+event_of!(VocodeLiveResponse, vocode_live_response);

@@ -1,0 +1,238 @@
+//! Keys, certificates, and the services that stand open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tonic::Code;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use vocode::proto::GetInfoRequest;
+use vocode::proto::vocoder_service_client::VocoderServiceClient;
+
+use super::server::Server;
+use super::*;
+
+fn with_key(key: &str) -> Request<GetInfoRequest> {
+    let mut request = Request::new(GetInfoRequest {});
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {key}").parse().unwrap());
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_asked_for_and_read_again_at_a_signal() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "first-key\n").unwrap();
+    let mut server = Server::start(&["--api-keys", file.path().to_str().unwrap()]);
+    let mut client = server.client().await;
+    let refused = async |client: &mut VocoderServiceClient<Channel>, request| {
+        client.get_info(request).await.unwrap_err().code()
+    };
+    assert_eq!(
+        refused(&mut client, Request::new(GetInfoRequest {})).await,
+        Code::Unauthenticated
+    );
+    assert_eq!(
+        refused(&mut client, with_key("second-key")).await,
+        Code::Unauthenticated
+    );
+    client.get_info(with_key("first-key")).await.unwrap();
+
+    let health = HealthCheckRequest {
+        service: "vocode.v1.VocoderService".to_owned(),
+    };
+    HealthClient::new(server.channel().await)
+        .check(health)
+        .await
+        .unwrap();
+
+    fs::write(file.path(), "two words\n").unwrap();
+    server.signal("HUP");
+    server.log_says("stay as they were");
+    client.get_info(with_key("first-key")).await.unwrap();
+    fs::write(file.path(), "second-key\n").unwrap();
+    server.signal("HUP");
+    server.log_says("read the API keys again");
+    client.get_info(with_key("second-key")).await.unwrap();
+    assert_eq!(
+        refused(&mut client, with_key("first-key")).await,
+        Code::Unauthenticated
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_tells_the_contract() {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    let server = Server::start(&[]);
+    let request = tonic_reflection::pb::v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(server.channel().await);
+    let answer = client
+        .server_reflection_info(tokio_stream::iter([request]))
+        .await
+        .unwrap();
+    let answer = answer.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("{answer:?}");
+    };
+    let names: Vec<_> = list
+        .service
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert!(
+        names.contains(&"vocode.v1.VocoderService") && names.contains(&"grpc.health.v1.Health"),
+        "{names:?}"
+    );
+}
+
+/// An authority, a server's certificate and a client's, as PEM files.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn new() -> Certificates {
+        let folder = tempfile::tempdir().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        for name in ["server", "client", "expired"] {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            if name == "expired" {
+                (params.not_before, params.not_after) =
+                    (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+            }
+            let cert = params.signed_by(&key, &authority).unwrap();
+            fs::write(folder.path().join(format!("{name}.pem")), cert.pem()).unwrap();
+            fs::write(
+                folder.path().join(format!("{name}.key")),
+                key.serialize_pem(),
+            )
+            .unwrap();
+        }
+        Certificates { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn flags<'a>(&self, name: &str, client_ca: bool, paths: &'a mut Vec<String>) -> Vec<&'a str> {
+        let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let mut flags = vec![("--tls-cert", certificate), ("--tls-key", key)];
+        if client_ca {
+            flags.push(("--tls-client-ca", "ca.pem".to_owned()));
+        }
+        for (flag, name) in flags {
+            paths.extend([
+                flag.to_owned(),
+                self.path(&name).to_str().unwrap().to_owned(),
+            ]);
+        }
+        paths.iter().map(String::as_str).collect()
+    }
+
+    /// What GetInfo comes to over TLS, shown the certificate that is named.
+    async fn call(&self, server: &Server, identity: Option<&str>) -> Result<(), String> {
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.read("ca.pem")))
+            .domain_name("localhost");
+        if let Some(name) = identity {
+            tls = tls.identity(Identity::from_pem(
+                self.read(&format!("{name}.pem")),
+                self.read(&format!("{name}.key")),
+            ));
+        }
+        let endpoint = Endpoint::from_shared(format!("https://{}", server.address())).unwrap();
+        let channel = endpoint
+            .tls_config(tls)
+            .unwrap()
+            .connect()
+            .await
+            .map_err(|e| e.to_string())?;
+        let answer = VocoderServiceClient::new(channel)
+            .get_info(GetInfoRequest {})
+            .await;
+        answer.map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_protects_the_connection_and_can_ask_who_calls() {
+    let certificates = Certificates::new();
+    let mut paths = Vec::new();
+    let server = Server::start(&certificates.flags("server", false, &mut paths));
+    certificates.call(&server, None).await.unwrap();
+
+    let mut paths = Vec::new();
+    let strict = Server::start(&certificates.flags("server", true, &mut paths));
+    certificates.call(&strict, Some("client")).await.unwrap();
+    assert!(certificates.call(&strict, None).await.is_err());
+    assert!(certificates.call(&strict, Some("expired")).await.is_err());
+
+    let mut paths = Vec::new();
+    let expired = Server::start(&certificates.flags("expired", false, &mut paths));
+    assert!(certificates.call(&expired, None).await.is_err());
+}
+
+#[test]
+fn settings_are_checked_without_serving() {
+    let certificates = Certificates::new();
+    let good = certificates.path("server.key");
+    let empty = certificates.path("empty");
+    fs::write(&empty, "").unwrap();
+    let check = |flags: &[&str]| {
+        let flags = [&["--check"], flags].concat();
+        let output = super::server::command(&flags, &[]).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), said)
+    };
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    assert_eq!(check(&[]).0, Some(0));
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["--model", "no/such/model"], 1, "no/such/model"),
+        (
+            &[
+                "--model",
+                "x=models/default",
+                "--model",
+                "x=tests/fixtures/tiny_flow",
+            ],
+            1,
+            "`x`",
+        ),
+        (&["--api-keys", &text(&empty)], 1, "no key in it"),
+        (&["--tls-cert", &text(&good)], 2, "--tls-key"),
+        (
+            &["--tls-cert", &text(&good), "--tls-key", &text(&good)],
+            1,
+            "--tls-cert",
+        ),
+        (&["--listen", "nowhere"], 2, "HOST:PORT"),
+        (&["--max-streams", "0"], 2, "--max-streams"),
+        (&["--config", "no/such/file.toml"], 1, "no/such/file.toml"),
+    ];
+    for (flags, code, word) in cases {
+        let (found, said) = check(flags);
+        assert_eq!(found, Some(code), "{flags:?}: {said}");
+        assert!(
+            said.contains(word) && !said.contains("panicked"),
+            "{flags:?}: {said}"
+        );
+    }
+}

@@ -1,0 +1,321 @@
+//! Every method, encoding and neighbour gives the audio that the library makes.
+
+use ndarray::Array2;
+use tonic::Streaming;
+use vocode::audio::{DecodeLimits, decode, resampled_len};
+use vocode::client::Event;
+use vocode::proto::{
+    AudioEncoding, GetInfoRequest, SynthesisConfig, VocodeLiveResponse, VocodeRequest,
+    VocodeStreamResponse,
+};
+
+use super::server::Server;
+use super::*;
+
+/// A streamed answer, held to what the contract says of its order.
+#[derive(Default)]
+struct Answer {
+    header: proto::StreamHeader,
+    bytes: Vec<u8>,
+    summary: Option<proto::StreamSummary>,
+    samples: u64,
+    chunks: u64,
+}
+
+impl Answer {
+    fn take(&mut self, event: Event) {
+        assert!(self.summary.is_none(), "something follows the summary");
+        match event {
+            Event::Header(header) => {
+                assert_eq!(
+                    (self.chunks, self.header.sample_rate_hz),
+                    (0, 0),
+                    "a header comes late or twice"
+                );
+                self.header = header;
+            }
+            Event::Chunk(chunk) => {
+                assert_ne!(
+                    self.header.sample_rate_hz, 0,
+                    "the header does not come first"
+                );
+                assert_eq!(
+                    (chunk.sequence, chunk.start_sample),
+                    (self.chunks, self.samples)
+                );
+                self.chunks += 1;
+                self.samples += u64::from(chunk.samples);
+                self.bytes.extend(chunk.audio);
+            }
+            Event::Summary(summary) => {
+                assert_eq!(summary.samples, self.samples);
+                self.summary = Some(summary);
+            }
+        }
+    }
+
+    async fn of_stream(mut answer: Streaming<VocodeStreamResponse>) -> Answer {
+        let mut whole = Answer::default();
+        while let Some(response) = answer.message().await.unwrap() {
+            whole.take(response.event.unwrap().into());
+        }
+        whole
+    }
+
+    async fn of_live(mut answer: Streaming<VocodeLiveResponse>) -> Answer {
+        let mut whole = Answer::default();
+        while let Some(response) = answer.message().await.unwrap() {
+            whole.take(response.event.unwrap().into());
+        }
+        whole
+    }
+}
+
+async fn stream(server: &Server, config: SynthesisConfig) -> Answer {
+    let request = stream_request(config, &demo());
+    let answer = server.client().await.vocode_stream(request).await.unwrap();
+    Answer::of_stream(answer.into_inner()).await
+}
+
+/// The demo in pieces of 1, 7 and 40 frames.
+async fn live(server: &Server) -> Answer {
+    let mut client = server.client().await;
+    let (live, requests) = Live::new(floats());
+    let send = async move {
+        let (mel, mut start) = (demo(), 0);
+        for length in [1, 7, 40].into_iter().cycle() {
+            let end = (start + length).min(mel.frames());
+            assert!(live.send(piece(&mel, start..end)).await);
+            start = end;
+            if start == mel.frames() {
+                break;
+            }
+        }
+    };
+    let take =
+        async { Answer::of_live(client.vocode_live(requests).await.unwrap().into_inner()).await };
+    tokio::join!(send, take).1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_gives_the_samples_of_the_library() {
+    let server = Server::start(&[]);
+    let request = VocodeRequest {
+        config: Some(floats()),
+        mel: Some(wire_mel(&demo())),
+        request_id: String::new(),
+    };
+    let unary = server
+        .client()
+        .await
+        .vocode(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let worst = difference(&samples(&unary.audio), reference());
+    assert!(worst < 1e-4, "Vocode: {worst}");
+    let (header, summary) = (unary.header.unwrap(), unary.summary.unwrap());
+    assert_eq!(header.total_samples, Some(reference().len() as u64));
+    assert_eq!(
+        (summary.samples, summary.frames, summary.clipped),
+        (reference().len() as u64, 364, 0)
+    );
+    assert_eq!(header.request_id.len(), 36, "{}", header.request_id);
+
+    let streamed = stream(&server, floats()).await;
+    let worst = difference(&samples(&streamed.bytes), reference());
+    assert!(worst < 1e-4, "VocodeStream: {worst}");
+    let header = streamed.header;
+    assert_eq!(
+        (header.request_id.as_str(), header.model.as_str()),
+        ("a-test", "default")
+    );
+    assert_eq!(
+        (header.sample_rate_hz, header.channels, header.steps),
+        (22_050, 1, 4)
+    );
+    assert_eq!(header.total_samples, Some(reference().len() as u64));
+    assert!(streamed.chunks > 2, "{} chunks", streamed.chunks);
+    let times = streamed.summary.unwrap().timings.unwrap();
+    assert!(
+        0 < times.queue_ns
+            && times.queue_ns < times.first_audio_ns
+            && times.first_audio_ns < times.total_ns
+    );
+    assert!(0 < times.inference_ns);
+
+    let (first, second) = tokio::join!(live(&server), stream(&server, floats()));
+    for (what, answer) in [("VocodeLive", first), ("VocodeStream beside it", second)] {
+        let worst = difference(&samples(&answer.bytes), reference());
+        assert!(worst < 1e-4, "{what}: {worst}");
+        assert_eq!(answer.summary.unwrap().frames, 364);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_encoding_holds_the_same_audio() {
+    let server = Server::start(&[]);
+    let with = |encoding: AudioEncoding| SynthesisConfig {
+        encoding: encoding.into(),
+        ..SynthesisConfig::default()
+    };
+    let close = |bytes: Vec<u8>, what: &str| {
+        let clip = decode(bytes, None, &DecodeLimits::default()).unwrap();
+        let worst = difference(&clip.samples, reference());
+        assert!(worst < 1e-4, "{what}: {worst}");
+    };
+    for encoding in [
+        AudioEncoding::WavS16,
+        AudioEncoding::WavF32,
+        AudioEncoding::Flac,
+    ] {
+        let streamed = stream(&server, with(encoding)).await;
+        assert_eq!(streamed.header.encoding(), encoding);
+        close(streamed.bytes, &format!("{encoding:?} in a stream"));
+        let request = VocodeRequest {
+            config: Some(with(encoding)),
+            mel: Some(wire_mel(&demo())),
+            request_id: String::new(),
+        };
+        let whole = server
+            .client()
+            .await
+            .vocode(request)
+            .await
+            .unwrap()
+            .into_inner();
+        if encoding == AudioEncoding::WavS16 {
+            let size = u32::from_le_bytes(whole.audio[4..8].try_into().unwrap());
+            assert_eq!(
+                size as usize + 8,
+                whole.audio.len(),
+                "the length in the header"
+            );
+        }
+        close(whole.audio.to_vec(), &format!("{encoding:?} at once"));
+    }
+    let unspecified = stream(&server, SynthesisConfig::default()).await;
+    assert_eq!(unspecified.header.encoding(), AudioEncoding::PcmS16le);
+    let integers: Vec<f32> = unspecified
+        .bytes
+        .chunks_exact(2)
+        .map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0)
+        .collect();
+    assert!(difference(&integers, reference()) < 1e-4);
+    for encoding in [AudioEncoding::Mulaw, AudioEncoding::Alaw] {
+        assert_eq!(
+            stream(&server, with(encoding)).await.bytes.len(),
+            reference().len()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_length_is_told_beforehand_whatever_the_rate_and_convention() {
+    let server = Server::start(&[]);
+    for (sample_rate_hz, mel_convention) in [(48_000, ""), (8_000, "tacotron2"), (0, "tacotron2")] {
+        let config = SynthesisConfig {
+            sample_rate_hz,
+            mel_convention: mel_convention.to_owned(),
+            ..floats()
+        };
+        let answer = stream(&server, config).await;
+        let frames = if mel_convention.is_empty() { 364 } else { 363 };
+        let rate = if sample_rate_hz == 0 {
+            22_050
+        } else {
+            sample_rate_hz
+        };
+        let expected = resampled_len(frames * 256, 22_050, rate) as u64;
+        assert_eq!(
+            (answer.header.total_samples, answer.samples),
+            (Some(expected), expected)
+        );
+        assert_eq!(answer.header.sample_rate_hz, rate);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_says_what_it_has_and_takes_each_of_it() {
+    let server = Server::start(&[
+        "--model",
+        "demo=models/default",
+        "--model",
+        "tests/fixtures/tiny_ddpm",
+        "--max-streams",
+        "5",
+    ]);
+    let mut client = server.client().await;
+    let info = client
+        .get_info(GetInfoRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+    assert!(
+        info.onnx_runtime_version.starts_with("1."),
+        "{}",
+        info.onnx_runtime_version
+    );
+    assert_eq!(info.limits.unwrap().max_streams, 5);
+    let [first, second] = info.models.as_slice() else {
+        panic!("{} models", info.models.len())
+    };
+    assert_eq!(
+        (first.name.as_str(), first.bundle.as_str()),
+        ("demo", "default")
+    );
+    assert_eq!(
+        (first.sha256.len(), first.execution_provider.as_str()),
+        (64, "cpu")
+    );
+    let mel = first.mel.as_ref().unwrap();
+    assert_eq!(
+        (mel.name.as_str(), mel.sample_rate_hz, mel.hop, mel.n_mels),
+        ("hifigan", 22_050, 256, 80)
+    );
+    assert!(mel.floor < -11.0 && mel.ceiling > 3.0);
+    let schedule = first
+        .schedules
+        .iter()
+        .find(|schedule| schedule.name == first.default_schedule);
+    assert_eq!(schedule.unwrap().steps, 4);
+
+    let bundle = Bundle::from_dir("tests/fixtures/tiny_ddpm".as_ref()).unwrap();
+    assert_eq!(
+        (&second.name, &second.sha256),
+        (&bundle.manifest.name, &bundle.sha256)
+    );
+    let (bands, low) = (
+        bundle.manifest.mel.n_mels,
+        bundle.manifest.mel.floor_value(),
+    );
+    let values = |(band, frame)| low + ((band * 7 + frame * 3) % 11) as f32 * 0.4;
+    let mel = Mel::new(Array2::from_shape_fn((bands, 20), values));
+    let config = SynthesisConfig {
+        model: second.name.clone(),
+        ..floats()
+    };
+    let answer = client
+        .vocode_stream(stream_request(config, &mel.unwrap()))
+        .await
+        .unwrap();
+    let answer = Answer::of_stream(answer.into_inner()).await;
+    assert_eq!(answer.header.model, second.name);
+    assert_eq!(answer.samples, 20 * bundle.manifest.mel.hop as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mel_without_frames_is_audio_without_samples() {
+    let server = Server::start(&[]);
+    let config = SynthesisConfig {
+        encoding: AudioEncoding::WavS16.into(),
+        ..SynthesisConfig::default()
+    };
+    let (live, requests) = Live::new(config);
+    drop(live);
+    let answer = server.client().await.vocode_live(requests).await.unwrap();
+    let answer = Answer::of_live(answer.into_inner()).await;
+    assert_eq!((answer.samples, answer.summary.unwrap().frames), (0, 0));
+    assert!(answer.bytes.starts_with(b"RIFF"));
+}

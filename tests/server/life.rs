@@ -1,0 +1,189 @@
+//! How a server is set up, watched and stopped.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use vocode::proto::GetInfoRequest;
+
+use super::server::Server;
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_asked_to_stop_lets_its_calls_end() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client().await;
+    let mut health = HealthClient::new(server.channel().await);
+    let check = HealthCheckRequest {
+        service: String::new(),
+    };
+    let status = health
+        .check(check.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .status();
+    assert_eq!(status, ServingStatus::Serving);
+
+    let (live, requests) = Live::new(floats());
+    let answer = client.vocode_live(requests).await.unwrap().into_inner();
+    live.send(piece(&demo(), 0..100)).await;
+    server.signal("TERM");
+    server.log_says("stopping");
+    let status = health.check(check).await.unwrap().into_inner().status();
+    assert_eq!(status, ServingStatus::NotServing);
+    let refused = client.get_info(GetInfoRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+
+    live.send(piece(&demo(), 100..200)).await;
+    drop(live);
+    ending(answer).await.unwrap();
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_do_not_end_are_ended() {
+    let mut server = Server::start(&["--grace-seconds", "1"]);
+    let (live, requests) = Live::new(floats());
+    let answer = server
+        .client()
+        .await
+        .vocode_live(requests)
+        .await
+        .unwrap()
+        .into_inner();
+    live.send(piece(&demo(), 0..100)).await;
+    server.signal("TERM");
+    let status = ending(answer).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), "max-streams = 2\nmax-unary-frames = 2\nmax-stream-frames = 2\nmodel = \"mine=models/default\"\n").unwrap();
+    let variables = [
+        ("VOCODE_CONFIG", file.path().to_str().unwrap()),
+        ("VOCODE_MAX_STREAMS", "3"),
+        ("VOCODE_MAX_UNARY_FRAMES", "3"),
+    ];
+    let server = Server::start_with(&["--max-streams", "4"], &variables);
+    let info = server
+        .client()
+        .await
+        .get_info(GetInfoRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let limits = info.limits.unwrap();
+    assert_eq!(
+        (
+            limits.max_streams,
+            limits.max_unary_frames,
+            limits.max_stream_frames
+        ),
+        (4, 3, 2)
+    );
+    assert_eq!(info.models[0].name, "mine");
+}
+
+/// An address that nobody has, though somebody may take it.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_counted_and_logged() {
+    let metrics = free_address();
+    let mut server = Server::start(&["--metrics", &metrics, "--log-format", "json"]);
+    let mut client = server.client().await;
+    let answer = client
+        .vocode_stream(stream_request(floats(), &demo()))
+        .await
+        .unwrap();
+    let mut answer = answer.into_inner();
+    while answer.message().await.unwrap().is_some() {}
+    let mut unknown = floats();
+    unknown.model = "nobody".to_owned();
+    client
+        .vocode_stream(stream_request(unknown, &demo()))
+        .await
+        .unwrap_err();
+    server.log_says("NOT_FOUND");
+
+    let mut page = String::new();
+    let mut socket = TcpStream::connect(&metrics).unwrap();
+    socket
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    socket.read_to_string(&mut page).unwrap();
+    for line in [
+        "vocode_requests_total{method=\"VocodeStream\",code=\"OK\"} 1",
+        "vocode_requests_total{method=\"VocodeStream\",code=\"NOT_FOUND\"} 1",
+        "vocode_first_audio_seconds_count{model=\"default\"} 1",
+        "vocode_active_streams{model=\"default\"}",
+    ] {
+        assert!(page.contains(line), "{line} is not in: {page}");
+    }
+
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("\"OK\"")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&line["frames"], &line["samples"]),
+        (&364.into(), &(364 * 256).into())
+    );
+    assert_eq!(
+        (&line["span"]["method"], &line["span"]["request_id"]),
+        (&"VocodeStream".into(), &"a-test".into())
+    );
+    assert!(line["first_audio_ms"].as_u64() <= line["total_ms"].as_u64());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unix_socket_serves_and_goes_with_its_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vocode.sock");
+    let listen = format!("unix:{}", path.display());
+    // A server that was killed leaves its socket.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let mut server = Server::start(&["--listen", &listen]);
+    assert_eq!(server.address(), listen);
+    server
+        .client()
+        .await
+        .get_info(GetInfoRequest {})
+        .await
+        .unwrap();
+
+    let second = super::server::command(&["--listen", &listen], &[])
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another program has it"));
+    server.signal("INT");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_too_many_is_closed_and_others_go_on() {
+    let mut server = Server::start(&["--max-connections", "2"]);
+    let mut client = server.client().await;
+    client.get_info(GetInfoRequest {}).await.unwrap();
+    let silent = TcpStream::connect(server.address()).unwrap();
+    let mut third = TcpStream::connect(server.address()).unwrap();
+    assert_eq!(third.read(&mut [0]).unwrap_or(0), 0);
+    server.log_says("--max-connections");
+    drop(silent);
+    client.get_info(GetInfoRequest {}).await.unwrap();
+}
