@@ -68,7 +68,7 @@ pub enum ServerError {
         /// The name or folder of the model.
         model: String,
         /// Why.
-        source: VocoderError,
+        source: Box<VocoderError>,
     },
     /// Two models of one name.
     #[error(

@@ -112,7 +112,7 @@ impl Model {
         };
         let failed = |source| ServerError::Model {
             model: label.clone(),
-            source,
+            source: Box::new(source),
         };
         let model = Model {
             scheduler: start().map_err(failed)?,

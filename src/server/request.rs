@@ -8,7 +8,7 @@ use super::intake::Intake;
 use super::models::{Model, Models};
 use super::status::{invalid, of_audio};
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
-use crate::diffusion::Schedule;
+use crate::diffusion::Grid;
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamRequest};
 
@@ -146,7 +146,7 @@ fn schedule(wire: Option<proto::Schedule>) -> ScheduleChoice {
         Some(Kind::Name(name)) if name.is_empty() => ScheduleChoice::Default,
         Some(Kind::Name(name)) => ScheduleChoice::Named(name),
         Some(Kind::Steps(steps)) => ScheduleChoice::Steps(steps as usize),
-        Some(Kind::Times(times)) => ScheduleChoice::Custom(Schedule::Times(times.values)),
-        Some(Kind::Betas(betas)) => ScheduleChoice::Custom(Schedule::Betas(betas.values)),
+        Some(Kind::Times(times)) => ScheduleChoice::Custom(Grid::Times(times.values).into()),
+        Some(Kind::Betas(betas)) => ScheduleChoice::Custom(Grid::Betas(betas.values).into()),
     }
 }
