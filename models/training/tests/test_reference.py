@@ -44,6 +44,8 @@ class Fixed:
 
     conditioner_context = 2
     denoiser_context = 3
+    hop = HOP
+    floor = LOG_FLOOR
     log_equaliser = np.zeros(1025, np.float32)
 
     def __init__(self, estimate: float) -> None:

@@ -6,15 +6,14 @@ Writes `conditioner.onnx`, `denoiser.onnx` and `bundle.toml`, after comparing th
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
 
-from . import checkpoint, envelope, mel as melspec, onnx_model
+from . import bundle, checkpoint, conventions, envelope, mel as melspec, onnx_model
+from .conventions import toml
 from .network import Config, Model
 
 TOLERANCE = 1e-4
@@ -36,11 +35,6 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def text(value: str) -> str:
-    """A TOML basic string; JSON's escapes are a subset of TOML's."""
-    return json.dumps(value, ensure_ascii=False)
-
-
 def numbers(values: np.ndarray, per_line: int = 12) -> str:
     """A TOML array of floats over several lines."""
     items = [f"{v:.5f}" for v in values.tolist()]
@@ -48,45 +42,25 @@ def numbers(values: np.ndarray, per_line: int = 12) -> str:
     return "[\n  " + ",\n  ".join(lines) + ",\n]"
 
 
-def mel_table() -> str:
-    return f"""\
-[mel]
-name = "hifigan"
-sample_rate = {melspec.SAMPLE_RATE}
-n_fft = {melspec.N_FFT}
-win_length = {melspec.N_FFT}
-hop = {melspec.HOP}
-n_mels = {melspec.N_MELS}
-f_min = {melspec.F_MIN}
-f_max = {melspec.F_MAX}
-scale = "slaney"
-norm = "slaney"
-framing = "hop"
-power = 1.0
-magnitude_epsilon = {melspec.EPSILON}
-compression = {{ kind = "ln", floor = {melspec.FLOOR} }}
-"""
-
-
-def manifest(args: argparse.Namespace, config: Config, log_equaliser: np.ndarray, hashes: dict[str, str]) -> str:
-    """`bundle.toml`."""
+def manifest(args: argparse.Namespace, config: Config, log_equaliser: np.ndarray) -> str:
+    """`bundle.toml` without the hashes."""
     schedules = "\n".join(f"{name} = {{ steps = {steps} }}" for name, steps in SCHEDULES.items())
     return f"""\
 format = 1
-name = {text(args.name)}
-version = {text(args.version)}
-licence = {text(args.licence)}
-description = {text(args.description)}
-training_data = {text(args.training_data)}
+name = {toml(args.name)}
+version = {toml(args.version)}
+licence = {toml(args.licence)}
+description = {toml(args.description)}
+training_data = {toml(args.training_data)}
 
-{mel_table()}
+{conventions.table(conventions.HIFIGAN)}
 [diffusion]
 process = "flow"
 prediction = "sample"
 domain = "excitation"
 
 [schedules]
-default = {text(args.schedule)}
+default = {toml(args.schedule)}
 
 [schedules.named]
 {schedules}
@@ -101,10 +75,6 @@ window = {envelope.WINDOW}
 lifter = {envelope.LIFTER}
 smooth = {len(envelope.SMOOTH)}
 log_equaliser = {numbers(log_equaliser)}
-
-[sha256]
-conditioner = {text(hashes["conditioner"])}
-denoiser = {text(hashes["denoiser"])}
 """
 
 
@@ -143,12 +113,7 @@ def export(args: argparse.Namespace) -> float:
     difference = parity(model, conditioner, denoiser, *random_input())
     if not difference <= TOLERANCE:  # NaN too
         raise SystemExit(f"the graphs differ from PyTorch by {difference:.2e}, more than {TOLERANCE:.0e}: nothing was written")
-    args.out.mkdir(parents=True, exist_ok=True)
-    files = {"conditioner": conditioner, "denoiser": denoiser}
-    for name, data in files.items():
-        (args.out / f"{name}.onnx").write_bytes(data)
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    (args.out / "bundle.toml").write_text(manifest(args, model.config, log_equaliser.numpy(), hashes))
+    bundle.write(args.out, conditioner, denoiser, manifest(args, model.config, log_equaliser.numpy()))
     return float(difference)
 
 

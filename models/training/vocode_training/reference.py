@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from . import envelope
-from .mel import HOP, LOG_FLOOR
+from . import conventions, envelope
+from .ddpm import Row
 
 U32 = np.uint64(0xFFFFFFFF)
 LOW = np.uint64(32)
@@ -47,10 +47,12 @@ def noise(seed: int, step: int, count: int, start: int = 0) -> np.ndarray:
 
 
 class Graphs(Protocol):
-    """The two networks of a bundle and how far each sees, in frames."""
+    """The two networks of a bundle and how far each sees, in frames; samples a frame, and the mel of silence."""
 
     conditioner_context: int
     denoiser_context: int
+    hop: int
+    floor: float
     log_equaliser: np.ndarray
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray: ...
@@ -85,6 +87,14 @@ class OnnxGraphs:
         return self.manifest["context"]["denoiser"]
 
     @property
+    def hop(self) -> int:
+        return self.manifest["mel"]["hop"]
+
+    @property
+    def floor(self) -> float:
+        return conventions.floor_value(self.manifest["mel"])
+
+    @property
     def log_equaliser(self) -> np.ndarray:
         return np.array(self.manifest["envelope"]["log_equaliser"], np.float32)
 
@@ -105,23 +115,43 @@ def uniform_times(steps: int) -> list[float]:
     return [i / steps for i in range(steps)]
 
 
+def conditions(graphs: Graphs, mel: np.ndarray) -> np.ndarray:
+    """Conditions of a clip and of what the denoiser sees outside it, where the mel is at its floor."""
+    reach, context = graphs.denoiser_context, graphs.conditioner_context
+    frames, outside = mel.shape[1] + 2 * reach, reach + context
+    cond = graphs.conditioner(np.pad(mel.astype(np.float32), ((0, 0), (outside, outside)), constant_values=graphs.floor)[None])
+    rate = cond.shape[-1] // (frames + 2 * context)
+    return np.ascontiguousarray(cond[..., context * rate : (context + frames) * rate])
+
+
+def predict(graphs: Graphs, state: np.ndarray, t: float, cond: np.ndarray) -> np.ndarray:
+    """The denoiser's answer for a clip; outside it the state is zero at every step."""
+    margin = graphs.denoiser_context * graphs.hop
+    return graphs.denoiser(np.pad(state, margin)[None], np.array([t], np.float32), cond)[0, margin : margin + len(state)]
+
+
 def sample_excitation(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int) -> np.ndarray:
     """Flow sampling, `mel [n_mels, F]` -> excitation `[F * hop]`.
 
-    Euler steps towards the estimate of the clean signal: y + (t' - t) / (1 - t) (estimate - y), the last one exact. Outside
-    the clip the mel is at its floor and the state zero at every step, out to where the networks see.
+    Euler steps towards the estimate of the clean signal: y + (t' - t) / (1 - t) (estimate - y), the last one exact.
     """
-    frames, reach, context = mel.shape[1], graphs.denoiser_context, graphs.conditioner_context
-    outside = reach + context
-    padded = np.pad(mel.astype(np.float32), ((0, 0), (outside, outside)), constant_values=LOG_FLOOR)
-    cond = graphs.conditioner(padded[None])[..., context : context + frames + 2 * reach]
-    margin = reach * HOP
-    state = noise(seed, 0, frames * HOP)
+    cond = conditions(graphs, mel)
+    state = noise(seed, 0, mel.shape[1] * graphs.hop)
     for t, following in zip(times, [*times[1:], 1.0], strict=True):
-        x = np.pad(state, margin)[None]
-        estimate = graphs.denoiser(x, np.array([t], np.float32), np.ascontiguousarray(cond))[0, margin:-margin]
+        estimate = predict(graphs, state, t, cond)
         g = (following - t) / (1.0 - t)
         state = (np.float32(1.0 - g) * state + np.float32(g) * estimate).astype(np.float32)
+    return state
+
+
+def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int, clamp: tuple[float, float] | None = None) -> np.ndarray:
+    """Ancestral sampling of a DDPM, `mel [n_mels, F]` -> audio `[F * hop]`; the state is clamped after every step where asked."""
+    cond = conditions(graphs, mel)
+    state = noise(seed, 0, mel.shape[1] * graphs.hop)
+    for k, row in enumerate(rows):
+        epsilon = predict(graphs, state, row.t, cond).astype(np.float64)
+        state = row.c1 * (state - row.c2 * epsilon) + row.sigma * noise(seed, k + 1, len(state))
+        state = (state if clamp is None else np.clip(state, *clamp)).astype(np.float32)
     return state
 
 
