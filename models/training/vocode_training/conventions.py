@@ -111,5 +111,5 @@ def toml(value: Any) -> str:
 
 
 def table(convention: Convention) -> str:
-    """The `[mel]` table of a manifest."""
-    return "[mel]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in convention.items())
+    """The lines of a convention: a file of its own, or what follows `[mel]` in a manifest."""
+    return "".join(f"{key} = {toml(value)}\n" for key, value in convention.items())

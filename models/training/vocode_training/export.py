@@ -53,6 +53,7 @@ licence = {toml(args.licence)}
 description = {toml(args.description)}
 training_data = {toml(args.training_data)}
 
+[mel]
 {conventions.table(conventions.HIFIGAN)}
 [diffusion]
 process = "flow"

@@ -22,14 +22,18 @@ class Graph:
         self.half = half
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
+        self.known: dict[str, Dims] = {}
 
-    def weight(self, name: str, values: np.ndarray) -> str:
-        """A float32 weight."""
-        store = self.half and values.ndim > 1
+    def weight(self, name: str, values: np.ndarray, scale: float = 1.0, exact: bool = False) -> str:
+        """A float32 weight, `scale * values`; one that is `exact` is never stored as float16, a scaled one is stored without its scale."""
+        store = self.half and values.ndim > 1 and not exact
         stored = f"{name}.half" if store else name
-        array = np.ascontiguousarray(values, np.float16 if store else np.float32)
+        array = np.ascontiguousarray(values, np.float16) if store else np.ascontiguousarray(scale * values.astype(np.float64), np.float32)
         self.weights[stored] = numpy_helper.from_array(array, stored)
-        return self.op("Cast", stored, to=TensorProto.FLOAT) if store else name
+        if not store:
+            return name
+        loaded = self.op("Cast", stored, to=TensorProto.FLOAT)
+        return loaded if scale == 1.0 else self.op("Mul", loaded, self.scalar(scale))
 
     def scalar(self, value: float) -> str:
         return self._constant(np.array(value, np.float32))
@@ -50,6 +54,11 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
+    def know(self, value: str, *dims: int | str) -> str:
+        """State the shape of a value where it cannot be inferred; optimisers that need two shapes to be the same compare names."""
+        self.known[value] = list(dims)
+        return value
+
     def split(self, value: str, parts: int, axis: int) -> list[str]:
         """Equal parts along an axis."""
         names = [f"Split_{len(self.nodes)}_{i}" for i in range(parts)]
@@ -67,7 +76,8 @@ class Graph:
         def ports(dims: dict[str, Dims]) -> list[onnx.ValueInfoProto]:
             return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in dims.items()]
 
-        graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), list(self.weights.values()))
+        weights = list(self.weights.values())
+        graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), weights, value_info=ports(self.known))
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="vocode_training"
         )

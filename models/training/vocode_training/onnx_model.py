@@ -88,7 +88,7 @@ def _step_bias(graph: Graph, denoiser: Denoiser) -> str:
     return _linear(graph, x, "step_out", denoiser.step_out)
 
 
-def _shifted(graph: Graph, x: str, dilation: int) -> str:
+def shifted(graph: Graph, x: str, dilation: int) -> str:
     """`[B, S, C]` -> `[B, S, 3C]`: the state `dilation` steps earlier, now and later, zero outside."""
     padded = graph.op("Pad", x, graph.ints(0, dilation, 0, 0, dilation, 0))
     axis, span, end = graph.ints(1), 2 * dilation, np.iinfo(np.int64).max
@@ -112,7 +112,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     x = graph.op("Relu", _linear(graph, x, "input", denoiser.input))
     total = ""
     for i, (layer, layer_bias) in enumerate(zip(denoiser.layers, biases, strict=True)):
-        u = graph.linear(_shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
+        u = graph.linear(shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
         u = graph.op("Add", graph.op("Reshape", u, by_frame), layer_bias)
         gate, content = graph.split(u, 2, axis=-1)
         product = graph.op("Reshape", graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content)), by_step)
