@@ -11,6 +11,7 @@ use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use vocode::bundle::Bundle;
+use vocode::diffusion::Solver;
 use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
 use vocode::runtime::SessionOptions;
 use vocode::vocoder::{
@@ -55,6 +56,7 @@ fn offline(vocoder: &mut Vocoder, mel: &Array2<f32>, request: &StreamRequest) ->
     let options = SynthesisOptions {
         seed: request.seed,
         schedule: request.schedule.clone(),
+        solver: request.solver,
         ..SynthesisOptions::default()
     };
     let mel = Mel::new(mel.clone()).unwrap();
@@ -124,11 +126,13 @@ fn tokio_runtime() -> tokio::runtime::Runtime {
 /// One stream of a property test: frames, pieces, what is asked for.
 fn any_stream(
     steps: &'static [usize],
+    solvers: &'static [Solver],
 ) -> impl Strategy<Value = (usize, Vec<usize>, StreamRequest)> {
     let frames = prop_oneof![1usize..40, 40usize..400, Just(2000usize)];
     let pieces = prop::collection::vec(1usize..90, 1..5);
     let request = (
         prop::sample::select(steps),
+        prop::option::of(prop::sample::select(solvers)),
         any::<u64>(),
         prop::sample::select(vec![None, Some(8_000), Some(16_000), Some(48_000)]),
         prop::option::of(1usize..70),
@@ -136,8 +140,9 @@ fn any_stream(
         prop::sample::select(vec![0i64, 5, -3]),
     )
         .prop_map(
-            |(steps, seed, sample_rate, first, longest, shift_samples)| StreamRequest {
+            |(steps, solver, seed, sample_rate, first, longest, shift_samples)| StreamRequest {
                 schedule: ScheduleChoice::Steps(steps),
+                solver,
                 seed,
                 sample_rate,
                 first_chunk_frames: first,
@@ -149,7 +154,12 @@ fn any_stream(
 }
 
 /// Runs several streams at once and compares each with the whole clip.
-fn streams_equal_whole_clips(bundle: &str, steps: &'static [usize], batch: usize) {
+fn streams_equal_whole_clips(
+    bundle: &str,
+    steps: &'static [usize],
+    solvers: &'static [Solver],
+    batch: usize,
+) {
     let scheduler = scheduler(fixture(bundle), batch, 8);
     let whole = RefCell::new(vocoder(fixture(bundle)));
     let runtime = tokio_runtime();
@@ -158,7 +168,7 @@ fn streams_equal_whole_clips(bundle: &str, steps: &'static [usize], batch: usize
         failure_persistence: None,
         ..Config::default()
     });
-    let streams = prop::collection::vec(any_stream(steps), 1..4);
+    let streams = prop::collection::vec(any_stream(steps, solvers), 1..4);
     let check = |streams: Vec<(usize, Vec<usize>, StreamRequest)>| {
         let mels: Vec<_> = streams
             .iter()
@@ -179,12 +189,14 @@ fn streams_equal_whole_clips(bundle: &str, steps: &'static [usize], batch: usize
 
 #[test]
 fn excitation_streams_equal_whole_clips() {
-    streams_equal_whole_clips("tiny_flow", &[1, 2, 3, 4, 5, 6], 1);
+    let solvers = &[Solver::Heun, Solver::Midpoint, Solver::DpmSolverPp];
+    streams_equal_whole_clips("tiny_flow", &[1, 2, 3, 4, 5, 6], solvers, 1);
 }
 
 #[test]
 fn batched_waveform_streams_equal_whole_clips() {
-    streams_equal_whole_clips("tiny_ddpm", &[6], 4);
+    let solvers = &[Solver::Ddim { eta: 0.5 }, Solver::DpmSolverPp];
+    streams_equal_whole_clips("tiny_ddpm", &[6], solvers, 4);
 }
 
 #[test]

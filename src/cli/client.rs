@@ -98,6 +98,7 @@ struct Summary {
     real_time_factor: f64,
     steps: u32,
     schedule: String,
+    solver: String,
     provider: String,
     seed: u64,
     request_id: String,
@@ -146,7 +147,7 @@ async fn call(
     mel: Mel,
 ) -> Result<Answer, CliError> {
     let began = Instant::now();
-    let config = args.request.config();
+    let config = args.request.config(info)?;
     let events = match args.method {
         Method::Unary => return unary(client, config, &mel, began).await,
         Method::Stream => client.stream(config, &mel).await?,
@@ -231,10 +232,11 @@ fn paced(pieces: Vec<Mel>, pause: Option<f64>) -> impl futures_util::Stream<Item
 fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliError> {
     let header = &answer.header;
     let comment = format!(
-        "model={} sha256={} schedule={} steps={} seed={} provider={}",
+        "model={} sha256={} schedule={} solver={} steps={} seed={} provider={}",
         header.model,
         header.model_sha256,
         header.schedule,
+        header.solver,
         header.steps,
         header.seed,
         header.execution_provider
@@ -279,6 +281,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         real_time_factor: seconds / audio_seconds.max(f64::MIN_POSITIVE),
         steps: header.steps,
         schedule: header.schedule,
+        solver: header.solver,
         provider: header.execution_provider,
         seed: header.seed,
         request_id: header.request_id,
@@ -289,7 +292,7 @@ impl Summary {
     fn line(&self) -> String {
         let steps = if self.steps == 1 { "step" } else { "steps" };
         format!(
-            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {} {steps}, {}, seed {}",
+            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {} {steps}, {}, seed {}, {}",
             self.output,
             self.audio_seconds,
             self.seconds,
@@ -297,7 +300,8 @@ impl Summary {
             self.real_time_factor,
             self.steps,
             self.provider,
-            self.seed
+            self.seed,
+            self.solver
         )
     }
 }

@@ -99,12 +99,18 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
     let mel = read_mel(&args.input, None)?;
     block_on(async {
         let (client, info) = args.server.connect().await?;
+        let config = args.request.config(&info)?;
         let seconds = clip_seconds(info, &mel)?;
         if !args.json {
             print(HEADING)?;
         }
         for &streams in &args.streams {
-            let row = measure(args, &client, &mel, streams, seconds).await;
+            let arrivals = Arrivals {
+                streams,
+                clip: seconds,
+                seconds: args.seconds,
+            };
+            let row = measure(&client, &config, &mel, &arrivals).await;
             print(&if args.json { row.json() } else { row.line() })?;
         }
         Ok(())
@@ -119,15 +125,27 @@ fn clip_seconds(info: proto::GetInfoResponse, mel: &Mel) -> Result<f64, CliError
         / f64::from(convention.sample_rate_hz.max(1)))
 }
 
-/// As many arrivals as keep `streams` playing at any time, evenly spaced.
-async fn measure(args: &LoadArgs, client: &Client, mel: &Mel, streams: u32, clip: f64) -> Row {
-    let gap = Duration::from_secs_f64(clip / f64::from(streams.max(1)));
+/// As many arrivals as keep `streams` playing at any time, evenly spaced over `seconds`, each `clip` seconds long.
+struct Arrivals {
+    streams: u32,
+    clip: f64,
+    seconds: f64,
+}
+
+async fn measure(
+    client: &Client,
+    config: &proto::SynthesisConfig,
+    mel: &Mel,
+    arrivals: &Arrivals,
+) -> Row {
+    let streams = arrivals.streams;
+    let gap = Duration::from_secs_f64(arrivals.clip / f64::from(streams.max(1)));
     let began = Instant::now();
     let mut calls = JoinSet::new();
     let mut next = Duration::ZERO;
-    while next.as_secs_f64() < args.seconds {
+    while next.as_secs_f64() < arrivals.seconds {
         tokio::time::sleep_until((began + next).into()).await;
-        let (client, mel, config) = (client.clone(), mel.clone(), args.request.config());
+        let (client, mel, config) = (client.clone(), mel.clone(), config.clone());
         calls.spawn(async move { listen(client, config, &mel).await });
         next += gap;
     }

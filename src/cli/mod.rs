@@ -11,6 +11,7 @@ mod interrupt;
 mod jobs;
 mod load;
 mod mel;
+mod otlp;
 mod output;
 mod pages;
 mod remote;

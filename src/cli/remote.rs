@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::CliError;
+use super::{CliError, sampling};
 use crate::client::{Client, ClientOptions, TlsFiles};
+use crate::diffusion::{Process, SolverKind};
 use crate::mel::{Layout, Mel, NpyLimits, read_npy};
 use crate::proto::{self, schedule};
 
@@ -99,9 +100,12 @@ pub struct RequestArgs {
         conflicts_with = "schedule"
     )]
     steps: Option<u32>,
-    /// A schedule of the model by name
-    #[arg(long, env = "VOCODE_SCHEDULE", value_name = "NAME")]
+    /// A schedule of the model by name, or times or betas with commas between
+    #[arg(long, env = "VOCODE_SCHEDULE", value_name = "NAME|LIST")]
     schedule: Option<String>,
+    /// How to go from step to step, as in vocode's own --solver [default: the schedule's]
+    #[arg(long, env = "VOCODE_SOLVER", value_name = "NAME")]
+    solver: Option<SolverKind>,
     /// Seed of the noise: the same seed gives the same audio
     #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -126,11 +130,23 @@ pub struct RequestArgs {
 }
 
 impl RequestArgs {
-    /// The wire's form, in floats: what is written to a file is decided here and not by the server.
-    pub(super) fn config(&self) -> proto::SynthesisConfig {
-        let steps = self.steps.map(schedule::Kind::Steps);
-        let kind = steps.or_else(|| self.schedule.clone().map(schedule::Kind::Name));
-        proto::SynthesisConfig {
+    /// The wire's form, in floats: what is written to a file is decided here and not by the server, which described itself in `info`.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for a list of something else than numbers.
+    pub(super) fn config(
+        &self,
+        info: &proto::GetInfoResponse,
+    ) -> Result<proto::SynthesisConfig, CliError> {
+        let model = info
+            .models
+            .iter()
+            .find(|model| self.model.is_empty() || model.name == self.model);
+        let kind = match (&self.schedule, self.steps) {
+            (Some(text), _) => Some(schedule_kind(text, model)?),
+            (None, steps) => steps.map(schedule::Kind::Steps),
+        };
+        Ok(proto::SynthesisConfig {
             model: self.model.clone(),
             encoding: proto::AudioEncoding::PcmF32le.into(),
             sample_rate_hz: self.sample_rate.unwrap_or(0),
@@ -139,8 +155,29 @@ impl RequestArgs {
             mel_convention: self.mel_convention.clone(),
             chunk_frames: self.chunk_frames.unwrap_or(0),
             first_chunk_frames: self.first_chunk_frames.unwrap_or(0),
-        }
+            solver: self.solver.map(|kind| proto::Solver {
+                name: kind.name().to_owned(),
+                ..proto::Solver::default()
+            }),
+        })
     }
+}
+
+/// A name, or a list of what `model` was trained under. The server says what is wrong with a model that it does not have.
+fn schedule_kind(text: &str, model: Option<&proto::Model>) -> Result<schedule::Kind, CliError> {
+    let name = || schedule::Kind::Name(text.to_owned());
+    let Some(model) = model else {
+        return Ok(name());
+    };
+    let named = model.schedules.iter().any(|schedule| schedule.name == text);
+    let Some(values) = sampling::list(text, named)? else {
+        return Ok(name());
+    };
+    Ok(if model.process == Process::Flow.name() {
+        schedule::Kind::Times(proto::TimeList { values })
+    } else {
+        schedule::Kind::Betas(proto::BetaList { values })
+    })
 }
 
 /// Samples of a chunk of floats.

@@ -66,7 +66,6 @@ impl SamplingArgs {
     }
 }
 
-/// A name of the model's beats a number, as `6` can be either.
 fn parse(text: &str, manifest: &Manifest) -> Result<ScheduleChoice, CliError> {
     if text.ends_with(".toml") {
         let spec = ScheduleSpec::from_toml(&read_toml(text)?)?;
@@ -74,10 +73,9 @@ fn parse(text: &str, manifest: &Manifest) -> Result<ScheduleChoice, CliError> {
         return Ok(ScheduleChoice::Custom(schedule));
     }
     let named = manifest.schedules.named.contains_key(text);
-    if named || !(text.contains(',') || text.trim().parse::<f64>().is_ok()) {
+    let Some(values) = list(text, named)? else {
         return Ok(ScheduleChoice::Named(text.to_owned()));
-    }
-    let values = numbers(text)?;
+    };
     let grid = match manifest.process() {
         Process::Flow => Grid::Times(values),
         Process::Ddpm { .. } => Grid::Betas(values),
@@ -85,7 +83,11 @@ fn parse(text: &str, manifest: &Manifest) -> Result<ScheduleChoice, CliError> {
     Ok(ScheduleChoice::Custom(grid.into()))
 }
 
-fn numbers(text: &str) -> Result<Vec<f64>, CliError> {
+/// The numbers of a `--schedule`, or `None` where it is a name. A name of the model's (`named`) beats a number, as `6` can be either.
+pub(super) fn list(text: &str, named: bool) -> Result<Option<Vec<f64>>, CliError> {
+    if named || !(text.contains(',') || text.trim().parse::<f64>().is_ok()) {
+        return Ok(None);
+    }
     let number = |part: &str| {
         part.trim().parse().map_err(|_| {
             CliError::usage(format!(
@@ -95,7 +97,10 @@ fn numbers(text: &str) -> Result<Vec<f64>, CliError> {
             ))
         })
     };
-    text.split(',').map(number).collect()
+    text.split(',')
+        .map(number)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 #[cfg(test)]

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::CliError;
 use super::args::{EngineArgs, Verbosity};
+use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;
 use crate::server::{self, Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
@@ -50,6 +54,9 @@ pub struct ServeArgs {
         value_name = "FORMAT"
     )]
     log_format: LogFormat,
+    /// Send traces to an OpenTelemetry collector, as in http://127.0.0.1:4317 (OTLP over gRPC)
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp: Option<String>,
     /// Seconds that calls may go on once the server was asked to stop
     #[arg(long, env = "VOCODE_GRACE_SECONDS", default_value_t = 30, value_parser = seconds(0), value_name = "N")]
     grace_seconds: u64,
@@ -89,6 +96,9 @@ struct LimitArgs {
     /// Longest that a call may take
     #[arg(long, env = "VOCODE_MAX_CALL_SECONDS", default_value_t = Limits::default().max_call.as_secs(), value_parser = seconds(1), value_name = "N")]
     max_call_seconds: u64,
+    /// Longest that a caller may bring no mel, or leave the audio that is ready
+    #[arg(long, env = "VOCODE_MAX_IDLE_SECONDS", default_value_t = Limits::default().max_idle.as_secs(), value_parser = seconds(1), value_name = "N")]
+    max_idle_seconds: u64,
 }
 
 /// Who may call.
@@ -130,8 +140,10 @@ fn seconds(least: u64) -> RangedU64ValueParser<u64> {
 
 /// Serves until asked to stop, or checks the settings alone.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
-    args.start_logging();
     let options = args.options()?;
+    // Dropped at the end, when the last spans are there.
+    let exporter = args.otlp.as_deref().map(Exporter::start).transpose()?;
+    args.start_logging(exporter.as_ref());
     let runtime = load_runtime(&args.engine, args.verbosity.quiet)?;
     if args.check {
         server::check(options, runtime)?;
@@ -160,6 +172,7 @@ impl ServeArgs {
                 max_streams: limits.max_streams,
                 max_connections: limits.max_connections,
                 max_call: Duration::from_secs(limits.max_call_seconds),
+                max_idle: Duration::from_secs(limits.max_idle_seconds),
             },
             tls: self.access.tls()?,
             api_keys: self.access.api_keys.clone(),
@@ -169,24 +182,23 @@ impl ServeArgs {
     }
 
     /// A server says more than the other commands: each call is a line.
-    fn start_logging(&self) {
+    fn start_logging(&self, exporter: Option<&Exporter>) {
         let verbosity = Verbosity {
             verbose: self.verbosity.verbose.saturating_add(1),
             ..self.verbosity
         };
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(verbosity.log_filter())
+        let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal());
-        // A second start in one process (tests) keeps the first.
-        let _ = match self.log_format {
-            LogFormat::Text => log.try_init(),
-            LogFormat::Json => log
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .try_init(),
+        let log = match self.log_format {
+            LogFormat::Text => log.boxed(),
+            LogFormat::Json => log.json().flatten_event(true).with_span_list(false).boxed(),
         };
+        // Not an Option of a layer: filtered layers beside a `None` lose events.
+        let mut layers = vec![log.with_filter(verbosity.log_filter()).boxed()];
+        layers.extend(exporter.map(|exporter| exporter.layer().boxed()));
+        // A second start in one process (tests) keeps the first.
+        let _ = tracing_subscriber::registry().with(layers).try_init();
     }
 }
 

@@ -12,6 +12,8 @@ use tonic::{Code, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::trace;
+
 /// A call of the service. Its clones are the parts of the server that work on it; the last one to go writes the line.
 #[derive(Clone)]
 pub(super) struct Call(Arc<Inner>);
@@ -52,6 +54,8 @@ impl Call {
         place: Option<OwnedSemaphorePermit>,
     ) -> Call {
         let arrived = Instant::now();
+        let span = tracing::info_span!("call", method, request_id = Empty);
+        trace::begin(&span, method, headers);
         let asked = client_timeout(headers).filter(|asked| *asked < limit);
         Call(Arc::new(Inner {
             method,
@@ -61,7 +65,7 @@ impl Call {
                 by_client: asked.is_some(),
             },
             facts: Mutex::default(),
-            span: tracing::info_span!("call", method, request_id = Empty),
+            span,
             _place: place,
         }))
     }
@@ -118,6 +122,7 @@ impl Drop for Inner {
         // Nobody said how it ended: the client went away.
         let code = facts.code.unwrap_or(Code::Cancelled);
         let total = self.arrived.elapsed();
+        trace::end(&self.span, code, facts.error.as_deref());
         counter!("vocode_requests_total", "method" => self.method, "code" => name(code))
             .increment(1);
         histogram!("vocode_request_seconds", "method" => self.method).record(total.as_secs_f64());

@@ -25,6 +25,7 @@ mod signals;
 mod status;
 mod synthesis;
 mod tls;
+mod trace;
 
 pub use error::ServerError;
 pub use options::{Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};

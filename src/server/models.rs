@@ -7,10 +7,11 @@ use tonic::Status;
 use super::status::{of_vocoder, unknown_model};
 use super::{ModelSource, ServerError, ServerOptions};
 use crate::bundle::{Bundle, Manifest};
+use crate::diffusion::SolverKind;
 use crate::proto;
 use crate::runtime::Runtime;
 use crate::vocoder::{
-    OpenStream, Scheduler, SchedulerOptions, StreamRequest, Vocoder, VocoderError,
+    OpenStream, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest, Vocoder, VocoderError,
 };
 
 /// Frames of the synthesis that warms a model: more than one window of each length.
@@ -168,17 +169,16 @@ impl Model {
     pub fn describe(&self) -> Result<proto::Model, Status> {
         let manifest = self.manifest();
         let mel = &manifest.mel;
-        let mut schedules = Vec::new();
-        for (name, spec) in &manifest.schedules.named {
-            let schedule = spec.schedule().map_err(|e| of_vocoder(&e.into()))?;
-            let plan = manifest
-                .plan(&schedule)
-                .map_err(|e| of_vocoder(&e.into()))?;
-            schedules.push(proto::NamedSchedule {
-                name: name.clone(),
-                steps: plan.steps() as u32,
-            });
-        }
+        let process = manifest.process();
+        let schedules = manifest.schedules.named.keys().map(|name| {
+            let choice = ScheduleChoice::Named(name.clone());
+            let found = choice.resolve(manifest, None).map_err(|e| of_vocoder(&e))?;
+            Ok(proto::NamedSchedule {
+                name: found.name,
+                steps: found.plan.steps() as u32,
+                solver: found.solver.to_string(),
+            })
+        });
         Ok(proto::Model {
             name: self.name.clone(),
             bundle: manifest.name.clone(),
@@ -198,9 +198,13 @@ impl Model {
                 floor: mel.floor_value(),
                 ceiling: mel.ceiling_value(),
             }),
-            schedules,
+            schedules: schedules.collect::<Result<_, Status>>()?,
             default_schedule: manifest.schedules.default.clone(),
             context_frames: manifest.context.denoiser as u32,
+            process: process.name().to_owned(),
+            solvers: SolverKind::fitting(&process)
+                .map(|kind| kind.name().to_owned())
+                .collect(),
         })
     }
 }

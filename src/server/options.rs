@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Longest that one call may take.
     pub max_call: Duration,
+    /// Longest that a caller may neither bring the mel that is waited for nor take the audio that is ready.
+    pub max_idle: Duration,
 }
 
 impl Default for Limits {
@@ -61,6 +63,7 @@ impl Default for Limits {
             max_streams: 32,
             max_connections: 256,
             max_call: Duration::from_secs(600),
+            max_idle: Duration::from_secs(60),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::intake::Intake;
 use super::models::{Model, Models};
 use super::status::{invalid, of_audio};
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
-use crate::diffusion::Grid;
+use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamRequest};
 
@@ -63,6 +63,7 @@ impl<'a> Order<'a> {
         let frames = |value: u32| given(value).map(|frames| frames as usize);
         let request = StreamRequest {
             schedule: schedule(config.schedule),
+            solver: config.solver.map(solver).transpose()?,
             seed: config.seed.unwrap_or(0),
             sample_rate: given(config.sample_rate_hz),
             first_chunk_frames: frames(config.first_chunk_frames),
@@ -103,6 +104,7 @@ impl<'a> Order<'a> {
             steps: plan.steps as u32,
             execution_provider: self.model.provider().to_owned(),
             total_samples: frames.map(|frames| self.samples(frames, plan.sample_rate)),
+            solver: plan.solver.to_string(),
         };
         let opened = Opened {
             header,
@@ -149,4 +151,14 @@ fn schedule(wire: Option<proto::Schedule>) -> ScheduleChoice {
         Some(Kind::Times(times)) => ScheduleChoice::Custom(Grid::Times(times.values).into()),
         Some(Kind::Betas(betas)) => ScheduleChoice::Custom(Grid::Betas(betas.values).into()),
     }
+}
+
+fn solver(wire: proto::Solver) -> Result<Solver, Status> {
+    let corrector = wire.corrector.map(|corrector| Corrector {
+        steps: corrector.steps as usize,
+        snr: corrector.snr,
+    });
+    let kind = wire.name.parse::<SolverKind>();
+    kind.and_then(|kind| kind.with(wire.eta, corrector))
+        .map_err(|error| invalid("config.solver", error.to_string()))
 }

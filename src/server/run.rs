@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -196,6 +197,7 @@ async fn serving(
 ) -> Result<(), ServerError> {
     let limits = shared.limits;
     let service = VocoderServiceServer::new(Service::new(shared.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(limits.max_message_bytes);
     let reflection = || {
         tonic_reflection::server::Builder::configure()

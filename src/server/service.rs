@@ -1,16 +1,19 @@
 //! The four methods.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ndarray::Array2;
 use tokio::task::block_in_place;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Limits;
 use super::call::Call;
 use super::intake::Intake;
 use super::request::{Opened, Order, identify};
 use super::shared::Shared;
-use super::status::{beyond, invalid, of_transport, of_vocoder};
+use super::status::{beyond, idle, invalid, of_transport, of_vocoder};
 use super::synthesis::{Answer, Events, Synthesis, answer, bounded};
 use crate::diffusion::MAX_STEPS;
 use crate::proto::vocode_live_request::Message;
@@ -73,6 +76,8 @@ impl VocoderService for Service {
                 max_message_bytes: u32::try_from(limits.max_message_bytes).unwrap_or(u32::MAX),
                 max_streams: u32::try_from(limits.max_streams).unwrap_or(u32::MAX),
                 max_steps: MAX_STEPS as u32,
+                max_call_seconds: seconds(limits.max_call),
+                max_idle_seconds: seconds(limits.max_idle),
             }),
         };
         call_of(&request)?.end(Ok(()));
@@ -160,7 +165,8 @@ async fn live(
     mut requests: Streaming<proto::VocodeLiveRequest>,
     events: &Events,
 ) -> Result<(), Status> {
-    let first = requests.message().await.map_err(of_transport)?;
+    let patience = shared.limits.max_idle;
+    let first = next(&mut requests, patience).await?;
     let first = first.ok_or_else(|| invalid("config", "the call ended before its config came"))?;
     let id = identify(&call, first.request_id)?;
     let Some(Message::Config(config)) = first.message else {
@@ -171,8 +177,7 @@ async fn live(
     for note in order.intake.notes() {
         tracing::warn!("{note}");
     }
-    let limit = shared.limits.max_stream_frames;
-    let feed = feed_live(requests, order.intake, input, limit);
+    let feed = feed_live(requests, order.intake, input, &shared.limits);
     let deliver = Synthesis::new(call, opened).deliver(events);
     tokio::try_join!(feed, deliver).map(|_| ())
 }
@@ -190,9 +195,9 @@ async fn feed_live(
     mut requests: Streaming<proto::VocodeLiveRequest>,
     mut intake: Intake,
     mut input: MelInput,
-    limit: u64,
+    limits: &Limits,
 ) -> Result<(), Status> {
-    while let Some(request) = requests.message().await.map_err(of_transport)? {
+    while let Some(request) = next(&mut requests, limits.max_idle).await? {
         let mel = match request.message {
             Some(Message::Mel(mel)) => mel,
             Some(Message::Config(_)) => {
@@ -208,13 +213,27 @@ async fn feed_live(
                 ));
             }
         };
-        within_stream(intake.frames() + u64::from(mel.n_frames), limit)?;
+        within_stream(
+            intake.frames() + u64::from(mel.n_frames),
+            limits.max_stream_frames,
+        )?;
         if !push(&mut input, intake.piece(&mel)?).await? {
             return Ok(());
         }
     }
     input.end();
     Ok(())
+}
+
+/// The next message of a live call, whose caller may not leave it waiting for long.
+async fn next(
+    requests: &mut Streaming<proto::VocodeLiveRequest>,
+    patience: Duration,
+) -> Result<Option<proto::VocodeLiveRequest>, Status> {
+    match timeout(patience, requests.message()).await {
+        Ok(message) => message.map_err(of_transport),
+        Err(_) => Err(idle(patience, "has sent nothing")),
+    }
 }
 
 /// Pushes frames. False when the stream has ended early: the end where its audio comes out tells why.
@@ -236,6 +255,10 @@ fn within_stream(frames: u64, limit: u64) -> Result<(), Status> {
             "the mel has {frames} frames or more, and a call takes {limit} at most (Limits.max_stream_frames): make several calls"
         ),
     ))
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// The call that the entrance let in.

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::audio::AudioError;
+use crate::diffusion::DiffusionError;
 use crate::mel::MelError;
 use crate::vocoder::VocoderError;
 
@@ -39,6 +40,14 @@ pub(super) fn busy(limit: usize) -> Status {
     );
     let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// A caller that is waited for and does nothing.
+pub(super) fn idle(limit: Duration, what: &str) -> Status {
+    Status::deadline_exceeded(format!(
+        "the caller {what} for {} s (--max-idle-seconds)",
+        limit.as_secs()
+    ))
 }
 
 /// The server is starting or stopping.
@@ -120,6 +129,9 @@ pub(super) fn of_vocoder(error: &VocoderError) -> Status {
     let message = error.to_string();
     match error {
         VocoderError::UnknownSchedule { .. } => invalid("config.schedule.name", message),
+        VocoderError::Schedule(DiffusionError::SolverKind { .. }) => {
+            invalid("config.solver", message)
+        }
         VocoderError::Schedule(_) => invalid("config.schedule", message),
         VocoderError::WindowLength { found, limit } => invalid(
             "config.chunk_frames",
@@ -149,7 +161,9 @@ pub(super) fn of_audio(error: &AudioError) -> Status {
 
 /// What the transport refuses, with the way out where there is one.
 pub(super) fn of_transport(status: Status) -> Status {
-    if status.code() != Code::OutOfRange || !status.details().is_empty() {
+    // The second is said of a compressed message that unpacks to too much.
+    let too_long = matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted);
+    if !too_long || !status.details().is_empty() {
         return status;
     }
     let message = format!(
@@ -180,7 +194,6 @@ fn with_field(code: Code, field: &str, message: String) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diffusion::DiffusionError;
     use crate::runtime::RuntimeError;
 
     fn field(status: &Status) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
@@ -15,7 +16,7 @@ use tracing::Instrument;
 use super::call::Call;
 use super::request::Opened;
 use super::shared::{Shared, stopping};
-use super::status::{of_audio, of_vocoder};
+use super::status::{idle, of_audio, of_vocoder};
 use crate::audio::Piece;
 use crate::proto;
 
@@ -32,8 +33,20 @@ pub(super) enum Event {
     Summary(proto::StreamSummary),
 }
 
-/// Where the pieces of an answer go.
-pub(super) type Events = mpsc::Sender<Event>;
+/// Where the pieces of an answer go, as fast as its reader takes them.
+pub(super) struct Events {
+    sender: mpsc::Sender<Event>,
+    patience: Duration,
+}
+
+impl Events {
+    async fn send(&self, event: Event) -> Result<(), Status> {
+        match timeout(self.patience, self.sender.send(event)).await {
+            Ok(sent) => sent.map_err(|_| gone()),
+            Err(_) => Err(idle(self.patience, "has not taken its audio")),
+        }
+    }
+}
 
 /// An answer that is read while it is made.
 pub(super) type Answer<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
@@ -60,7 +73,9 @@ impl Synthesis {
 
     /// Sends everything: header, chunks, summary.
     pub async fn deliver(mut self, events: &Events) -> Result<(), Status> {
-        send(events, Event::Header(self.stream.header.clone())).await?;
+        events
+            .send(Event::Header(self.stream.header.clone()))
+            .await?;
         let mut chunks = Chunks::default();
         while let Some(samples) = self.next().await? {
             for samples in samples.chunks(MAX_CHUNK) {
@@ -75,7 +90,7 @@ impl Synthesis {
         let last = self.stream.encoder.finish().map_err(|e| of_audio(&e))?;
         chunks.send(last, events).await?;
         let summary = self.summary(self.stream.encoder.clipped());
-        send(events, Event::Summary(summary)).await
+        events.send(Event::Summary(summary)).await
     }
 
     /// Gathers everything into one answer.
@@ -145,12 +160,8 @@ impl Chunks {
         };
         self.sequence += 1;
         self.start_sample += piece.samples as u64;
-        send(events, Event::Chunk(chunk)).await
+        events.send(Event::Chunk(chunk)).await
     }
-}
-
-async fn send(events: &Events, event: Event) -> Result<(), Status> {
-    events.send(event).await.map_err(|_| gone())
 }
 
 fn gone() -> Status {
@@ -186,14 +197,18 @@ where
     R: From<Event> + Send + 'static,
     W: Future<Output = Result<(), Status>> + Send + 'static,
 {
-    let (events, made) = mpsc::channel(EVENTS);
+    let (sender, made) = mpsc::channel(EVENTS);
+    let patience = shared.limits.max_idle;
     let (trouble, wrong) = oneshot::channel();
-    let work = work(events.clone());
+    let work = work(Events {
+        sender: sender.clone(),
+        patience,
+    });
     let span = call.span().clone();
     let drive = async move {
         let result = tokio::select! {
             result = bounded(&shared, &call, work) => result,
-            () = events.closed() => Err(gone()),
+            () = sender.closed() => Err(gone()),
         };
         call.end(result.as_ref().copied());
         if let Err(status) = result {

@@ -23,6 +23,7 @@ use super::offline::check_batch;
 use super::window::{Chunks, DEFAULT_CHUNKS};
 use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
 use crate::bundle::Manifest;
+use crate::diffusion::Solver;
 use live::Live;
 pub use port::{AudioOutput, MelInput};
 use worker::{Command, Worker};
@@ -56,6 +57,8 @@ impl Default for SchedulerOptions {
 pub struct StreamRequest {
     /// The steps.
     pub schedule: ScheduleChoice,
+    /// The solver, instead of the schedule's own.
+    pub solver: Option<Solver>,
     /// The noise: same seed, same samples.
     pub seed: u64,
     /// Sample rate of the audio in hertz; the model's own when `None`.
@@ -69,10 +72,12 @@ pub struct StreamRequest {
 }
 
 /// What a stream is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StreamPlan {
     /// Name of the schedule: the bundle's, `uniform-N` or `custom`.
     pub schedule: String,
+    /// The solver.
+    pub solver: Solver,
     /// Denoiser calls for each sample.
     pub steps: usize,
     /// Sample rate of the audio in hertz.
@@ -180,13 +185,14 @@ impl Scheduler {
     /// sample rate that cannot be used.
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
         let manifest = &self.shared.manifest;
-        let Sampling { name, plan, .. } = request.schedule.resolve(manifest, None)?;
+        let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
         let chunks = chunks(request)?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
         let stream_plan = StreamPlan {
             schedule: name,
+            solver,
             steps: plan.steps(),
             sample_rate: rate,
             seed: request.seed,

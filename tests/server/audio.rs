@@ -2,12 +2,16 @@
 
 use ndarray::Array2;
 use tonic::Streaming;
+use tonic::codec::CompressionEncoding;
 use vocode::audio::{DecodeLimits, decode, resampled_len};
 use vocode::client::Event;
+use vocode::diffusion::{Grid, Solver};
 use vocode::proto::{
     AudioEncoding, GetInfoRequest, SynthesisConfig, VocodeLiveResponse, VocodeRequest,
     VocodeStreamResponse,
 };
+
+use vocode::vocoder::ScheduleChoice;
 
 use super::server::Server;
 use super::*;
@@ -280,6 +284,12 @@ async fn the_server_says_what_it_has_and_takes_each_of_it() {
         .iter()
         .find(|schedule| schedule.name == first.default_schedule);
     assert_eq!(schedule.unwrap().steps, 4);
+    assert_eq!(schedule.unwrap().solver, "euler");
+    assert_eq!(
+        (first.process.as_str(), second.process.as_str()),
+        ("flow", "ddpm")
+    );
+    assert!(first.solvers.contains(&"heun".to_owned()));
 
     let bundle = Bundle::from_dir("tests/fixtures/tiny_ddpm".as_ref()).unwrap();
     assert_eq!(
@@ -303,6 +313,88 @@ async fn the_server_says_what_it_has_and_takes_each_of_it() {
     let answer = Answer::of_stream(answer.into_inner()).await;
     assert_eq!(answer.header.model, second.name);
     assert_eq!(answer.samples, 20 * bundle.manifest.mel.hop as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_names_its_steps_and_its_solver() {
+    let server = Server::start(&[]);
+    let solver = |name: &str| proto::Solver {
+        name: name.to_owned(),
+        ..proto::Solver::default()
+    };
+    let times = vec![0.0, 0.3, 0.7];
+    let config = SynthesisConfig {
+        schedule: Some(proto::Schedule {
+            kind: Some(proto::schedule::Kind::Times(proto::TimeList {
+                values: times.clone(),
+            })),
+        }),
+        solver: Some(solver("heun")),
+        ..floats()
+    };
+    let answer = stream(&server, config).await;
+    assert_eq!(
+        (answer.header.solver.as_str(), answer.header.steps),
+        ("heun", 5)
+    );
+
+    let bundle = Bundle::embedded().unwrap();
+    let options = SynthesisOptions {
+        schedule: ScheduleChoice::Custom(Grid::Times(times).into()),
+        solver: Some(Solver::Heun),
+        ..SynthesisOptions::default()
+    };
+    let mut vocoder = Vocoder::new(
+        bundle,
+        &common::ensure_runtime(),
+        &SessionOptions::default(),
+    )
+    .unwrap();
+    let made = vocoder
+        .synthesize(&demo(), &options, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    let worst = difference(&samples(&answer.bytes), &made.samples);
+    assert!(worst < 1e-4, "{worst}");
+
+    // The program's own client says the same in words.
+    let folder = tempfile::tempdir().unwrap();
+    let wav = folder.path().join("speech.wav");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_vocode"))
+        .args(["client", "models/demo/demo.npy", "--format", "f32", "-q"])
+        .args(["--schedule", "0,0.3,0.7", "--solver", "heun"])
+        .args(["--addr", server.address(), "-o"])
+        .arg(&wav)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let told: Vec<f32> = hound::WavReader::open(&wav)
+        .unwrap()
+        .samples::<f32>()
+        .map(Result::unwrap)
+        .collect();
+    let worst = difference(&told, &made.samples);
+    assert!(worst < 1e-4, "{worst}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_may_be_compressed() {
+    let server = Server::start(&[]);
+    let mut client = server
+        .client()
+        .await
+        .send_compressed(CompressionEncoding::Gzip);
+    let request = stream_request(floats(), &demo());
+    let answer = client.vocode_stream(request).await.unwrap();
+    let answer = Answer::of_stream(answer.into_inner()).await;
+    let worst = difference(&samples(&answer.bytes), reference());
+    assert!(worst < 1e-4, "{worst}");
+
+    // What unpacks to more than a message may hold is not unpacked.
+    let flat = Mel::new(Array2::from_elem((80, 100_000), -5.0)).unwrap();
+    let request = stream_request(floats(), &flat);
+    let status = client.vocode_stream(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::OutOfRange, "{status:?}");
+    assert!(status.message().contains("max_message_bytes"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod audio;
 mod faults;
 mod life;
 mod refusals;
+mod traces;
 
 use std::fs::File;
 use std::ops::ControlFlow;

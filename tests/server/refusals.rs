@@ -29,7 +29,7 @@ async fn a_request_that_cannot_be_met_names_its_field() {
     ]);
     let mut client = server.client().await;
     type Change = fn(&mut VocodeStreamRequest);
-    let cases: [(Change, Code, &str, &str); 14] = [
+    let cases: [(Change, Code, &str, &str); 16] = [
         (
             |r| r.mel.as_mut().unwrap().n_mels = 79,
             Code::InvalidArgument,
@@ -117,6 +117,18 @@ async fn a_request_that_cannot_be_met_names_its_field() {
             "flow",
         ),
         (
+            |r| r.config.as_mut().unwrap().solver = Some(solver("ddim", None)),
+            Code::InvalidArgument,
+            "config.solver",
+            "euler, heun",
+        ),
+        (
+            |r| r.config.as_mut().unwrap().solver = Some(solver("heun", Some(0.5))),
+            Code::InvalidArgument,
+            "config.solver",
+            "eta is a setting of the solver ddim",
+        ),
+        (
             |r| r.request_id = "x".repeat(1000),
             Code::InvalidArgument,
             "request_id",
@@ -144,6 +156,14 @@ async fn a_request_that_cannot_be_met_names_its_field() {
         .vocode_stream(stream_request(floats(), &demo()))
         .await
         .unwrap();
+}
+
+fn solver(name: &str, eta: Option<f64>) -> proto::Solver {
+    proto::Solver {
+        name: name.to_owned(),
+        eta,
+        corrector: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,6 +296,33 @@ async fn a_deadline_holds_for_the_whole_stream() {
         assert!(began.elapsed() >= Duration::from_millis(asked.unwrap_or(2_000)));
         drop(live);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_does_nothing_gives_up_its_place() {
+    let mut server = Server::start(&["--max-streams", "1", "--max-idle-seconds", "1"]);
+    let mut client = server.client().await;
+    let (silent, requests) = Live::new(floats());
+    let answer = client.vocode_live(requests).await.unwrap();
+    let status = ending(answer.into_inner()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    assert!(
+        status
+            .message()
+            .contains("has sent nothing for 1 s (--max-idle-seconds)")
+    );
+    drop(silent);
+
+    // More than the transport holds, and nobody reads it.
+    let long = ndarray::concatenate(Axis(1), &[demo().view(); 60]).unwrap();
+    let long = stream_request(floats(), &Mel::new(long).unwrap());
+    let unread = client.vocode_stream(long).await.unwrap();
+    server.log_says("has not taken its audio for 1 s (--max-idle-seconds)");
+    client
+        .vocode_stream(stream_request(floats(), &demo()))
+        .await
+        .unwrap();
+    drop(unread);
 }
 
 #[tokio::test(flavor = "multi_thread")]

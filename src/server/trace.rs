@@ -1,0 +1,41 @@
+//! A call as a span of OpenTelemetry, by the names of its semantic conventions for gRPC. Without an exporter all of it comes to nothing.
+
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::Status as SpanStatus;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tonic::Code;
+use tonic::codegen::http::HeaderMap;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::proto::vocoder_service_server::SERVICE_NAME;
+
+/// Puts the span of a call into the trace that its `traceparent` names (W3C Trace Context), if it has one.
+pub(super) fn begin(span: &Span, method: &'static str, headers: &HeaderMap) {
+    let context = TraceContextPropagator::new().extract(&Metadata(headers));
+    // Fails without an exporter.
+    let _ = span.set_parent(context);
+    span.set_attribute("rpc.system", "grpc");
+    span.set_attribute("rpc.service", SERVICE_NAME);
+    span.set_attribute("rpc.method", method);
+}
+
+/// How the call ended.
+pub(super) fn end(span: &Span, code: Code, error: Option<&str>) {
+    span.set_attribute("rpc.grpc.status_code", i64::from(code as i32));
+    if let Some(error) = error {
+        span.set_status(SpanStatus::error(error.to_owned()));
+    }
+}
+
+struct Metadata<'a>(&'a HeaderMap);
+
+impl Extractor for Metadata<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(|name| name.as_str()).collect()
+    }
+}
