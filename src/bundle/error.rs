@@ -62,6 +62,9 @@ pub enum BundleError {
     /// The `[envelope]` table is not usable.
     #[error("bundle.toml, [envelope]: {0}")]
     Envelope(#[source] DspError),
+    /// The `[consistency]` table is not usable.
+    #[error("bundle.toml: {0}")]
+    Consistency(#[source] DspError),
     /// A named schedule cannot be run with this model.
     #[error("bundle.toml, schedule {name:?}: {source}")]
     Schedule {

@@ -2,7 +2,7 @@
 
 use super::{BundleError, ScheduleSpec};
 use crate::diffusion::{Prediction, Process, cosine_betas, linear_betas};
-use crate::dsp::EnvelopeParameters;
+use crate::dsp::{ConsistencyParameters, EnvelopeParameters};
 use crate::mel::MelConvention;
 use crate::text::toml_reason;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct Manifest {
     /// The spectral envelope; with the excitation domain only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<EnvelopeParameters>,
+    /// Passes that bring the audio closer to its mel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<ConsistencyParameters>,
     /// Hashes of the graphs.
     pub sha256: Hashes,
 }

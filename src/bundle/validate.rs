@@ -3,7 +3,7 @@
 use super::manifest::{Betas, Domain, Hashes, ProcessKind};
 use super::{BundleError, Manifest};
 use crate::diffusion::{self, Plan, Schedule};
-use crate::dsp::EnvelopeFilter;
+use crate::dsp::{ConsistencyFilter, EnvelopeFilter};
 use crate::text::quoted;
 use std::fmt::Display;
 
@@ -29,6 +29,7 @@ impl Manifest {
         self.check_betas()?;
         self.check_context()?;
         self.check_envelope()?;
+        self.check_consistency()?;
         self.check_schedules()?;
         check_hashes(&self.sha256)
     }
@@ -119,6 +120,15 @@ impl Manifest {
                 .map(drop)
                 .map_err(BundleError::Envelope),
         }
+    }
+
+    fn check_consistency(&self) -> Result<(), BundleError> {
+        let parameters = self.consistency.as_ref();
+        let filter = parameters.map(|parameters| ConsistencyFilter::new(&self.mel, parameters));
+        filter
+            .transpose()
+            .map(drop)
+            .map_err(BundleError::Consistency)
     }
 
     fn check_schedules(&self) -> Result<(), BundleError> {

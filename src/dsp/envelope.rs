@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView2};
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-use super::{DspError, hann};
+use super::{DspError, MelFilter, hann};
 use crate::mel::{Framing, MelConvention, filterbank};
 use gain::GainTrack;
 pub use stream::EnvelopeStream;

@@ -17,6 +17,17 @@ pub enum DspError {
         found: String,
     },
 
+    /// The mel cannot be enforced so, or not under this convention.
+    #[error("{field} is {found}, expected {expected}")]
+    Consistency {
+        /// The field of the bundle's manifest.
+        field: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was given.
+        found: usize,
+    },
+
     /// A mel band without any FFT bin has no magnitude.
     #[error("mel band {band} holds no FFT bin: the convention has too many bands for its n_fft")]
     EmptyBand {

@@ -1,9 +1,13 @@
-//! Signal processing: the short-time Fourier transform and the spectral envelope that a mel implies.
+//! Signal processing: the short-time Fourier transform, the spectral envelope that a mel implies, and consistency with the mel.
 
+pub mod consistency;
 pub mod envelope;
 mod error;
+mod filter;
 pub mod stft;
 
+pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyStream};
 pub use envelope::{EnvelopeFilter, EnvelopeParameters, EnvelopeStream, Filtering};
 pub use error::DspError;
+pub use filter::MelFilter;
 pub use stft::{Stft, hann};

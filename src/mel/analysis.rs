@@ -1,6 +1,6 @@
 //! From samples to a mel spectrogram, in any convention. Agrees with librosa and torchaudio within 1e-4 (tests/fixtures/mel).
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::{FilterNorm, Framing, Mel, MelConvention, MelError, MelScale};
 use crate::dsp::stft::{Stft, reflect};
@@ -30,7 +30,7 @@ pub fn analyse(samples: &[f32], convention: &MelConvention) -> Result<Mel, MelEr
         });
     }
     let frames = 1 + (samples.len() + 2 * padding - n_fft) / hop;
-    let bands = sparse(&filterbank(convention));
+    let bands = sparse_rows(filterbank(convention).view());
     let mut stft = Stft::new(n_fft, convention.win_length);
     let mut magnitudes = vec![0.0; stft.bins()];
     let mut values = Array2::zeros((convention.n_mels, frames));
@@ -39,12 +39,7 @@ pub fn analyse(samples: &[f32], convention: &MelConvention) -> Result<Mel, MelEr
         let spectrum =
             stft.spectrum(|n| f64::from(samples[reflect(start + n as i64, samples.len())]));
         for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
-            let squared = bin.norm_sqr() + convention.magnitude_epsilon;
-            *magnitude = if convention.power == 2.0 {
-                squared
-            } else {
-                squared.sqrt()
-            };
+            *magnitude = convention.bin_magnitude(bin.norm_sqr());
         }
         for (band, (first, weights)) in bands.iter().enumerate() {
             let sum: f64 = weights
@@ -85,14 +80,17 @@ pub fn filterbank(convention: &MelConvention) -> Array2<f32> {
     })
 }
 
-/// Each band's first bin and its weights from there to the last one that counts.
-fn sparse(bank: &Array2<f32>) -> Vec<(usize, Vec<f32>)> {
-    let band = |row: ndarray::ArrayView1<'_, f32>| {
+/// Where the weights of a row begin, and those from there to the last one that counts.
+pub(crate) type SparseRow = (usize, Vec<f32>);
+
+/// The rows of a matrix most of which is zero.
+pub(crate) fn sparse_rows(matrix: ArrayView2<'_, f32>) -> Vec<SparseRow> {
+    let sparse = |row: ndarray::ArrayView1<'_, f32>| {
         let first = row.iter().position(|w| *w > 0.0).unwrap_or(0);
         let last = row.iter().rposition(|w| *w > 0.0).map_or(first, |l| l + 1);
         (first, row.iter().take(last).skip(first).copied().collect())
     };
-    bank.rows().into_iter().map(band).collect()
+    matrix.rows().into_iter().map(sparse).collect()
 }
 
 /// Slaney's scale: 200/3 Hz a unit to 1 kHz (15 units), then 27 units to each factor 6.4.

@@ -266,6 +266,16 @@ impl MelConvention {
         ln / self.power
     }
 
+    /// What a bin of squared magnitude `squared` counts for in its bands, to the convention's `power`.
+    pub fn bin_magnitude(&self, squared: f64) -> f64 {
+        let squared = squared + self.magnitude_epsilon;
+        if self.power == 2.0 {
+            squared
+        } else {
+            squared.sqrt()
+        }
+    }
+
     /// Mel value of a linear band value (without gain), to the convention's `power`.
     pub fn compress(&self, band: f64) -> f32 {
         self.compression.compress(band * self.gain, self.power) as f32

@@ -14,6 +14,7 @@ mod testing;
 
 use ndarray::{Array2, ArrayView2};
 
+pub(crate) use analysis::{SparseRow, sparse_rows};
 pub use analysis::{analyse, filterbank};
 pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};

@@ -3,11 +3,11 @@
 use super::batch::Batch;
 use super::networks::Networks;
 use super::stream::Stream;
+use super::tail::Filters;
 use super::wavefront::Window;
 use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
-use crate::dsp::EnvelopeFilter;
 use crate::runtime::{Runtime, SessionOptions};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub struct Vocoder {
     manifest: Manifest,
     sha256: String,
     networks: Networks,
-    envelope: Option<EnvelopeFilter>,
+    filters: Filters,
     load_time: Duration,
 }
 
@@ -38,13 +38,11 @@ impl Vocoder {
         let Bundle {
             manifest, sha256, ..
         } = bundle;
-        let filter = |parameters| EnvelopeFilter::new(&manifest.mel, parameters);
-        let envelope = manifest.envelope.as_ref().map(filter).transpose()?;
         Ok(Vocoder {
+            filters: Filters::new(&manifest)?,
             manifest,
             sha256,
             networks,
-            envelope,
             load_time: began.elapsed(),
         })
     }
@@ -64,9 +62,9 @@ impl Vocoder {
         self.networks.provider()
     }
 
-    /// The envelope filter of a model of the excitation domain.
-    pub(super) fn envelope(&self) -> Option<&EnvelopeFilter> {
-        self.envelope.as_ref()
+    /// What finished samples go through.
+    pub(super) fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     /// Time that [`Vocoder::new`] took.
@@ -76,7 +74,7 @@ impl Vocoder {
 
     /// Starts a synthesis of a mel in the bundle's convention.
     pub fn stream(&self, plan: Plan, seed: u64, windows: WindowPlan) -> Stream {
-        Stream::new(&self.manifest, self.envelope.as_ref(), plan, seed, windows)
+        Stream::new(&self.manifest, &self.filters, plan, seed, windows)
     }
 
     /// Runs windows of one length, of any steps and streams, in one denoiser call. `jobs` names each stream by its place in `streams`.

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::offline::check_batch;
+use super::tail::Filters;
 use super::window::{Chunks, DEFAULT_CHUNKS};
 use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
 use crate::bundle::Manifest;
@@ -124,7 +125,7 @@ struct Shared {
     manifest: Manifest,
     sha256: String,
     provider: String,
-    envelope: Option<crate::dsp::EnvelopeFilter>,
+    filters: Filters,
     options: SchedulerOptions,
     active: AtomicUsize,
 }
@@ -142,7 +143,7 @@ impl Scheduler {
             manifest: worker.vocoder().manifest().clone(),
             sha256: worker.vocoder().sha256().to_owned(),
             provider: worker.vocoder().provider().to_owned(),
-            envelope: worker.vocoder().envelope().cloned(),
+            filters: worker.vocoder().filters().clone(),
             options,
             active: AtomicUsize::new(0),
         });
@@ -198,13 +199,8 @@ impl Scheduler {
             seed: request.seed,
         };
         let place = Place::take(&self.shared)?;
-        let stream = super::Stream::new(
-            manifest,
-            self.shared.envelope.as_ref(),
-            plan,
-            request.seed,
-            windows,
-        );
+        let stream =
+            super::Stream::new(manifest, &self.shared.filters, plan, request.seed, windows);
         // Room for what one window needs at once, and as much again to work ahead.
         let room = 2 * (windows.chunks.longest + windows.look_ahead()) + 256;
         let frames = Arc::new(Semaphore::new(room));

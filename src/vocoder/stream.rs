@@ -3,12 +3,11 @@
 use super::conditions::Conditions;
 use super::networks::Networks;
 use super::queue::MelQueue;
-use super::tail::Tail;
+use super::tail::{Filters, Tail};
 use super::wavefront::{Wavefront, Window};
 use super::{VocoderError, WindowPlan};
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
-use crate::dsp::EnvelopeFilter;
 use ndarray::ArrayView2;
 
 /// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::run`](super::Vocoder::run) does.
@@ -29,7 +28,7 @@ pub struct Stream {
 impl Stream {
     pub(super) fn new(
         manifest: &Manifest,
-        envelope: Option<&EnvelopeFilter>,
+        filters: &Filters,
         plan: Plan,
         seed: u64,
         windows: WindowPlan,
@@ -39,7 +38,7 @@ impl Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
-            tail: Tail::new(envelope),
+            tail: Tail::new(filters),
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,

@@ -1,56 +1,88 @@
-//! What is done once to finished samples: in the excitation domain, the mel's spectral envelope.
+//! What is done once to finished samples: in the excitation domain the mel's spectral envelope, then the passes that enforce the mel.
 
 use super::VocoderError;
-use crate::dsp::{EnvelopeFilter, EnvelopeStream, Filtering};
+use crate::bundle::Manifest;
+use crate::dsp::{ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MelFilter};
 use ndarray::ArrayView2;
 
-pub(super) enum Tail {
-    /// The samples are the signal.
-    Waveform,
-    /// The samples are an excitation; `None` once it has ended.
-    Excitation(Option<Box<EnvelopeStream>>),
+/// The filters of a bundle. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Filters {
+    envelope: Option<EnvelopeFilter>,
+    consistency: Option<ConsistencyFilter>,
+}
+
+impl Filters {
+    pub fn new(manifest: &Manifest) -> Result<Filters, DspError> {
+        let mel = &manifest.mel;
+        let envelope = manifest.envelope.as_ref();
+        let consistency = manifest.consistency.as_ref();
+        Ok(Filters {
+            envelope: envelope.map(|p| EnvelopeFilter::new(mel, p)).transpose()?,
+            consistency: consistency
+                .map(|p| ConsistencyFilter::new(mel, p))
+                .transpose()?,
+        })
+    }
+}
+
+/// The filters at work on one clip.
+pub(super) struct Tail {
+    stages: Vec<Box<dyn MelFilter>>,
+    ended: bool,
 }
 
 impl Tail {
-    pub fn new(envelope: Option<&EnvelopeFilter>) -> Tail {
-        match envelope {
-            None => Tail::Waveform,
-            Some(filter) => Tail::Excitation(Some(Box::new(filter.stream(Filtering::Unwhiten)))),
+    pub fn new(filters: &Filters) -> Tail {
+        let mut stages: Vec<Box<dyn MelFilter>> = Vec::new();
+        if let Some(filter) = &filters.envelope {
+            stages.push(Box::new(filter.stream(Filtering::Unwhiten)));
+        }
+        for stream in filters.consistency.iter().flat_map(|f| f.streams()) {
+            stages.push(Box::new(stream));
+        }
+        Tail {
+            stages,
+            ended: false,
         }
     }
 
     /// Takes further mel frames, which must arrive before the samples that they shape can leave.
     pub fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), VocoderError> {
-        if let Tail::Excitation(Some(stream)) = self {
-            stream.push_mel(mel)?;
+        for stage in &mut self.stages {
+            stage.push_mel(mel)?;
         }
         Ok(())
     }
 
     /// Says that the mel is complete.
     pub fn end_mel(&mut self) {
-        if let Tail::Excitation(Some(stream)) = self {
-            stream.end_mel();
+        for stage in &mut self.stages {
+            stage.end_mel();
         }
     }
 
-    /// Takes finished samples and appends to `out` those that need nothing further; with `last`, all.
+    /// Takes finished samples and appends to `out` those that need nothing further; with `last`, all. What comes after the last is ignored.
     pub fn push(
         &mut self,
         samples: &[f32],
         last: bool,
         out: &mut Vec<f32>,
     ) -> Result<(), VocoderError> {
-        let Tail::Excitation(stream) = self else {
-            out.extend_from_slice(samples);
+        if self.ended {
             return Ok(());
-        };
-        if let Some(stream) = stream {
-            stream.push_samples(samples, out);
         }
-        match stream.take_if(|_| last) {
-            Some(stream) => Ok(stream.finish(out)?),
-            None => Ok(()),
+        self.ended = last;
+        let mut finished = samples.to_vec();
+        for stage in &mut self.stages {
+            let mut next = Vec::with_capacity(finished.len());
+            stage.push_samples(&finished, &mut next);
+            if last {
+                stage.finish(&mut next)?;
+            }
+            finished = next;
         }
+        out.append(&mut finished);
+        Ok(())
     }
 }

@@ -47,6 +47,7 @@ class Fixed:
     hop = HOP
     floor = LOG_FLOOR
     log_equaliser = np.zeros(1025, np.float32)
+    passes = 0
 
     def __init__(self, estimate: float) -> None:
         self.estimate = estimate

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import torch
 
-from vocode_training import envelope
+from vocode_training import consistency, envelope
 from vocode_training.mel import F_MAX, F_MIN, HOP, LOG_FLOOR, N_FFT, N_MELS, SAMPLE_RATE, filterbank, mel_spectrogram
 
 
@@ -53,3 +53,18 @@ def test_white_noise_takes_the_envelope_of_its_mel(speech: torch.Tensor) -> None
     shaped = mel_spectrogram(envelope.unwhiten(excitation, mel, torch.zeros(envelope.BINS)))
     together = torch.corrcoef(torch.stack([shaped.flatten(), mel.flatten()]))[0, 1]
     assert together > 0.9
+
+
+def test_consistency_brings_the_mel_closer_and_leaves_what_has_it(speech: torch.Tensor) -> None:
+    mel = mel_spectrogram(speech)
+    assert torch.allclose(consistency.refine(speech, mel, 2), speech, atol=1e-5)
+    generator = torch.Generator().manual_seed(0)
+    wrong = speech * 0.5 + 0.02 * torch.randn(speech.shape, generator=generator)
+
+    def distance(audio: torch.Tensor) -> float:
+        return float((mel_spectrogram(audio) - mel)[..., 2:-2].abs().mean())
+
+    once, twice = distance(consistency.refine(wrong, mel)), distance(consistency.refine(wrong, mel, 2))
+    assert twice < 0.8 * once < 0.6 * distance(wrong)
+    short = speech[:, : 4 * HOP]
+    assert torch.equal(consistency.refine(short, mel[..., :4]), short)

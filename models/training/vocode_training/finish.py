@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import envelope, loop, losses
+from . import consistency, envelope, loop, losses
 from .data import MARGIN, Batch, Recordings
 from .discriminator import Discriminator, discriminator_loss, generator_losses
 from .mel import LOG_FLOOR
@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, required=True, help="bundle or checkpoint of the flow training")
     parser.add_argument("--steps", type=int, nargs="+", default=[4], help="numbers of steps to unroll, drawn at random")
     parser.add_argument("--learning-steps", type=int, default=2, help="how many of the last steps carry gradients")
+    parser.add_argument("--passes", type=int, default=1, help="passes of mel consistency that the bundle will have")
     parser.add_argument("--mel", type=float, default=1.0, help="weight of the log-mel distance")
     parser.add_argument("--stft", type=float, default=1.0, help="weight of the multi-resolution STFT distance")
     parser.add_argument("--adversarial", type=float, default=0.1)
@@ -51,11 +52,11 @@ def sample(model: Model, noise: Tensor, mel: Tensor, steps: int, learning: int) 
     return y
 
 
-def as_audio(excitation: Tensor, batch: Batch, log_equaliser: Tensor) -> Tensor:
-    """The envelope put back on a crop; its neighbours are missing, alike for the estimate and the target."""
+def as_audio(excitation: Tensor, batch: Batch, log_equaliser: Tensor, passes: int) -> Tensor:
+    """The envelope put back on a crop, and the mel enforced; its neighbours are missing, alike for the estimate and the target."""
     cut = MARGIN - envelope.EDGE - 2
     gain = torch.exp(envelope.log_gain(batch.mel[..., cut:-cut], log_equaliser))
-    return envelope.apply_gain(excitation, gain)
+    return consistency.refine(envelope.apply_gain(excitation, gain), batch.mel[..., MARGIN:-MARGIN], passes)
 
 
 def loudness_scale(batch: Batch) -> Tensor:
@@ -84,8 +85,8 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16):
             estimate = sample(model, noise, batch.mel, steps, args.learning_steps)
         scale = loudness_scale(batch)
-        fake = as_audio(estimate.float(), batch, state.log_equaliser) * scale
-        real = as_audio(batch.excitation, batch, state.log_equaliser) * scale
+        fake = as_audio(estimate.float(), batch, state.log_equaliser, args.passes) * scale
+        real = as_audio(batch.excitation, batch, state.log_equaliser, args.passes) * scale
         record = {"mel": losses.log_mel_distance(fake, real), "stft": losses.stft_distance(fake, real)}
         record["flow"] = losses.weighted_error((estimate.float() - batch.excitation) * batch.inside)[0].mean()
         total = args.mel * record["mel"] + args.stft * record["stft"] + args.flow * record["flow"]

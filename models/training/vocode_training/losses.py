@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import librosa
 import torch
 from torch import Tensor
 
-from .mel import SAMPLE_RATE, mel_of_padded
+from .mel import FLOOR, SAMPLE_RATE, mel_of_padded
 
 BANDS = (0, 1000, 2000, 4000, 8000, SAMPLE_RATE // 2)
+# FFT and bands of each mel of `log_mel_distance`, beside that of the convention.
+MEL_SIZES = ((512, 48), (1024, 96), (2048, 160))
 
 
 def erb_weights(bins: int, device: torch.device) -> Tensor:
@@ -62,6 +67,23 @@ def stft_distance(estimate: Tensor, target: Tensor) -> Tensor:
     return total / 3
 
 
+@lru_cache(maxsize=8)
+def _mel_bank(n_fft: int, bands: int, device: torch.device) -> Tensor:
+    """Slaney's filters up to Nyquist, `[bands, bins]`."""
+    return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)).to(device)
+
+
 def log_mel_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """L1 of natural-log mels, `[B, T]` audio each."""
-    return (mel_of_padded(estimate) - mel_of_padded(target)).abs().mean()
+    """L1 of natural-log mels of `[B, T]` audio: the mean of the convention's and, for what it leaves out (other resolutions, the top of the
+    spectrum), of several more (Lee et al. 2023, BigVGAN, and its second version)."""
+    distances = [(mel_of_padded(estimate) - mel_of_padded(target)).abs().mean()]
+    for n_fft, bands in MEL_SIZES:
+        bank, window = _mel_bank(n_fft, bands, estimate.device), torch.hann_window(n_fft, device=estimate.device)
+
+        def mel(audio: Tensor, n_fft: int = n_fft, bank: Tensor = bank, window: Tensor = window) -> Tensor:
+            spectrum = torch.stft(audio.float(), n_fft, n_fft // 4, n_fft, window, return_complex=True)
+            magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+            return torch.log(torch.clamp(bank @ magnitude, min=FLOOR))
+
+        distances.append((mel(estimate) - mel(target)).abs().mean())
+    return torch.stack(distances).mean()

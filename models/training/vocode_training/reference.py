@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from . import conventions, envelope
+from . import consistency, conventions, envelope
 from .ddpm import Row
 
 U32 = np.uint64(0xFFFFFFFF)
@@ -54,6 +54,7 @@ class Graphs(Protocol):
     hop: int
     floor: float
     log_equaliser: np.ndarray
+    passes: int
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray: ...
 
@@ -97,6 +98,10 @@ class OnnxGraphs:
     @property
     def log_equaliser(self) -> np.ndarray:
         return np.array(self.manifest["envelope"]["log_equaliser"], np.float32)
+
+    @property
+    def passes(self) -> int:
+        return self.manifest.get("consistency", {}).get("passes", 0)
 
     def times(self, name: str | None = None) -> list[float]:
         """The time grid of a named schedule, the default one where no name is given."""
@@ -158,4 +163,6 @@ def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int,
 def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0) -> np.ndarray:
     """`mel [n_mels, F]` in the `hifigan` convention -> audio `[F * hop]`."""
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
-    return envelope.unwhiten(excitation[None], torch.from_numpy(mel)[None], torch.from_numpy(graphs.log_equaliser))[0].numpy()
+    heard = torch.from_numpy(mel)[None]
+    audio = envelope.unwhiten(excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
+    return consistency.refine(audio, heard, graphs.passes)[0].numpy()

@@ -14,7 +14,7 @@ import soundfile
 import torch
 
 from . import checkpoint, reference
-from .mel import HOP, N_FFT, SAMPLE_RATE, filterbank, mel_spectrogram
+from .mel import HOP, LOG_FLOOR, N_FFT, SAMPLE_RATE, filterbank, mel_spectrogram
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,11 @@ def griffin_lim(mel: np.ndarray, iterations: int = 32) -> np.ndarray:
 class TorchGraphs:
     """The averaged model of a checkpoint, with the interface of a bundle's graphs."""
 
-    def __init__(self, path: Path) -> None:
+    hop = HOP
+    floor = LOG_FLOOR
+
+    def __init__(self, path: Path, passes: int) -> None:
+        self.passes = passes
         self.model, equaliser = checkpoint.load_model(path)
         self.log_equaliser = equaliser.numpy()
         self.conditioner_context = self.model.config.conditioner_context()
@@ -65,9 +69,9 @@ class TorchGraphs:
         return self.model.denoiser(torch.from_numpy(x), torch.from_numpy(t), torch.from_numpy(cond)).numpy()
 
 
-def checkpoint_synthesiser(path: Path, steps: int, seed: int = 0) -> Synthesiser:
-    """A training checkpoint, sampled in Python on a uniform grid."""
-    graphs = TorchGraphs(path)
+def checkpoint_synthesiser(path: Path, steps: int, passes: int, seed: int = 0) -> Synthesiser:
+    """A training checkpoint, sampled in Python on a uniform grid, with as many passes of mel consistency."""
+    graphs = TorchGraphs(path, passes)
     times = reference.uniform_times(steps)
     return lambda mel: reference.synthesise(graphs, mel, times, seed)
 

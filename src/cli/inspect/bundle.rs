@@ -31,6 +31,7 @@ pub(super) fn inspect(bundle: &Bundle) -> Result<Findings, CliError> {
             ),
         ),
         ("envelope", envelope(m)),
+        ("consistency", consistency(m)),
         ("sha256", bundle.sha256.clone()),
         (
             "conditioner",
@@ -84,6 +85,14 @@ fn envelope(m: &Manifest) -> String {
             e.log_equaliser.len()
         ),
         None => "none: the diffusion runs on samples".into(),
+    }
+}
+
+fn consistency(m: &Manifest) -> String {
+    match m.consistency.as_ref().map(|c| c.passes) {
+        Some(1) => "the audio is brought closer to its mel, once".into(),
+        Some(passes) => format!("the audio is brought closer to its mel, {passes} times"),
+        None => "none".into(),
     }
 }
 

@@ -8,7 +8,7 @@ use realfft::num_complex::Complex;
 
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
-use crate::dsp::DspError;
+use crate::dsp::{DspError, MelFilter};
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -62,12 +62,10 @@ impl EnvelopeStream {
             tables,
         }
     }
+}
 
-    /// Takes further mel frames, `[n_mels, any]`. The whole mel may be pushed at once.
-    ///
-    /// # Errors
-    /// [`DspError::Bands`].
-    pub fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+impl MelFilter for EnvelopeStream {
+    fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
         self.tables.check_bands(mel)?;
         self.mel.extend(
             mel.columns()
@@ -78,22 +76,16 @@ impl EnvelopeStream {
         Ok(())
     }
 
-    /// Says that the mel is complete: the frames after it are at the floor.
-    pub fn end_mel(&mut self) {
+    fn end_mel(&mut self) {
         self.mel_ended = true;
     }
 
-    /// Takes further samples and appends to `out` those that are finished.
-    pub fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+    fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.samples.extend(samples);
         self.advance(out);
     }
 
-    /// Ends the signal and the mel, and appends the rest to `out`: as many samples came out as went in.
-    ///
-    /// # Errors
-    /// [`DspError::Length`] unless the samples were `hop` times the mel frames; then nothing is appended.
-    pub fn finish(mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
         let (expected, found) = (self.mel_frames * self.tables.hop, self.total() as usize);
         if expected != found {
             return Err(DspError::Length {

@@ -1,0 +1,149 @@
+//! Bringing a signal closer to the mel that it was made from.
+//!
+//! A vocoder hears the mel and is free not to follow it. Here each band of each frame is scaled by what the mel asks for over what is
+//! there, and the phases are kept: the magnitude half of a Griffin-Lim iteration (Griffin and Lim 1984), with mel bands for magnitudes.
+//! The Python twin is `models/training/vocode_training/consistency.py`; `tests/fixtures/consistency` holds the two together at 1e-4.
+
+mod stream;
+
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use serde::{Deserialize, Serialize};
+
+use super::{DspError, MelFilter, hann};
+use crate::mel::{Framing, MelConvention, SparseRow, filterbank, sparse_rows};
+pub use stream::ConsistencyStream;
+
+/// Most that a band is scaled by, up or down, as a natural logarithm.
+const LIMIT: f64 = 2.0;
+/// Most passes of a bundle.
+const MAX_PASSES: usize = 8;
+
+/// The `[consistency]` table of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencyParameters {
+    /// How many times the signal is brought closer; each makes it trail its mel by [`ConsistencyFilter::lookahead_frames`] more.
+    pub passes: usize,
+}
+
+/// The filter for mels of one convention. Cheap to clone: the tables are shared.
+#[derive(Clone)]
+pub struct ConsistencyFilter {
+    tables: Arc<Tables>,
+    passes: usize,
+}
+
+struct Tables {
+    convention: MelConvention,
+    /// Samples by which a frame's window begins before the frame's place, `f * hop`.
+    margin: usize,
+    /// Analysis window, periodic Hann in the middle of the FFT.
+    window: Vec<f32>,
+    /// The same with the overlap-add and inverse FFT scale taken in.
+    synthesis: Vec<f32>,
+    /// Each band's filter.
+    bands: Vec<SparseRow>,
+    /// For each bin the shares of the bands in it, which add up to 1; none where no band reaches.
+    bins: Vec<SparseRow>,
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+}
+
+impl ConsistencyFilter {
+    /// Makes the tables for mels of `convention`.
+    ///
+    /// # Errors
+    /// [`DspError::Consistency`] for a number of passes out of its range or a convention whose windows, squared, do not add up to a constant.
+    pub fn new(
+        convention: &MelConvention,
+        parameters: &ConsistencyParameters,
+    ) -> Result<ConsistencyFilter, DspError> {
+        let ConsistencyParameters { passes } = *parameters;
+        validate(convention, passes)?;
+        let (n_fft, hop) = (convention.n_fft, convention.hop);
+        let mut window = vec![0.0; n_fft];
+        let start = (n_fft - convention.win_length) / 2;
+        window[start..start + convention.win_length].copy_from_slice(&hann(convention.win_length));
+        // A squared Hann window has a mean of 3/8, and three or more of them at even distances add up to a constant.
+        let overlap = 0.375 * convention.win_length as f64 / hop as f64;
+        let bank = filterbank(convention);
+        let sums = bank.sum_axis(ndarray::Axis(0));
+        let shares = (&bank / &sums.mapv(|sum| sum.max(1e-12))).reversed_axes();
+        let mut planner = RealFftPlanner::new();
+        let scale = 1.0 / (overlap * n_fft as f64);
+        let tables = Tables {
+            convention: convention.clone(),
+            margin: match convention.framing {
+                Framing::Hop => (n_fft - hop) / 2,
+                Framing::Center => n_fft / 2,
+            },
+            window: window.iter().map(|w| *w as f32).collect(),
+            synthesis: window.iter().map(|w| (w * scale) as f32).collect(),
+            bands: sparse_rows(bank.view()),
+            bins: sparse_rows(shares.view()),
+            forward: planner.plan_fft_forward(n_fft),
+            inverse: planner.plan_fft_inverse(n_fft),
+        };
+        Ok(ConsistencyFilter {
+            tables: Arc::new(tables),
+            passes,
+        })
+    }
+
+    /// Frames of signal and mel that must be there beyond a sample's own before one pass gives it out.
+    pub fn lookahead_frames(&self) -> usize {
+        // A sample leaves when the last window over it, which may begin with it, is there.
+        let t = &self.tables;
+        t.window.len().div_ceil(t.convention.hop)
+    }
+
+    /// Starts the passes over a signal that comes in pieces, to be run one after another.
+    pub fn streams(&self) -> impl Iterator<Item = ConsistencyStream> {
+        (0..self.passes).map(|_| ConsistencyStream::new(self.tables.clone()))
+    }
+
+    /// All passes over a whole signal of `frames * hop` samples with the mel `[n_mels, frames]` that it should have.
+    ///
+    /// # Errors
+    /// [`DspError::Bands`], [`DspError::Length`].
+    pub fn apply(&self, samples: &[f32], mel: ArrayView2<'_, f32>) -> Result<Vec<f32>, DspError> {
+        let mut samples = samples.to_vec();
+        for mut stream in self.streams() {
+            let mut out = Vec::with_capacity(samples.len());
+            stream.push_mel(mel)?;
+            stream.push_samples(&samples, &mut out);
+            stream.finish(&mut out)?;
+            samples = out;
+        }
+        Ok(samples)
+    }
+}
+
+fn validate(convention: &MelConvention, passes: usize) -> Result<(), DspError> {
+    let (hop, length) = (convention.hop, convention.win_length);
+    let fail = |field, expected: String, found: usize| {
+        Err(DspError::Consistency {
+            field,
+            expected,
+            found,
+        })
+    };
+    if !(1..=MAX_PASSES).contains(&passes) {
+        return fail("consistency.passes", format!("1 to {MAX_PASSES}"), passes);
+    }
+    if hop == 0 || !length.is_multiple_of(hop) || length / hop < 3 {
+        let expected = format!("a multiple of the hop of {hop}, at least three times that");
+        return fail("mel.win_length", expected, length);
+    }
+    if !convention.n_fft.is_multiple_of(2) || length > convention.n_fft {
+        let expected = format!("an even number, at least win_length = {length}");
+        return fail("mel.n_fft", expected, convention.n_fft);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

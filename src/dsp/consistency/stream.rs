@@ -1,0 +1,189 @@
+//! One pass as a push-style state machine. Whole signals go through it too, so pieces and wholes cannot differ.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+use realfft::num_complex::Complex;
+
+use super::{LIMIT, Tables};
+use crate::dsp::{DspError, MelFilter};
+
+/// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
+///
+/// A frame is looked at once its window and its mel are there; one whose window leaves the clip is left alone, as what its mel saw beyond
+/// the end is not known. A sample is given out once no later window reaches it. Memory is bounded by the window and by what was pushed of
+/// one of the two inputs ahead of the other.
+pub struct ConsistencyStream {
+    tables: Arc<Tables>,
+    /// Log band magnitudes that are asked for, of frames not looked at yet.
+    mel: VecDeque<Vec<f32>>,
+    mel_frames: usize,
+    /// Samples not given out yet, and what is to be added to them.
+    samples: VecDeque<f32>,
+    change: VecDeque<f32>,
+    /// Samples given out.
+    done: usize,
+    /// The frame to be looked at next.
+    frame: usize,
+    block: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+    magnitudes: Vec<f64>,
+}
+
+impl ConsistencyStream {
+    pub(super) fn new(tables: Arc<Tables>) -> ConsistencyStream {
+        let scratch = tables
+            .forward
+            .get_scratch_len()
+            .max(tables.inverse.get_scratch_len());
+        ConsistencyStream {
+            mel: VecDeque::new(),
+            mel_frames: 0,
+            samples: VecDeque::new(),
+            change: VecDeque::new(),
+            done: 0,
+            frame: 0,
+            block: tables.forward.make_input_vec(),
+            spectrum: tables.forward.make_output_vec(),
+            scratch: vec![Complex::default(); scratch],
+            magnitudes: vec![0.0; tables.bins.len()],
+            tables,
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.done + self.samples.len()
+    }
+
+    /// Place of the window of `frame` in the clip; `None` where it begins before it.
+    fn window_start(&self, frame: usize) -> Option<usize> {
+        (frame * self.tables.convention.hop).checked_sub(self.tables.margin)
+    }
+
+    fn advance(&mut self, out: &mut Vec<f32>) {
+        loop {
+            let start = self.window_start(self.frame);
+            // No window reaches what lies before the next one.
+            self.emit(start.unwrap_or(0).saturating_sub(self.done), out);
+            let whole = start.is_none_or(|start| start + self.block.len() <= self.total());
+            let Some(wanted) = self.mel.pop_front_if(|_| whole) else {
+                return;
+            };
+            if start.is_some() {
+                self.look(&wanted);
+            }
+            self.frame += 1;
+        }
+    }
+
+    /// Adds what the current frame changes; its window begins with the oldest sample.
+    fn look(&mut self, wanted: &[f32]) {
+        let t = &self.tables;
+        for ((slot, sample), weight) in self.block.iter_mut().zip(&self.samples).zip(&t.window) {
+            *slot = sample * weight;
+        }
+        let forth =
+            t.forward
+                .process_with_scratch(&mut self.block, &mut self.spectrum, &mut self.scratch);
+        let ratios = t.log_ratios(&self.spectrum, wanted, &mut self.magnitudes);
+        for (bin, (first, shares)) in self.spectrum.iter_mut().zip(&t.bins) {
+            let log: f32 = shares
+                .iter()
+                .zip(&ratios[*first..])
+                .map(|(s, r)| s * r)
+                .sum();
+            *bin *= log.exp_m1();
+        }
+        // The ends of a real signal's spectrum are real; NaN input would make them fail the check for it.
+        for end in [0, self.spectrum.len() - 1] {
+            self.spectrum[end].im = 0.0;
+        }
+        let back =
+            t.inverse
+                .process_with_scratch(&mut self.spectrum, &mut self.block, &mut self.scratch);
+        debug_assert!(forth.is_ok() && back.is_ok());
+        if self.change.len() < self.block.len() {
+            self.change.resize(self.block.len(), 0.0);
+        }
+        for ((sum, x), weight) in self.change.iter_mut().zip(&self.block).zip(&t.synthesis) {
+            *sum += x * weight;
+        }
+    }
+
+    /// Gives out the oldest `count` samples.
+    fn emit(&mut self, count: usize, out: &mut Vec<f32>) {
+        let count = count.min(self.samples.len());
+        let changed = count.min(self.change.len());
+        let changes = self
+            .change
+            .drain(..changed)
+            .chain(std::iter::repeat_n(0.0, count - changed));
+        out.extend(self.samples.drain(..count).zip(changes).map(|(x, c)| x + c));
+        self.done += count;
+    }
+}
+
+impl MelFilter for ConsistencyStream {
+    fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+        let convention = &self.tables.convention;
+        let (expected, found) = (convention.n_mels, mel.nrows());
+        if expected != found {
+            return Err(DspError::Bands { expected, found });
+        }
+        let logs = |frame: ndarray::ArrayView1<'_, f32>| {
+            let logs = frame.iter().map(|v| convention.ln_magnitude(*v) as f32);
+            logs.collect()
+        };
+        self.mel.extend(mel.columns().into_iter().map(logs));
+        self.mel_frames += mel.ncols();
+        Ok(())
+    }
+
+    fn end_mel(&mut self) {}
+
+    fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.samples.extend(samples);
+        self.advance(out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
+        let (expected, found) = (self.mel_frames * self.tables.convention.hop, self.total());
+        if expected != found {
+            return Err(DspError::Length {
+                frames: self.mel_frames,
+                expected,
+                found,
+            });
+        }
+        self.advance(out);
+        self.emit(self.samples.len(), out);
+        Ok(())
+    }
+}
+
+impl Tables {
+    /// For each band the logarithm of what is wanted over what the spectrum holds, within the limit.
+    fn log_ratios(
+        &self,
+        spectrum: &[Complex<f32>],
+        wanted: &[f32],
+        magnitudes: &mut [f64],
+    ) -> Vec<f32> {
+        let c = &self.convention;
+        for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
+            *magnitude = c.bin_magnitude(f64::from(bin.norm_sqr()));
+        }
+        let ratio = |((first, weights), wanted): (&(usize, Vec<f32>), &f32)| {
+            let sum: f64 = weights
+                .iter()
+                .zip(&magnitudes[*first..])
+                .map(|(w, m)| f64::from(*w) * m)
+                .sum();
+            let found = c.ln_magnitude(c.compress(sum));
+            (f64::from(*wanted) - found).clamp(-LIMIT, LIMIT) as f32
+        };
+        self.bands.iter().zip(wanted).map(ratio).collect()
+    }
+}

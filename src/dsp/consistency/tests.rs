@@ -1,0 +1,180 @@
+use super::*;
+use crate::mel::{Layout, NpyLimits, analyse, read_npy};
+use ndarray::{Array2, Axis, s};
+
+fn fixture(name: &str) -> Array2<f32> {
+    let path = format!(
+        "{}/tests/fixtures/consistency/{name}.npy",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let file = std::fs::File::open(path).unwrap();
+    read_npy(file, None, Layout::BandsFirst, &NpyLimits::default())
+        .unwrap()
+        .into_values()
+}
+
+fn signal(name: &str) -> Vec<f32> {
+    fixture(name).into_raw_vec_and_offset().0
+}
+
+fn hifigan() -> MelConvention {
+    MelConvention::named("hifigan").unwrap()
+}
+
+fn filter(passes: usize) -> ConsistencyFilter {
+    ConsistencyFilter::new(&hifigan(), &ConsistencyParameters { passes }).unwrap()
+}
+
+/// Mean absolute difference of two mels away from the ends.
+fn distance(a: &[f32], mel: &Array2<f32>) -> f32 {
+    let found = analyse(a, &hifigan()).unwrap().into_values();
+    let inner = s![.., 2..mel.ncols() - 2];
+    (&found.slice(inner) - &mel.slice(inner))
+        .mapv(f32::abs)
+        .mean()
+        .unwrap()
+}
+
+#[test]
+fn agrees_with_the_training_code() {
+    for (passes, name) in [(1, "once"), (3, "thrice")] {
+        let found = filter(passes)
+            .apply(&signal("audio"), fixture("mel").view())
+            .unwrap();
+        let expected = signal(name);
+        assert_eq!(found.len(), expected.len());
+        for (n, (a, b)) in found.iter().zip(&expected).enumerate() {
+            assert!((a - b).abs() < 1e-4, "{name}, at {n}: {a}, expected {b}");
+        }
+    }
+}
+
+#[test]
+fn each_pass_brings_the_mel_closer() {
+    let mel = fixture("mel");
+    let at = |passes| {
+        distance(
+            &filter(passes).apply(&signal("audio"), mel.view()).unwrap(),
+            &mel,
+        )
+    };
+    let before = distance(&signal("audio"), &mel);
+    assert!(at(1) < 0.6 * before, "{before}, then {}", at(1));
+    assert!(at(3) < 0.7 * at(1), "{}, then {}", at(1), at(3));
+}
+
+#[test]
+fn a_signal_that_has_its_mel_already_stays() {
+    for name in MelConvention::names() {
+        let convention = MelConvention::named(name).unwrap();
+        let audio = signal("audio");
+        let mut mel = analyse(&audio, &convention).unwrap().into_values();
+        // A centred mel has one frame more than the signal has hops.
+        let frames = audio.len() / convention.hop;
+        mel.slice_axis_inplace(Axis(1), (0..frames).into());
+        let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes: 2 });
+        let found = filter.unwrap().apply(&audio, mel.view()).unwrap();
+        let worst = found
+            .iter()
+            .zip(&audio)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{name}: {worst}");
+    }
+}
+
+#[test]
+fn pieces_of_any_size_give_the_whole() {
+    let (mel, audio) = (fixture("mel"), signal("audio"));
+    let whole = filter(1).apply(&audio, mel.view()).unwrap();
+    for (frames, samples) in [(1, 256), (1, 100), (7, 1000), (20, 1), (5, 5120)] {
+        let mut stream = filter(1).streams().next().unwrap();
+        let mut out = Vec::new();
+        let mut mels = mel.axis_chunks_iter(Axis(1), frames);
+        for piece in audio.chunks(samples) {
+            if let Some(frames) = mels.next() {
+                stream.push_mel(frames).unwrap();
+            }
+            stream.push_samples(piece, &mut out);
+        }
+        for rest in mels {
+            stream.push_mel(rest).unwrap();
+        }
+        stream.finish(&mut out).unwrap();
+        assert!(out == whole, "{frames} frames, {samples} samples a piece");
+    }
+}
+
+#[test]
+fn a_sample_comes_out_after_the_lookahead_and_not_before() {
+    let (mel, audio) = (fixture("mel"), signal("audio"));
+    let lookahead = filter(1).lookahead_frames();
+    let mut stream = filter(1).streams().next().unwrap();
+    let mut out = Vec::new();
+    for (frame, piece) in audio.chunks(256).enumerate() {
+        stream
+            .push_mel(mel.slice(s![.., frame..frame + 1]))
+            .unwrap();
+        stream.push_samples(piece, &mut out);
+        let finished = (frame + 1).saturating_sub(lookahead) * 256;
+        assert!(out.len() >= finished, "{} after {frame}", out.len());
+        assert!(out.len() <= finished + 256, "{} after {frame}", out.len());
+    }
+}
+
+#[test]
+fn clips_shorter_than_a_window_are_left_alone() {
+    for frames in [0, 1, 4] {
+        let audio = &signal("audio")[..frames * 256];
+        let mel = fixture("mel");
+        let found = filter(2).apply(audio, mel.slice(s![.., ..frames])).unwrap();
+        assert_eq!(found, audio, "{frames} frames");
+    }
+}
+
+#[test]
+fn silence_stays_silence_and_what_is_missing_is_not_forced() {
+    let silent = vec![0.0; 20 * 256];
+    let found = filter(2).apply(&silent, fixture("mel").view()).unwrap();
+    assert!(found == silent);
+}
+
+#[test]
+fn lengths_that_disagree_are_refused() {
+    let mel = fixture("mel");
+    let error = filter(1).apply(&[0.0; 100], mel.view()).unwrap_err();
+    assert!(matches!(
+        error,
+        DspError::Length {
+            expected: 5120,
+            found: 100,
+            ..
+        }
+    ));
+    let narrow = mel.slice(s![..79, ..]);
+    let error = filter(1).apply(&signal("audio"), narrow).unwrap_err();
+    assert!(matches!(
+        error,
+        DspError::Bands {
+            expected: 80,
+            found: 79
+        }
+    ));
+}
+
+#[test]
+fn what_cannot_be_enforced_is_refused_with_the_range() {
+    let refused = |passes, change: fn(&mut MelConvention)| {
+        let mut convention = hifigan();
+        change(&mut convention);
+        let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes });
+        filter.map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(0, |_| {}),
+        "consistency.passes is 0, expected 1 to 8"
+    );
+    assert!(refused(9, |_| {}).contains("1 to 8"));
+    assert!(refused(1, |c| c.hop = 300).contains("a multiple of the hop of 300"));
+    assert!(refused(1, |c| c.win_length = 512).contains("at least three times"));
+}
