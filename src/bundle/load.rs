@@ -12,7 +12,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// Largest graph that is read, in bytes.
 pub const MAX_GRAPH_BYTES: u64 = 1 << 30;
 
-const MANIFEST: &str = "bundle.toml";
+/// Name of a bundle's manifest.
+pub const MANIFEST: &str = "bundle.toml";
 const CONDITIONER: &str = "conditioner.onnx";
 const DENOISER: &str = "denoiser.onnx";
 

@@ -5,6 +5,7 @@
 //! graphs' ports ([`Signature`]).
 
 mod check;
+mod edit;
 mod error;
 mod load;
 mod manifest;
@@ -12,8 +13,9 @@ mod schedule;
 mod validate;
 
 pub use check::{Condition, Signature};
+pub use edit::with_schedule;
 pub use error::BundleError;
-pub use load::{Bundle, MAX_GRAPH_BYTES, MAX_MANIFEST_BYTES};
+pub use load::{Bundle, MANIFEST, MAX_GRAPH_BYTES, MAX_MANIFEST_BYTES};
 pub use manifest::{
     Betas, Context, CosineBetas, DiffusionSpec, Domain, FORMAT, Hashes, LinearBetas, Manifest,
     ProcessKind, Schedules,

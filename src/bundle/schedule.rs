@@ -33,6 +33,25 @@ pub struct ScheduleSpec {
     pub corrector: Option<Corrector>,
 }
 
+impl From<&Schedule> for ScheduleSpec {
+    fn from(schedule: &Schedule) -> ScheduleSpec {
+        let mut spec = ScheduleSpec::default();
+        match &schedule.grid {
+            Grid::Times(times) => spec.times = Some(times.clone()),
+            Grid::Betas(betas) => spec.betas = Some(betas.clone()),
+            Grid::Full => spec.full = Some(true),
+            Grid::Uniform(steps) => spec.steps = Some(*steps),
+        }
+        spec.solver = schedule.solver.map(Solver::kind);
+        match schedule.solver {
+            Some(Solver::Ddim { eta }) => spec.eta = Some(eta),
+            Some(Solver::PredictorCorrector(corrector)) => spec.corrector = Some(corrector),
+            _ => {}
+        }
+        spec
+    }
+}
+
 impl ScheduleSpec {
     /// The schedule it spells out.
     ///
@@ -145,6 +164,19 @@ mod tests {
         ] {
             let message = ScheduleSpec::from_toml(text).unwrap_err().to_string();
             assert!(message.contains(words), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_comes_back_from_its_words() {
+        for text in [
+            "steps = 4",
+            "full = true\nsolver = \"ddim\"\neta = 0.5",
+            "betas = [0.1]\nsolver = \"predictor-corrector\"\ncorrector = { steps = 2 }",
+            "times = [0.0, 0.5]\nsolver = \"heun\"",
+        ] {
+            let found = schedule(text);
+            assert_eq!(ScheduleSpec::from(&found).schedule().unwrap(), found);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::client::ClientError;
 use crate::mel::MelError;
 use crate::runtime::{RuntimeError, SetupError};
 use crate::server::ServerError;
+use crate::tune::TuneError;
 use crate::vocoder::VocoderError;
 
 /// Why a command did not do what it was asked to do.
@@ -78,6 +79,9 @@ pub enum CliError {
     /// The synthesis failed.
     #[error(transparent)]
     Vocoder(#[from] VocoderError),
+    /// The search of a schedule failed.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// A call to a server failed.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -92,7 +92,7 @@ pub(super) struct Kinds {
 /// [`CliError::Usage`] when the pairs would collide or `output` has the wrong kind, [`CliError::Read`] and
 /// [`CliError::Write`] for folders that cannot be read or made.
 pub(super) fn plan(inputs: &[PathBuf], output: &Path, kinds: &Kinds) -> Result<Vec<Job>, CliError> {
-    let (sources, several) = expand(inputs, kinds)?;
+    let (sources, several) = expand(inputs, kinds.inputs)?;
     let into_folder = several || output.is_dir() || ends_with_separator(output);
     let jobs = if into_folder {
         into_folder_jobs(sources, output, kinds)?
@@ -111,14 +111,17 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, kinds: &Kinds) -> Result<V
     Ok(jobs)
 }
 
-/// The inputs with folders replaced by their files, and whether a folder is needed for the results.
-fn expand(inputs: &[PathBuf], kinds: &Kinds) -> Result<(Vec<Source>, bool), CliError> {
+/// The inputs with folders replaced by their files of certain extensions, and whether a folder is needed for the results.
+pub(super) fn expand(
+    inputs: &[PathBuf],
+    extensions: &[&str],
+) -> Result<(Vec<Source>, bool), CliError> {
     let mut sources = Vec::new();
     let mut several = inputs.len() > 1;
     for input in inputs {
         if input.is_dir() {
             several = true;
-            sources.extend(list(input, kinds)?.into_iter().map(Source::File));
+            sources.extend(list(input, extensions)?.into_iter().map(Source::File));
         } else {
             sources.push(Source::parse(input));
         }
@@ -129,21 +132,21 @@ fn expand(inputs: &[PathBuf], kinds: &Kinds) -> Result<(Vec<Source>, bool), CliE
     Ok((sources, several))
 }
 
-fn list(folder: &Path, kinds: &Kinds) -> Result<Vec<PathBuf>, CliError> {
+fn list(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CliError> {
     let failed = |e| CliError::read(folder.display().to_string(), e);
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let wanted = path.extension().is_some_and(|found| {
             let found = found.to_string_lossy().to_lowercase();
-            kinds.inputs.contains(&found.as_str())
+            extensions.contains(&found.as_str())
         });
         if wanted && path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
-        let reason = format!("the folder holds no .{} file", kinds.inputs.join(" or ."));
+        let reason = format!("the folder holds no .{} file", extensions.join(" or ."));
         return Err(failed(io::Error::other(reason)));
     }
     files.sort();

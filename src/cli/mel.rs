@@ -13,8 +13,11 @@ use crate::mel::{Mel, MelConvention, analyse, write_npy};
 /// Bytes of an audio file that are read, compressed or not.
 pub(super) const MAX_AUDIO_BYTES: u64 = 2 << 30;
 
+/// Extensions of recordings.
+pub(super) const AUDIO: &[&str] = &["wav", "flac", "mp3", "ogg", "aiff", "aif", "m4a"];
+
 const KINDS: Kinds = Kinds {
-    inputs: &["wav", "flac", "mp3", "ogg", "aiff", "aif", "m4a"],
+    inputs: AUDIO,
     output: "npy",
 };
 

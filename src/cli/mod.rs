@@ -22,6 +22,7 @@ mod serve;
 pub mod setup;
 mod summary;
 mod synth;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -71,6 +72,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// List the schedules of a model and the solvers that fit it
     Schedules(schedules::SchedulesArgs),
+    /// Search better schedules for a model, by recordings
+    Tune(tune::TuneArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
     /// Tell whether synthesis works here, with what, and how fast
@@ -110,6 +113,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Mel(args)) => mel::run(&args)?,
         Some(Command::Inspect(args)) => inspect::run(&args)?,
         Some(Command::Schedules(args)) => schedules::run(&args)?,
+        Some(Command::Tune(args)) => tune::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
         Some(Command::Serve(args)) => serve::run(&args)?,

@@ -1,5 +1,6 @@
 //! Signal processing: the short-time Fourier transform, the spectral envelope that a mel implies, and consistency with the mel.
 
+mod block;
 pub mod consistency;
 pub mod envelope;
 mod error;

@@ -116,21 +116,14 @@ fn mel_to_hz(mel: f64, scale: MelScale) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mel::{Layout, NpyLimits, read_npy};
+    use crate::mel::testing;
 
     fn array(name: &str) -> Array2<f32> {
-        let path = format!(
-            "{}/tests/fixtures/mel/{name}.npy",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let file = std::fs::File::open(path).unwrap();
-        read_npy(file, None, Layout::BandsFirst, &NpyLimits::default())
-            .unwrap()
-            .into_values()
+        testing::fixture(&format!("mel/{name}"))
     }
 
     fn signal(rate: u32) -> Vec<f32> {
-        array(&format!("signal_{rate}")).into_raw_vec_and_offset().0
+        testing::signal(&format!("mel/signal_{rate}"))
     }
 
     fn largest_difference(a: &Array2<f32>, b: &Array2<f32>) -> f32 {

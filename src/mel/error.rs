@@ -287,6 +287,15 @@ pub enum MelError {
         convention: String,
     },
 
+    /// Audio of another length than that with which it is compared.
+    #[error("expected {expected} samples, found {found}")]
+    AudioLength {
+        /// Samples expected.
+        expected: usize,
+        /// Samples found.
+        found: usize,
+    },
+
     /// NaN or infinity in the audio.
     #[error("audio sample {index} is {value}: expected finite samples, full scale at 1")]
     AudioNonFinite {

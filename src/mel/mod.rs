@@ -10,7 +10,7 @@ mod error;
 pub mod npy;
 mod presets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use ndarray::{Array2, ArrayView2};
 

@@ -1,6 +1,8 @@
-//! Mels for the tests of this module.
+//! Mels and fixtures for tests.
 
-use super::{Compression, Mel, MelConvention, analyse};
+use ndarray::Array2;
+
+use super::{Compression, Layout, Mel, MelConvention, NpyLimits, analyse, read_npy};
 
 pub fn named(name: &str) -> MelConvention {
     MelConvention::named(name).unwrap()
@@ -35,4 +37,17 @@ pub fn variant_of(base: &str, change: impl FnOnce(&mut Compression)) -> MelConve
     let mut convention = named(base);
     change(&mut convention.compression);
     convention
+}
+
+/// An array of `tests/fixtures`, such as `mel/hifigan`.
+pub(crate) fn fixture(name: &str) -> Array2<f32> {
+    let path = format!("{}/tests/fixtures/{name}.npy", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::File::open(path).unwrap();
+    let read = read_npy(file, None, Layout::BandsFirst, &NpyLimits::default());
+    read.unwrap().into_values()
+}
+
+/// A signal of `tests/fixtures`, which is stored as one row.
+pub(crate) fn signal(name: &str) -> Vec<f32> {
+    fixture(name).into_raw_vec_and_offset().0
 }

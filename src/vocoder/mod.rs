@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mel -> conditioner -> conditions ─┐
-//! noise ────────────────────────────┴-> Wavefront: denoiser + row, once a step -> envelope (excitation only) -> samples
+//! noise ────────────────────────────┴-> Wavefront: denoiser + row, once a step -> envelope (excitation only) -> mel consistency (where asked) -> samples
 //! ```
 //!
 //! A synthesis is a [`Stream`]: mel frames are pushed in pieces of any size, windows of a few lengths go through the denoiser as soon as

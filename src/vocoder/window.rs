@@ -173,7 +173,7 @@ impl WindowPlan {
         (self.steps - 1 - step.min(self.steps - 1)) * self.lead
     }
 
-    /// Mel frames that must be there before the first chunk can be finished, the envelope's own look-ahead not counted.
+    /// Mel frames that must be there before the first chunk can be finished, that of the filters after the diffusion not counted.
     pub fn look_ahead(&self) -> usize {
         self.chunks.first + self.ahead(0) + self.context + self.conditioner_context
     }

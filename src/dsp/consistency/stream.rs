@@ -7,6 +7,7 @@ use ndarray::ArrayView2;
 use realfft::num_complex::Complex;
 
 use super::{LIMIT, Tables};
+use crate::dsp::block::FilterBlock;
 use crate::dsp::{DspError, MelFilter};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
@@ -26,18 +27,12 @@ pub struct ConsistencyStream {
     done: usize,
     /// The frame to be looked at next.
     frame: usize,
-    block: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
+    block: FilterBlock,
     magnitudes: Vec<f64>,
 }
 
 impl ConsistencyStream {
     pub(super) fn new(tables: Arc<Tables>) -> ConsistencyStream {
-        let scratch = tables
-            .forward
-            .get_scratch_len()
-            .max(tables.inverse.get_scratch_len());
         ConsistencyStream {
             mel: VecDeque::new(),
             mel_frames: 0,
@@ -45,9 +40,7 @@ impl ConsistencyStream {
             change: VecDeque::new(),
             done: 0,
             frame: 0,
-            block: tables.forward.make_input_vec(),
-            spectrum: tables.forward.make_output_vec(),
-            scratch: vec![Complex::default(); scratch],
+            block: FilterBlock::new(&tables.forward, &tables.inverse),
             magnitudes: vec![0.0; tables.bins.len()],
             tables,
         }
@@ -67,8 +60,11 @@ impl ConsistencyStream {
             let start = self.window_start(self.frame);
             // No window reaches what lies before the next one.
             self.emit(start.unwrap_or(0).saturating_sub(self.done), out);
-            let whole = start.is_none_or(|start| start + self.block.len() <= self.total());
-            let Some(wanted) = self.mel.pop_front_if(|_| whole) else {
+            let whole = start.is_none_or(|start| start + self.tables.window.len() <= self.total());
+            if !whole {
+                return;
+            }
+            let Some(wanted) = self.mel.pop_front() else {
                 return;
             };
             if start.is_some() {
@@ -81,33 +77,22 @@ impl ConsistencyStream {
     /// Adds what the current frame changes; its window begins with the oldest sample.
     fn look(&mut self, wanted: &[f32]) {
         let t = &self.tables;
-        for ((slot, sample), weight) in self.block.iter_mut().zip(&self.samples).zip(&t.window) {
+        let block = &mut self.block.samples;
+        for ((slot, sample), weight) in block.iter_mut().zip(&self.samples).zip(&t.window) {
             *slot = sample * weight;
         }
-        let forth =
-            t.forward
-                .process_with_scratch(&mut self.block, &mut self.spectrum, &mut self.scratch);
-        let ratios = t.log_ratios(&self.spectrum, wanted, &mut self.magnitudes);
-        for (bin, (first, shares)) in self.spectrum.iter_mut().zip(&t.bins) {
-            let log: f32 = shares
-                .iter()
-                .zip(&ratios[*first..])
-                .map(|(s, r)| s * r)
-                .sum();
-            *bin *= log.exp_m1();
+        self.block.filter(|spectrum| {
+            let ratios = t.log_ratios(spectrum, wanted, &mut self.magnitudes);
+            for (bin, (first, shares)) in spectrum.iter_mut().zip(&t.bins) {
+                let ratios = shares.iter().zip(&ratios[*first..]);
+                *bin *= ratios.map(|(s, r)| s * r).sum::<f32>().exp_m1();
+            }
+        });
+        let block = &self.block.samples;
+        if self.change.len() < block.len() {
+            self.change.resize(block.len(), 0.0);
         }
-        // The ends of a real signal's spectrum are real; NaN input would make them fail the check for it.
-        for end in [0, self.spectrum.len() - 1] {
-            self.spectrum[end].im = 0.0;
-        }
-        let back =
-            t.inverse
-                .process_with_scratch(&mut self.spectrum, &mut self.block, &mut self.scratch);
-        debug_assert!(forth.is_ok() && back.is_ok());
-        if self.change.len() < self.block.len() {
-            self.change.resize(self.block.len(), 0.0);
-        }
-        for ((sum, x), weight) in self.change.iter_mut().zip(&self.block).zip(&t.synthesis) {
+        for ((sum, x), weight) in self.change.iter_mut().zip(block).zip(&t.synthesis) {
             *sum += x * weight;
         }
     }

@@ -1,20 +1,13 @@
 use super::*;
-use crate::mel::{Layout, NpyLimits, analyse, read_npy};
+use crate::mel::{analyse, testing};
 use ndarray::{Array2, Axis, s};
 
 fn fixture(name: &str) -> Array2<f32> {
-    let path = format!(
-        "{}/tests/fixtures/consistency/{name}.npy",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let file = std::fs::File::open(path).unwrap();
-    read_npy(file, None, Layout::BandsFirst, &NpyLimits::default())
-        .unwrap()
-        .into_values()
+    testing::fixture(&format!("consistency/{name}"))
 }
 
 fn signal(name: &str) -> Vec<f32> {
-    fixture(name).into_raw_vec_and_offset().0
+    testing::signal(&format!("consistency/{name}"))
 }
 
 fn hifigan() -> MelConvention {

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
-use realfft::num_complex::Complex;
-
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
+use crate::dsp::block::FilterBlock;
 use crate::dsp::{DspError, MelFilter};
+use ndarray::ArrayView2;
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -31,9 +30,7 @@ pub struct EnvelopeStream {
     frame: i64,
     /// Overlap-add, from the start of that frame's block.
     sum: VecDeque<f32>,
-    block: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
+    block: FilterBlock,
 }
 
 impl EnvelopeStream {
@@ -50,15 +47,7 @@ impl EnvelopeStream {
             // A smoothing longer than the edge begins earlier, on windows without samples.
             frame: -(tables.edge.max(tables.kernel.len() / 2) as i64),
             sum: vec![0.0; tables.fft].into(),
-            block: tables.forward.make_input_vec(),
-            spectrum: tables.forward.make_output_vec(),
-            scratch: vec![
-                Complex::default();
-                tables
-                    .forward
-                    .get_scratch_len()
-                    .max(tables.inverse.get_scratch_len())
-            ],
+            block: FilterBlock::new(&tables.forward, &tables.inverse),
             tables,
         }
     }
@@ -156,8 +145,9 @@ impl EnvelopeStream {
         let start = self.window_start(self.frame);
         let log_gain = self.gains.next(bands.as_deref());
         let offset = (t.fft - t.window.len()) / 2;
-        self.block.fill(0.0);
-        for (n, (slot, weight)) in self.block[offset..].iter_mut().zip(&t.window).enumerate() {
+        let block = &mut self.block.samples;
+        block.fill(0.0);
+        for (n, (slot, weight)) in block[offset..].iter_mut().zip(&t.window).enumerate() {
             let index = start + n as i64 - self.kept_from;
             let sample = usize::try_from(index)
                 .ok()
@@ -166,26 +156,17 @@ impl EnvelopeStream {
                 .unwrap_or(0.0);
             *slot = weight * sample;
         }
-        let forth =
-            t.forward
-                .process_with_scratch(&mut self.block, &mut self.spectrum, &mut self.scratch);
-        for (bin, log) in self.spectrum.iter_mut().zip(log_gain) {
-            *bin *= match self.filtering {
-                Filtering::Unwhiten => log.exp(),
-                Filtering::Whiten => (-log).exp(),
-            };
-        }
-        // The ends of a real signal's spectrum are real; NaN input would make them fail the check for it.
-        for end in [0, self.spectrum.len() - 1] {
-            self.spectrum[end].im = 0.0;
-        }
-        let back =
-            t.inverse
-                .process_with_scratch(&mut self.spectrum, &mut self.block, &mut self.scratch);
-        debug_assert!(forth.is_ok() && back.is_ok());
+        self.block.filter(|spectrum| {
+            for (bin, log) in spectrum.iter_mut().zip(log_gain) {
+                *bin *= match self.filtering {
+                    Filtering::Unwhiten => log.exp(),
+                    Filtering::Whiten => (-log).exp(),
+                };
+            }
+        });
         self.sum
             .iter_mut()
-            .zip(&self.block)
+            .zip(&self.block.samples)
             .for_each(|(sum, x)| *sum += x);
     }
 

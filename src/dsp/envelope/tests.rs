@@ -1,19 +1,12 @@
 use super::*;
-use crate::mel::{Layout, NpyLimits, read_npy};
+use crate::mel::testing;
 
 fn fixture(name: &str) -> Array2<f32> {
-    let path = format!(
-        "{}/tests/fixtures/envelope/{name}.npy",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let file = std::fs::File::open(path).unwrap();
-    read_npy(file, None, Layout::BandsFirst, &NpyLimits::default())
-        .unwrap()
-        .into_values()
+    testing::fixture(&format!("envelope/{name}"))
 }
 
 fn signal(name: &str) -> Vec<f32> {
-    fixture(name).into_raw_vec_and_offset().0
+    testing::signal(&format!("envelope/{name}"))
 }
 
 fn hifigan() -> MelConvention {
