@@ -32,7 +32,8 @@ def imported(layout: str, folder: Path) -> Path:
 @pytest.mark.parametrize("steps", [6, 50])
 @pytest.mark.parametrize("layout", ["lmnt", "philsyn"])
 def test_synthesis_is_the_references(vocode: Path, demo_mel: np.ndarray, tmp_path: Path, layout: str, steps: int) -> None:
-    bundle, mel = imported(layout, tmp_path), demo_mel[:, 60:120]
+    # In six steps the whole demo, which takes several windows.
+    bundle, mel = imported(layout, tmp_path), demo_mel if steps == 6 else demo_mel[:, 60:120]
     np.save(tmp_path / "mel.npy", mel)
     found = run(vocode, tmp_path / "mel.npy", tmp_path / "out.wav", bundle, "--schedule", "fast" if steps == 6 else "full", "--seed", "9")
     rows = ddpm.fast(TRAINING, FAST) if steps == 6 else ddpm.full(TRAINING)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -76,17 +78,18 @@ def checkpoint_synthesiser(path: Path, steps: int, passes: int, seed: int = 0) -
     return lambda mel: reference.synthesise(graphs, mel, times, seed)
 
 
-def run_binary(binary: Path, bundle: Path | None, arguments: list[str], clips: list[Clip], out: Path) -> None:
-    """`vocode MELS -o OUT` over all clips at once: the model is loaded once."""
+def run_binary(binary: Path, bundle: Path | None, arguments: list[str], clips: list[Clip], out: Path) -> list[dict[str, Any]]:
+    """`vocode MELS -o OUT` over all clips at once: the model is loaded once. Returns its summary of each."""
     with tempfile.TemporaryDirectory() as folder:
         for clip in clips:
             np.save(Path(folder) / f"{clip.name}.npy", clip.mel)
-        command = [str(binary), folder, "-o", str(out), "--format", "f32", "--force", "-q", *arguments]
+        command = [str(binary), folder, "-o", str(out), "--format", "f32", "--force", "--json", *arguments]
         if bundle is not None:
             command += ["--model", str(bundle)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{binary.name} failed with exit code {done.returncode}: {done.stderr.strip()}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def read_wav(folder: Path, clip: Clip) -> np.ndarray:

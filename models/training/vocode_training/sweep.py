@@ -1,0 +1,133 @@
+"""Quality and speed of every solver by steps: `python -m vocode_training.sweep --data SPEECH --binary vocode --out ../../docs`.
+
+Runs the program on held-out clips with each solver that fits the model and each number of steps, one run at a time and nothing beside it, then
+scores what it made. Writes `sampling.md`, a table, and `sampling.png`, PESQ-wb against the real-time factor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from . import metrics
+from .evaluate import load_clips
+from .systems import Clip, read_wav, run_binary
+
+# Numbers of steps; a solver may call the denoiser twice a step.
+STEPS = (1, 2, 3, 4, 6, 12, 25, 50)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One solver at one number of steps: means over the clips, the real-time factor over all of them together."""
+
+    solver: str
+    steps: int
+    calls: int
+    schedule: str
+    pesq: float
+    mr_stft: float
+    log_mel: float
+    real_time_factor: float
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
+    parser.add_argument("--split", default="valid")
+    parser.add_argument("--limit", type=int, default=4, help="clips of each speaker, spread over the list; 0: all")
+    parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
+    parser.add_argument("--bundle", type=Path, help="its built-in model where none is given")
+    parser.add_argument("--steps", type=int, nargs="*", default=list(STEPS))
+    parser.add_argument("--out", type=Path, required=True, help="folder for sampling.md and sampling.png")
+    parser.add_argument("--processes", type=int, default=2)
+    return parser.parse_args()
+
+
+def solvers(binary: Path, bundle: Path | None) -> list[str]:
+    """Those that fit the model, its default first."""
+    model = ["--model", str(bundle)] if bundle else []
+    done = subprocess.run([str(binary), "schedules", "--json", *model], check=True, capture_output=True, text=True)
+    lines = json.loads(done.stdout)["solvers"]
+    return [line["name"] for line in sorted(lines, key=lambda line: not line["default"])]
+
+
+def score_clip(job: tuple[Clip, Path]) -> tuple[float, float, float]:
+    """PESQ-wb, MR-STFT and log-mel difference of one clip, in a worker process."""
+    clip, folder = job
+    torch.set_num_threads(1)
+    audio = read_wav(folder, clip)
+    return metrics.pesq_wb(audio, clip.audio), metrics.mr_stft(audio, clip.audio), metrics.log_mel_l1(audio, clip.audio)
+
+
+def measure(args: argparse.Namespace, clips: list[Clip], solver: str, steps: int) -> Point:
+    with TemporaryDirectory() as folder:
+        out = Path(folder)
+        made = run_binary(args.binary, args.bundle, ["--solver", solver, "--steps", str(steps)], clips, out)
+        with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+            scores = np.mean(list(pool.map(score_clip, [(clip, out) for clip in clips])), 0)
+    factor = sum(line["seconds"] for line in made) / sum(line["audio_seconds"] for line in made)
+    return Point(solver, steps, made[0]["steps"], made[0]["schedule"], *map(float, scores), factor)
+
+
+def table(points: list[Point], clips: list[Clip]) -> str:
+    """The page with the table; the best real-time factor for each quality is where a reader looks first."""
+    seconds = sum(len(clip.audio) for clip in clips) / 22_050
+    lines = [
+        "# Solvers and steps",
+        "",
+        f"The default model on {len(clips)} held-out clips ({seconds:.0f} s), made by",
+        "`python -m vocode_training.sweep` of `models/training`. Steps are those of the schedule: the model's own of that length where it has one,",
+        "else even ones. Some solvers call the denoiser several times a step, and time goes by calls. Higher is better for PESQ-wb, lower for the rest.",
+        "",
+        "![PESQ-wb against the real-time factor](sampling.png)",
+        "",
+        "| solver | steps | schedule | denoiser calls | PESQ-wb | MR-STFT | log-mel L1 | real-time factor |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for p in points:
+        lines.append(
+            f"| {p.solver} | {p.steps} | {p.schedule} | {p.calls} | {p.pesq:.2f} | {p.mr_stft:.3f} | {p.log_mel:.3f} | {p.real_time_factor:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def plot(points: list[Point], path: Path) -> None:
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for solver in dict.fromkeys(p.solver for p in points):
+        line = [p for p in points if p.solver == solver]
+        axes.plot([p.real_time_factor for p in line], [p.pesq for p in line], marker="o", markersize=4, label=solver)
+        for p in line:
+            axes.annotate(str(p.steps), (p.real_time_factor, p.pesq), textcoords="offset points", xytext=(4, 4), fontsize=7)
+    axes.set(xscale="log", xlabel="real-time factor", ylabel="PESQ-wb", title="Quality against speed; the numbers are steps")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    args = arguments()
+    clips = load_clips(args.data, args.split, args.limit)
+    points = []
+    for solver in solvers(args.binary, args.bundle):
+        for steps in args.steps:
+            points.append(measure(args, clips, solver, steps))
+            print(points[-1], flush=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "sampling.md").write_text(table(points, clips))
+    plot(points, args.out / "sampling.png")
+
+
+if __name__ == "__main__":
+    main()
