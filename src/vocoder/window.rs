@@ -20,9 +20,10 @@ const DEFAULT_CORE: usize = 128;
 /// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
 const MAX_TRAIL: usize = 8192;
 
-/// The chunks of a stream when none are asked for, in frames: the first small, for early audio; the later ones longer, for less work.
+/// The chunks of a stream when none are asked for, in frames: the first small, for early audio, yet longer than what the filters after the
+/// diffusion hold back; the later ones longer, for less work.
 pub const DEFAULT_CHUNKS: Chunks = Chunks {
-    first: 16,
+    first: 24,
     longest: 64,
 };
 
@@ -183,6 +184,10 @@ impl WindowPlan {
 mod tests {
     use super::*;
 
+    const CHUNKS: Chunks = Chunks {
+        first: 16,
+        longest: 64,
+    };
     const CONTEXT: Context = Context {
         denoiser: 8,
         conditioner: 6,
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn chunks_grow_and_each_step_leads_the_next() {
-        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 4).unwrap();
+        let plan = WindowPlan::streaming(CHUNKS, CONTEXT, 4).unwrap();
         assert_eq!(starts(&plan, 3, 8), [0, 16, 32, 64, 96, 160, 224, 288]);
         assert_eq!(starts(&plan, 0, 5), [0, 40, 56, 88, 120]);
         assert_eq!(plan.cores(), [16, 24, 32, 40, 64]);
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn long_first_windows_are_split() {
-        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 12).unwrap();
+        let plan = WindowPlan::streaming(CHUNKS, CONTEXT, 12).unwrap();
         assert_eq!(starts(&plan, 0, 4), [0, 64, 104, 120]);
         assert!(plan.cores().contains(&40));
         assert!(plan.cores().iter().all(|&core| core <= 64));
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_last_window_is_the_shortest_that_fits() {
-        let plan = WindowPlan::streaming(DEFAULT_CHUNKS, CONTEXT, 4).unwrap();
+        let plan = WindowPlan::streaming(CHUNKS, CONTEXT, 4).unwrap();
         let last = |left| plan.last_core(3, 96, left);
         assert_eq!(
             [last(200), last(64), last(41), last(17), last(1)],

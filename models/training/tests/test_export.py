@@ -67,7 +67,7 @@ def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path
         assert hashlib.sha256((bundle / f"{name}.onnx").read_bytes()).hexdigest() == expected
     assert manifest["name"] == "test"
     assert manifest["mel"]["hop"] == HOP
-    assert manifest["consistency"] == {"passes": 1}
+    assert manifest["consistency"] == {"passes": 2}
     assert manifest["schedules"]["default"] in manifest["schedules"]["named"]
     _, equaliser = checkpoint.load_model(checkpoint_file)
     np.testing.assert_allclose(manifest["envelope"]["log_equaliser"], equaliser.numpy(), atol=1e-5)

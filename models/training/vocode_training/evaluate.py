@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, help="bundle for --binary; its built-in model where none is given")
     parser.add_argument("--steps", type=int, nargs="*", default=[], help="steps for --binary and --checkpoint; none: the bundle's default schedule")
     parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
-    parser.add_argument("--passes", type=int, default=1, help="passes of mel consistency for --checkpoint")
+    parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency for --checkpoint")
     parser.add_argument("--wavs", action="append", default=[], metavar="NAME=DIR", help="audio made elsewhere, DIR/SPEAKER__CLIP.wav")
     parser.add_argument("--no-baselines", action="store_true", help="leave out the recording and Griffin-Lim")
     parser.add_argument("--processes", type=int, default=2)

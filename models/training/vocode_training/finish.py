@@ -26,8 +26,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, required=True, help="bundle or checkpoint of the flow training")
     parser.add_argument("--steps", type=int, nargs="+", default=[4], help="numbers of steps to unroll, drawn at random")
     parser.add_argument("--learning-steps", type=int, default=2, help="how many of the last steps carry gradients")
-    parser.add_argument("--passes", type=int, default=1, help="passes of mel consistency that the bundle will have")
+    parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency that the bundle will have")
     parser.add_argument("--mel", type=float, default=1.0, help="weight of the log-mel distance")
+    parser.add_argument("--bare", type=float, default=0.5, help="weight of the log-mel distance before the passes")
     parser.add_argument("--stft", type=float, default=1.0, help="weight of the multi-resolution STFT distance")
     parser.add_argument("--adversarial", type=float, default=0.1)
     parser.add_argument("--matching", type=float, default=0.5)
@@ -52,11 +53,11 @@ def sample(model: Model, noise: Tensor, mel: Tensor, steps: int, learning: int) 
     return y
 
 
-def as_audio(excitation: Tensor, batch: Batch, log_equaliser: Tensor, passes: int) -> Tensor:
-    """The envelope put back on a crop, and the mel enforced; its neighbours are missing, alike for the estimate and the target."""
+def as_audio(excitation: Tensor, batch: Batch, log_equaliser: Tensor) -> Tensor:
+    """The envelope put back on a crop; its neighbours are missing, alike for the estimate and the target."""
     cut = MARGIN - envelope.EDGE - 2
     gain = torch.exp(envelope.log_gain(batch.mel[..., cut:-cut], log_equaliser))
-    return consistency.refine(envelope.apply_gain(excitation, gain), batch.mel[..., MARGIN:-MARGIN], passes)
+    return envelope.apply_gain(excitation, gain)
 
 
 def loudness_scale(batch: Batch) -> Tensor:
@@ -85,11 +86,14 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16):
             estimate = sample(model, noise, batch.mel, steps, args.learning_steps)
         scale = loudness_scale(batch)
-        fake = as_audio(estimate.float(), batch, state.log_equaliser, args.passes) * scale
-        real = as_audio(batch.excitation, batch, state.log_equaliser, args.passes) * scale
+        bare = as_audio(estimate.float(), batch, state.log_equaliser)
+        real = as_audio(batch.excitation, batch, state.log_equaliser) * scale
+        fake = consistency.refine(bare, batch.mel[..., MARGIN:-MARGIN], args.passes) * scale
         record = {"mel": losses.log_mel_distance(fake, real), "stft": losses.stft_distance(fake, real)}
+        # Without it the levels drift: the passes would take care of them, up to a limit.
+        record["bare"] = losses.log_mel_distance(bare * scale, real)
         record["flow"] = losses.weighted_error((estimate.float() - batch.excitation) * batch.inside)[0].mean()
-        total = args.mel * record["mel"] + args.stft * record["stft"] + args.flow * record["flow"]
+        total = args.mel * record["mel"] + args.bare * record["bare"] + args.stft * record["stft"] + args.flow * record["flow"]
         if args.adversarial > 0:
             total = total + adversarial_terms(real, fake, record)
         for optimiser in own:
