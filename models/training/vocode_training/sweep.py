@@ -50,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, help="its built-in model where none is given")
     parser.add_argument("--steps", type=int, nargs="*", default=list(STEPS))
     parser.add_argument("--out", type=Path, required=True, help="folder for sampling.md and sampling.png")
+    parser.add_argument("--machine", default="this machine", help="what it ran on, in words for the page")
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 
@@ -80,15 +81,16 @@ def measure(args: argparse.Namespace, clips: list[Clip], solver: str, steps: int
     return Point(solver, steps, made[0]["steps"], made[0]["schedule"], *map(float, scores), factor)
 
 
-def table(points: list[Point], clips: list[Clip]) -> str:
-    """The page with the table; the best real-time factor for each quality is where a reader looks first."""
+def table(points: list[Point], clips: list[Clip], machine: str) -> str:
+    """The page with the table."""
     seconds = sum(len(clip.audio) for clip in clips) / 22_050
     lines = [
         "# Solvers and steps",
         "",
-        f"The default model on {len(clips)} held-out clips ({seconds:.0f} s), made by",
-        "`python -m vocode_training.sweep` of `models/training`. Steps are those of the schedule: the model's own of that length where it has one,",
-        "else even ones. Some solvers call the denoiser several times a step, and time goes by calls. Higher is better for PESQ-wb, lower for the rest.",
+        f"The built-in model on {len(clips)} held-out clips ({seconds:.0f} s) and {machine}, written by",
+        "`python -m vocode_training.sweep --data SPEECH --binary vocode --out docs`. Steps are those of the schedule: the model's own of that length where",
+        "it has one, else even ones. Some solvers call the denoiser several times a step, and time goes by calls. Higher is better for PESQ-wb, lower for",
+        "the rest.",
         "",
         "![PESQ-wb against the real-time factor](sampling.png)",
         "",
@@ -125,7 +127,7 @@ def main() -> None:
             points.append(measure(args, clips, solver, steps))
             print(points[-1], flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "sampling.md").write_text(table(points, clips))
+    (args.out / "sampling.md").write_text(table(points, clips, args.machine))
     plot(points, args.out / "sampling.png")
 
 
