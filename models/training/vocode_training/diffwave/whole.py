@@ -1,7 +1,7 @@
 """Time whole syntheses of DiffWave in six steps: `python -m vocode_training.diffwave.whole --binary vocode`.
 
-PyTorch, ONNX Runtime from Python on a plain graph and on the exported one, and the program, in turn, in one run, with random weights,
-the same mel and the same noise. The best of the rounds counts; loading is left out of all.
+PyTorch, ONNX Runtime from Python on the graph in two forms, and the program on the exported one, in turn, in one run, with random weights, the
+same mel and the same noise. The best of the rounds counts; loading is left out of all.
 """
 
 from __future__ import annotations
@@ -97,13 +97,12 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "mel.npy", mel)
-        plain, exported = (export(network, folder, form) for form in ("conv1d", graph.DEFAULT_FORM))
-        field = {
-            "PyTorch": by_python(TorchNetwork(network), mel),
-            "ONNX Runtime from Python, plain Conv1d graph": by_python(OnnxGraphs.load(plain, args.threads), mel),
-            "ONNX Runtime from Python, exported graph": by_python(OnnxGraphs.load(exported, args.threads), mel),
-            "vocode": by_program(args.binary, exported, folder / "mel.npy", args.threads),
-        }
+        field = {"PyTorch": by_python(TorchNetwork(network), mel)}
+        # The sampler in NumPy wants time on the last axis, which `matmul` has elsewhere.
+        for form in ("conv1d", "conv2d"):
+            graphs = OnnxGraphs.load(export(network, folder, form), args.threads)
+            field[f"ONNX Runtime from Python, {form}"] = by_python(graphs, mel)
+        field["vocode"] = by_program(args.binary, folder / graph.DEFAULT_FORM, folder / "mel.npy", args.threads)
         best = dict.fromkeys(field, np.inf)
         difference = dict.fromkeys(field, 0.0)
         for _ in range(args.rounds):
