@@ -51,15 +51,15 @@ impl Picture {
 
     fn try_draw(&self, path: &Path) -> Drawn {
         let pooled = pool(&self.values);
-        let (rows, columns) = pooled.dim();
-        let across = MIN_WIDTH.div_ceil(columns).max(1);
-        let up = MIN_HEIGHT.div_ceil(rows).max(1);
-        let (width, height) = (columns * across, rows * up);
-        let size = (
-            (LEFT + width + RIGHT) as u32,
-            (TOP + height + BOTTOM) as u32,
-        );
-        let area = BitMapBackend::new(path, size).into_drawing_area();
+        let area = BitMapBackend::new(path, size(&pooled)).into_drawing_area();
+        self.paint(&pooled, &area)?;
+        area.present().map_err(text)
+    }
+
+    fn paint(&self, pooled: &Array2<f32>, area: &Area<'_>) -> Drawn {
+        let (rows, _) = pooled.dim();
+        let (across, up) = cell(pooled);
+        let (width, height) = (pooled.ncols() * across, rows * up);
         area.fill(&WHITE).map_err(text)?;
         let (low, high) = self.range;
         let span = (high - low).max(f32::EPSILON);
@@ -67,11 +67,10 @@ impl Picture {
             let colour = shade((value - low) / span);
             let left = (LEFT + column * across) as i32;
             let top = (TOP + (rows - 1 - row) * up) as i32;
-            rectangle(&area, (left, top), (across as i32, up as i32), colour)?;
+            rectangle(area, (left, top), (across as i32, up as i32), colour)?;
         }
-        self.draw_axes(&area, width as i32, height as i32)?;
-        self.draw_scale(&area, width as i32, height as i32)?;
-        area.present().map_err(text)
+        self.draw_axes(area, width as i32, height as i32)?;
+        self.draw_scale(area, width as i32, height as i32)
     }
 
     fn draw_axes(&self, area: &Area<'_>, width: i32, height: i32) -> Drawn {
@@ -104,6 +103,25 @@ impl Picture {
     }
 }
 
+/// Pixels of a value, across and up.
+fn cell(pooled: &Array2<f32>) -> (usize, usize) {
+    let (rows, columns) = pooled.dim();
+    (
+        MIN_WIDTH.div_ceil(columns).max(1),
+        MIN_HEIGHT.div_ceil(rows).max(1),
+    )
+}
+
+/// Pixels of the whole picture.
+fn size(pooled: &Array2<f32>) -> (u32, u32) {
+    let (rows, columns) = pooled.dim();
+    let (across, up) = cell(pooled);
+    (
+        (LEFT + columns * across + RIGHT) as u32,
+        (TOP + rows * up + BOTTOM) as u32,
+    )
+}
+
 fn shade(share: f32) -> RGBColor {
     ViridisRGB.get_color(share.clamp(0.0, 1.0))
 }
@@ -112,10 +130,14 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
+/// Pixel by pixel: of a rectangle that is one pixel wide or high, plotters draws nothing.
 fn rectangle(area: &Area<'_>, at: (i32, i32), size: (i32, i32), colour: RGBColor) -> Drawn {
-    let end = (at.0 + size.0 - 1, at.1 + size.1 - 1);
-    area.draw(&Rectangle::new([at, end], colour.filled()))
-        .map_err(text)
+    for y in at.1..at.1 + size.1 {
+        for x in at.0..at.0 + size.0 {
+            area.draw_pixel((x, y), &colour).map_err(text)?;
+        }
+    }
+    Ok(())
 }
 
 /// The largest of every group of neighbours, so that at most [`MAX_ROWS`] x [`MAX_COLUMNS`] values are left.
@@ -204,6 +226,36 @@ fn glyph(letter: char) -> [u8; 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every value has its colour, in cells of one pixel and of many.
+    #[test]
+    fn every_value_is_painted() {
+        for (rows, columns) in [(400, 500), (2, 3), (80, 364)] {
+            let values = Array2::from_shape_fn((rows, columns), |(r, c)| ((r + c) % 2) as f32);
+            let axis = |end| Axis { end, unit: "s" };
+            let picture = Picture {
+                values: values.clone(),
+                range: (0.0, 1.0),
+                x: axis(1.0),
+                y: axis(1.0),
+                unit: "dB",
+            };
+            let (width, height) = size(&values);
+            let mut pixels = vec![0; (3 * width * height) as usize];
+            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            picture.paint(&values, &area).unwrap();
+            drop(area);
+            let (across, up) = cell(&values);
+            for ((row, column), value) in values.indexed_iter() {
+                let (x, y) = (LEFT + column * across, TOP + (rows - 1 - row) * up);
+                for (x, y) in [(x, y), (x + across - 1, y + up - 1)] {
+                    let at = 3 * (y * width as usize + x);
+                    let RGBColor(r, g, b) = shade(*value);
+                    assert_eq!(pixels[at..at + 3], [r, g, b], "{rows}, {row}, {column}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn ticks_are_round_and_cover_the_axis() {
