@@ -1,5 +1,6 @@
 //! Ctrl-C, and requests to terminate.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::CliError;
@@ -42,8 +43,17 @@ impl Drop for Watch {
 }
 
 /// Whether a signal came.
-pub(super) fn requested() -> bool {
+fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
+}
+
+/// Whether work that asks after every part goes on.
+pub(super) fn flow() -> ControlFlow<()> {
+    if requested() {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 /// Fails when a signal came.

@@ -1,6 +1,5 @@
 //! The main job: mels in, speech out.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -205,11 +204,7 @@ impl Maker<'_> {
             .vocoder
             .synthesize(&prepared.mel, &self.options, &mut |progress| {
                 bar.set(progress.fraction());
-                if interrupt::requested() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                interrupt::flow()
             });
         bar.finish();
         match result {

@@ -1,6 +1,5 @@
 //! `vocode tune`: schedules that fit a model better.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -17,7 +16,7 @@ use super::summary::Bar;
 use super::{CliError, load_bundle};
 use crate::audio::resample;
 use crate::bundle::{MANIFEST, ScheduleSpec, with_schedule};
-use crate::diffusion::{MAX_STEPS, SolverKind};
+use crate::diffusion::{MAX_STEPS, Solver, SolverKind};
 use crate::mel::{Layout, Mel, MelConvention, NpyLimits, analyse, prepare, read_npy};
 use crate::quality::Distances;
 use crate::tune::{Clip, TuneError, Tuned, Tuner};
@@ -179,17 +178,13 @@ fn search(
     steps: usize,
     limit: usize,
     args: &TuneArgs,
-    solver: Option<crate::diffusion::Solver>,
+    solver: Option<Solver>,
 ) -> Result<Tuned, CliError> {
     let _watch = Watch::start();
     let mut bar = Bar::new(args.session.verbosity.quiet || args.json);
     let found = tuner.tune(steps, solver, limit, &mut |tried| {
         bar.set(tried as f64 / limit as f64);
-        if interrupt::requested() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        interrupt::flow()
     });
     bar.finish();
     match found {
