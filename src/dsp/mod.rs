@@ -5,10 +5,12 @@ pub mod consistency;
 pub mod envelope;
 mod error;
 mod filter;
+mod frames;
 pub mod stft;
 
 pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyStream};
 pub use envelope::{EnvelopeFilter, EnvelopeParameters, EnvelopeStream, Filtering};
 pub use error::DspError;
 pub use filter::MelFilter;
+pub(crate) use frames::FrameQueue;
 pub use stft::{Stft, hann};

@@ -1,7 +1,7 @@
 //! Stretches of a signal and of a mel that are still needed.
 
+use crate::dsp::FrameQueue;
 use ndarray::{Array3, ArrayView2, s};
-use std::collections::VecDeque;
 
 /// Samples from some place on; zero before and after.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(super) struct MelQueue {
     floor: f32,
     bands: usize,
     start: usize,
-    frames: VecDeque<Box<[f32]>>,
+    frames: FrameQueue,
 }
 
 impl MelQueue {
@@ -54,17 +54,15 @@ impl MelQueue {
             floor,
             bands,
             start: 0,
-            frames: VecDeque::new(),
+            frames: FrameQueue::new(bands),
         }
     }
 
     /// Takes frames `[bands, any]`.
     pub fn append(&mut self, mel: ArrayView2<'_, f32>) {
-        self.frames.extend(
-            mel.columns()
-                .into_iter()
-                .map(|column| column.iter().copied().collect::<Box<[f32]>>()),
-        );
+        for frame in mel.columns() {
+            self.frames.push(frame.iter().copied());
+        }
     }
 
     /// Frames held.
@@ -90,7 +88,7 @@ impl MelQueue {
                     .slice_mut(s![0, .., column])
                     .iter_mut()
                     .zip(frame)
-                    .for_each(|(out, value)| *out = *value);
+                    .for_each(|(out, value)| *out = value);
             }
         }
         window
@@ -102,7 +100,7 @@ impl MelQueue {
             .unwrap_or(0)
             .saturating_sub(self.start)
             .min(self.frames.len());
-        self.frames.drain(..count);
+        self.frames.forget(count);
         self.start += count;
     }
 }

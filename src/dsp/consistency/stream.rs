@@ -8,7 +8,7 @@ use realfft::num_complex::Complex;
 
 use super::{LIMIT, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::{DspError, MelFilter};
+use crate::dsp::{DspError, FrameQueue, MelFilter};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -18,7 +18,9 @@ use crate::dsp::{DspError, MelFilter};
 pub struct ConsistencyStream {
     tables: Arc<Tables>,
     /// Log band magnitudes that are asked for, of frames not looked at yet.
-    mel: VecDeque<Vec<f32>>,
+    mel: FrameQueue,
+    /// The one of the frame that is looked at.
+    wanted: Vec<f32>,
     mel_frames: usize,
     /// Samples not given out yet, and what is to be added to them.
     samples: VecDeque<f32>,
@@ -34,7 +36,8 @@ pub struct ConsistencyStream {
 impl ConsistencyStream {
     pub(super) fn new(tables: Arc<Tables>) -> ConsistencyStream {
         ConsistencyStream {
-            mel: VecDeque::new(),
+            mel: FrameQueue::new(tables.convention.n_mels),
+            wanted: vec![0.0; tables.convention.n_mels],
             mel_frames: 0,
             samples: VecDeque::new(),
             change: VecDeque::new(),
@@ -64,25 +67,25 @@ impl ConsistencyStream {
             if !whole {
                 return;
             }
-            let Some(wanted) = self.mel.pop_front() else {
+            if !self.mel.pop(&mut self.wanted) {
                 return;
-            };
+            }
             if start.is_some() {
-                self.look(&wanted);
+                self.look();
             }
             self.frame += 1;
         }
     }
 
     /// Adds what the current frame changes; its window begins with the oldest sample.
-    fn look(&mut self, wanted: &[f32]) {
+    fn look(&mut self) {
         let t = &self.tables;
         let block = &mut self.block.samples;
         for ((slot, sample), weight) in block.iter_mut().zip(&self.samples).zip(&t.window) {
             *slot = sample * weight;
         }
         self.block.filter(|spectrum| {
-            let ratios = t.log_ratios(spectrum, wanted, &mut self.magnitudes);
+            let ratios = t.log_ratios(spectrum, &self.wanted, &mut self.magnitudes);
             for (bin, (first, shares)) in spectrum.iter_mut().zip(&t.bins) {
                 let ratios = shares.iter().zip(&ratios[*first..]);
                 *bin *= ratios.map(|(s, r)| s * r).sum::<f32>().exp_m1();
@@ -117,11 +120,10 @@ impl MelFilter for ConsistencyStream {
         if expected != found {
             return Err(DspError::Bands { expected, found });
         }
-        let logs = |frame: ndarray::ArrayView1<'_, f32>| {
+        for frame in mel.columns() {
             let logs = frame.iter().map(|v| convention.ln_magnitude(*v) as f32);
-            logs.collect()
-        };
-        self.mel.extend(mel.columns().into_iter().map(logs));
+            self.mel.push(logs);
+        }
         self.mel_frames += mel.ncols();
         Ok(())
     }

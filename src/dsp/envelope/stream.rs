@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::{DspError, MelFilter};
+use crate::dsp::{DspError, FrameQueue, MelFilter};
 use ndarray::ArrayView2;
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
@@ -19,7 +19,9 @@ pub struct EnvelopeStream {
     filtering: Filtering,
     gains: GainTrack,
     /// Log band magnitudes of mel frames not used yet.
-    mel: VecDeque<Vec<f32>>,
+    mel: FrameQueue,
+    /// Those of the frame that comes in.
+    bands: Vec<f32>,
     mel_frames: usize,
     mel_ended: bool,
     /// Samples from `kept_from` on.
@@ -38,7 +40,8 @@ impl EnvelopeStream {
         EnvelopeStream {
             filtering,
             gains: GainTrack::new(tables.clone()),
-            mel: VecDeque::new(),
+            mel: FrameQueue::new(tables.log_sums.len()),
+            bands: vec![0.0; tables.log_sums.len()],
             mel_frames: 0,
             mel_ended: false,
             samples: VecDeque::new(),
@@ -56,11 +59,9 @@ impl EnvelopeStream {
 impl MelFilter for EnvelopeStream {
     fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
         self.tables.check_bands(mel)?;
-        self.mel.extend(
-            mel.columns()
-                .into_iter()
-                .map(|frame| self.tables.log_bands(frame)),
-        );
+        for frame in mel.columns() {
+            self.mel.push(self.tables.log_bands(frame));
+        }
         self.mel_frames += mel.ncols();
         Ok(())
     }
@@ -137,13 +138,9 @@ impl EnvelopeStream {
     /// Filters the current frame into the overlap-add.
     fn filter(&mut self) {
         let t = &self.tables;
-        let bands = if self.frame + self.half() >= 0 {
-            self.mel.pop_front()
-        } else {
-            None
-        };
+        let inside = self.frame + self.half() >= 0 && self.mel.pop(&mut self.bands);
         let start = self.window_start(self.frame);
-        let log_gain = self.gains.next(bands.as_deref());
+        let log_gain = self.gains.next(inside.then_some(&self.bands));
         let offset = (t.fft - t.window.len()) / 2;
         let block = &mut self.block.samples;
         block.fill(0.0);
