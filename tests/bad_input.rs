@@ -247,6 +247,30 @@ fn a_provider_that_is_not_there() {
 }
 
 #[test]
+fn a_gpu_setting_for_a_provider_that_has_none() {
+    for (flags, words) in [
+        (&["--provider", "cpu", "--fp16"][..], ["--fp16", "tensorrt"]),
+        (
+            &["--provider", "cpu", "--device", "1"],
+            ["--device", "cuda"],
+        ),
+        (
+            &["--provider", "cuda", "--engine-cache", "x"],
+            ["--engine-cache", "tensorrt"],
+        ),
+    ] {
+        refuses(&npy(&speech_like()), flags, 1, &words);
+    }
+    let flags = ["--memory-limit", "plenty"];
+    refuses(
+        &npy(&speech_like()),
+        &flags,
+        2,
+        &["--memory-limit", "plenty"],
+    );
+}
+
+#[test]
 fn an_absurd_sample_rate() {
     refuses(&npy(&speech_like()), &["--sample-rate", "7"], 1, &["7"]);
 }

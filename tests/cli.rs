@@ -45,7 +45,7 @@ fn the_demo_becomes_a_wav_of_its_length() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("demo.wav");
     vocode()
-        .args([DEMO, "-o"])
+        .args([DEMO, "--provider", "cpu", "-o"])
         .arg(&out)
         .assert()
         .success()
@@ -131,6 +131,8 @@ fn json_tells_what_ran() {
         .unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["provider"], "cpu");
+    let nodes = summary["provider_nodes"].as_object().unwrap();
+    assert_eq!(nodes.keys().collect::<Vec<_>>(), ["CPUExecutionProvider"]);
     assert_eq!(summary["steps"], 4);
     assert_eq!(summary["samples"], FRAMES * 256);
     assert!(summary["real_time_factor"].as_f64().unwrap() > 0.0);
@@ -287,7 +289,7 @@ fn steps_schedule_and_solver_are_the_callers_choice() {
     ];
     for (flags, words) in cases {
         vocode()
-            .args([DEMO, "-f", "-o"])
+            .args([DEMO, "-f", "--provider", "cpu", "-o"])
             .arg(folder.path().join("a.wav"))
             .args(flags)
             .assert()
@@ -337,6 +339,66 @@ fn the_doctor_tries_the_model_and_measures_it() {
     assert_eq!(report["model"]["name"], "tiny-ddpm");
     assert_eq!(report["speed"]["steps"], 6);
     assert!(report["speed"]["real_time_factor"].as_f64().unwrap() > 0.0);
+}
+
+/// What a machine lacks is told in the summary where vocode may choose, and is an error where it may not.
+#[test]
+fn a_machine_without_a_gpu_is_told_so() {
+    let doctor = vocode().args(["doctor", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let gpu = &report["gpu"];
+    if !gpu["driver"].is_null() {
+        eprintln!("skipped: there is a GPU");
+        return;
+    }
+    assert_eq!(gpu["no_driver"], "no NVIDIA driver was found");
+    assert_eq!(gpu["providers"][0]["provider"], "cuda");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.wav");
+    vocode()
+        .args([DEMO, "-o"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains(
+            "cpu (no NVIDIA driver was found), seed",
+        ));
+    for provider in ["cuda", "tensorrt"] {
+        let named = ["--provider", provider];
+        let words = format!("--provider {provider} cannot run: no NVIDIA driver was found");
+        vocode()
+            .args([DEMO, "-o", "never.wav"])
+            .args(named)
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(words.as_str()));
+        vocode()
+            .args(["warm", "--quiet"])
+            .args(named)
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(words));
+    }
+}
+
+#[test]
+fn warming_tells_what_there_was_to_do() {
+    vocode()
+        .args(["warm", "--provider", "cpu"])
+        .assert()
+        .success()
+        .stderr(predicate::str::contains(
+            "nodes on CPUExecutionProvider), nothing to prepare",
+        ));
+    let output = vocode()
+        .args(["warm", "--provider", "cpu", "--json"])
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["provider"], &report["calls"]),
+        (&"cpu".into(), &0.into())
+    );
 }
 
 #[test]

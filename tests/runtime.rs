@@ -17,6 +17,7 @@ fn affine() -> Graph {
     let options = SessionOptions {
         threads: Some(1),
         provider: Provider::Cpu,
+        ..SessionOptions::default()
     };
     Graph::from_bytes(&common::ensure_runtime(), AFFINE, "affine", &options).unwrap()
 }
@@ -79,6 +80,12 @@ fn ports_tell_names_and_shapes() {
     assert_eq!(graph.outputs()[1].dims, [None, Some(3)]);
     assert_eq!(graph.outputs()[0].ty, "float32");
     assert_eq!(graph.provider(), "cpu");
+    let nodes = &graph.placement().nodes;
+    assert_eq!(nodes.keys().collect::<Vec<_>>(), ["CPUExecutionProvider"]);
+    assert!(
+        nodes.values().sum::<usize>() > 0,
+        "the session tells of no node"
+    );
 }
 
 #[test]
@@ -129,6 +136,7 @@ fn thread_counts_out_of_range_are_refused() {
         let options = SessionOptions {
             threads: Some(threads),
             provider: Provider::Cpu,
+            ..SessionOptions::default()
         };
         let error = Graph::from_bytes(&runtime, AFFINE, "affine", &options).unwrap_err();
         assert!(error.to_string().contains("--threads"), "{error}");
@@ -146,6 +154,7 @@ fn auto_runs_on_what_works_and_a_named_provider_is_never_replaced() {
             &SessionOptions {
                 threads: Some(1),
                 provider,
+                ..SessionOptions::default()
             },
         )
     };

@@ -27,55 +27,47 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Compares both graphs, as (inputs, outputs), with the contract: conditioner `mel [B, n_mels, F]` -> `cond* [B, ..]`,
-    /// denoiser `x [B, T]`, `t [B]`, every `cond*` -> `prediction [B, T]`.
+    /// Compares a conditioner, as (inputs, outputs), with the contract: `mel [B, n_mels, F]` -> `cond* [B, ..]`.
     ///
     /// # Errors
     /// [`BundleError::Port`] for the first port that is missing, unknown or of another shape.
-    pub fn check(
+    pub fn of_conditioner(
         manifest: &Manifest,
-        conditioner: (&[Port], &[Port]),
-        denoiser: (&[Port], &[Port]),
+        (inputs, outputs): (&[Port], &[Port]),
     ) -> Result<Signature, BundleError> {
-        expect(
-            CONDITIONER,
-            "input",
-            conditioner.0,
-            "mel",
-            &[None, Some(manifest.mel.n_mels), None],
-        )?;
-        expect_no_others(CONDITIONER, "input", conditioner.0, |name| name == "mel")?;
-        let conditions = conditions(conditioner.1)?;
+        let mel = [None, Some(manifest.mel.n_mels), None];
+        expect(CONDITIONER, "input", inputs, "mel", &mel)?;
+        expect_no_others(CONDITIONER, "input", inputs, |name| name == "mel")?;
+        if !(1..=MAX_CONDITIONS).contains(&outputs.len()) {
+            return Err(wrong(
+                CONDITIONER,
+                format!("1 to {MAX_CONDITIONS} outputs named cond*"),
+                list(outputs),
+            ));
+        }
+        let conditions = outputs.iter().map(condition).collect::<Result<_, _>>()?;
+        Ok(Signature { conditions })
+    }
+
+    /// Compares a denoiser, as (inputs, outputs), with the contract: `x [B, T]`, `t [B]`, every `cond*` of the conditioner ->
+    /// `prediction [B, T]`.
+    ///
+    /// # Errors
+    /// As [`Signature::of_conditioner`].
+    pub fn check_denoiser(&self, (inputs, outputs): (&[Port], &[Port])) -> Result<(), BundleError> {
+        let conditions = &self.conditions;
         let known = |name: &str| {
             ["x", "t"].contains(&name) || conditions.iter().any(|condition| condition.name == name)
         };
-        expect(DENOISER, "input", denoiser.0, "x", &[None, None])?;
-        expect(DENOISER, "input", denoiser.0, "t", &[None])?;
-        for condition in &conditions {
-            expect(
-                DENOISER,
-                "input",
-                denoiser.0,
-                &condition.name,
-                &condition.dims,
-            )?;
+        expect(DENOISER, "input", inputs, "x", &[None, None])?;
+        expect(DENOISER, "input", inputs, "t", &[None])?;
+        for condition in conditions {
+            expect(DENOISER, "input", inputs, &condition.name, &condition.dims)?;
         }
-        expect_no_others(DENOISER, "input", denoiser.0, known)?;
-        expect(DENOISER, "output", denoiser.1, "prediction", &[None, None])?;
-        expect_no_others(DENOISER, "output", denoiser.1, |name| name == "prediction")?;
-        Ok(Signature { conditions })
+        expect_no_others(DENOISER, "input", inputs, known)?;
+        expect(DENOISER, "output", outputs, "prediction", &[None, None])?;
+        expect_no_others(DENOISER, "output", outputs, |name| name == "prediction")
     }
-}
-
-fn conditions(outputs: &[Port]) -> Result<Vec<Condition>, BundleError> {
-    if !(1..=MAX_CONDITIONS).contains(&outputs.len()) {
-        return Err(wrong(
-            CONDITIONER,
-            format!("1 to {MAX_CONDITIONS} outputs named cond*"),
-            list(outputs),
-        ));
-    }
-    outputs.iter().map(condition).collect()
 }
 
 fn condition(port: &Port) -> Result<Condition, BundleError> {
@@ -208,11 +200,9 @@ mod tests {
             let manifest = Bundle::from_dir("tests/fixtures/tiny_flow".as_ref())
                 .unwrap()
                 .manifest;
-            Signature::check(
-                &manifest,
-                (&self.mel, &self.conds),
-                (&self.inputs, &self.outputs),
-            )
+            let signature = Signature::of_conditioner(&manifest, (&self.mel, &self.conds))?;
+            signature.check_denoiser((&self.inputs, &self.outputs))?;
+            Ok(signature)
         }
     }
 

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -14,7 +15,7 @@ use super::CliError;
 use super::output::say;
 use crate::audio::SampleFormat;
 use crate::mel::{Layout, MelConvention};
-use crate::runtime::{LoadOptions, Provider, SessionOptions};
+use crate::runtime::{GpuOptions, LoadOptions, Provider, SessionOptions};
 
 /// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
 const MAX_TOML_BYTES: u64 = 1 << 20;
@@ -112,6 +113,29 @@ pub struct EngineArgs {
     /// ONNX Runtime library, or the folder that holds it [default: VOCODE_ORT_LIB, or what `vocode setup` got]
     #[arg(long, value_name = "PATH")]
     pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub gpu: GpuArgs,
+}
+
+/// What the GPU providers are told.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "GPU")]
+pub struct GpuArgs {
+    /// Number of the GPU, from 0
+    #[arg(long, env = "VOCODE_DEVICE", default_value_t = 0, value_name = "N")]
+    pub device: u32,
+    /// Compute in half precision (TensorRT)
+    #[arg(long, env = "VOCODE_FP16", value_parser = FalseyValueParser::new())]
+    pub fp16: bool,
+    /// Multiply in TF32: faster, less exact (CUDA)
+    #[arg(long, env = "VOCODE_TF32", value_parser = FalseyValueParser::new())]
+    pub tf32: bool,
+    /// Most memory for the model on the GPU, as in 2GiB [default: what there is]
+    #[arg(long, env = "VOCODE_MEMORY_LIMIT", value_name = "SIZE")]
+    pub memory_limit: Option<ByteSize>,
+    /// Folder for the engines that TensorRT builds [default: in vocode's data folder]
+    #[arg(long, env = "VOCODE_ENGINE_CACHE", value_name = "DIR")]
+    pub engine_cache: Option<PathBuf>,
 }
 
 impl EngineArgs {
@@ -127,6 +151,14 @@ impl EngineArgs {
         SessionOptions {
             threads: self.threads,
             provider: self.provider,
+            gpu: GpuOptions {
+                device: self.gpu.device,
+                fp16: self.gpu.fp16,
+                tf32: self.gpu.tf32,
+                memory_limit: self.gpu.memory_limit.map(|size| size.as_u64()),
+                engine_cache: self.gpu.engine_cache.clone(),
+            },
+            planned_sizes: false,
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod setup;
 mod summary;
 mod synth;
 mod tune;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Get ONNX Runtime, which runs the models
     Setup(setup::SetupArgs),
+    /// Load a model and prepare all that takes time at first, such as a GPU's engines
+    Warm(warm::WarmArgs),
     /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
     /// Serve the models over gRPC
@@ -115,6 +118,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Schedules(args)) => schedules::run(&args)?,
         Some(Command::Tune(args)) => tune::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
+        Some(Command::Warm(args)) => warm::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
         Some(Command::Serve(args)) => serve::run(&args)?,
         Some(Command::Client(args)) => client::run(&args)?,

@@ -16,7 +16,9 @@ use super::args::{EngineArgs, Verbosity};
 use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;
-use crate::server::{self, Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
+use crate::server::{
+    self, Address, DEFAULT_ADDRESS, Limits, ModelProvider, ModelSource, ServerOptions, TlsFiles,
+};
 use crate::vocoder::MAX_BATCH;
 
 const ABOUT: &str = "\
@@ -39,6 +41,13 @@ pub struct ServeArgs {
     models: Vec<ModelSource>,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Where one model runs, instead of what --provider and --device say for all, as in fast=cuda:1
+    #[arg(
+        long = "model-provider",
+        env = "VOCODE_MODEL_PROVIDER",
+        value_name = "NAME=PROVIDER[:DEVICE]"
+    )]
+    placements: Vec<ModelProvider>,
     /// Most windows in one call of the model; 1 is fastest on CPUs
     #[arg(long, env = "VOCODE_BATCH", default_value_t = 1, value_parser = counts(MAX_BATCH), value_name = "N")]
     batch: usize,
@@ -164,6 +173,7 @@ impl ServeArgs {
             listen: self.listen.clone(),
             models: self.models.clone(),
             session: self.engine.options(),
+            placements: self.placements.clone(),
             batch: self.batch,
             limits: Limits {
                 max_unary_frames: limits.max_unary_frames,

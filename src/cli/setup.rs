@@ -8,13 +8,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::{EngineArgs, Verbosity};
 use super::output::say;
 use crate::runtime::{
-    Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy, data_folder,
-    install,
+    Flavour, Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy,
+    data_folder, install,
 };
 
 /// Arguments of `vocode setup`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SetupArgs {
+    /// Get the build for NVIDIA GPUs and the CUDA libraries that it needs: 3 GB instead of 30 MB
+    #[arg(long)]
+    pub(super) gpu: bool,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
 }
@@ -25,7 +28,11 @@ pub struct SetupArgs {
 /// A [`SetupError`], with the way out.
 pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
     let mut announcer = Announcer::new(args.verbosity.quiet);
-    let installed = install(data_folder().as_deref(), &mut |event| announcer.tell(event))?;
+    let flavour = if args.gpu { Flavour::Gpu } else { Flavour::Cpu };
+    let folder = data_folder();
+    let installed = install(flavour, folder.as_deref(), &mut |event| {
+        announcer.tell(event)
+    })?;
     if installed.was_there {
         announcer.say(&format!(
             "ONNX Runtime {} is there already: {}",

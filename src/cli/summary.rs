@@ -1,5 +1,6 @@
 //! What is said of a synthesis: while it goes, and at its end.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -66,10 +67,16 @@ pub(super) struct Summary {
     pub(super) load_seconds: f64,
     /// From the mel to the finished file.
     pub(super) seconds: f64,
+    /// The part of it that ONNX Runtime took for the model's graphs.
+    pub(super) graph_seconds: f64,
     pub(super) steps: usize,
     pub(super) schedule: String,
     pub(super) solver: String,
     pub(super) provider: String,
+    /// The denoiser's nodes by the provider that runs them, as the session tells.
+    pub(super) provider_nodes: BTreeMap<String, usize>,
+    /// Why nothing faster ran.
+    pub(super) provider_note: Option<String>,
     pub(super) seed: u64,
 }
 
@@ -105,8 +112,10 @@ impl Summary {
 
     fn line(&self) -> String {
         let steps = if self.steps == 1 { "step" } else { "steps" };
+        let note = self.provider_note.as_ref();
+        let note = note.map_or_else(String::new, |note| format!(" ({note})"));
         format!(
-            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}, seed {}, {}",
+            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}{note}, seed {}, {}",
             self.output,
             self.audio_seconds(),
             self.seconds,

@@ -183,10 +183,13 @@ impl Maker<'_> {
             clipped,
             load_seconds: self.vocoder.load_time().as_secs_f64(),
             seconds: began.elapsed().as_secs_f64(),
+            graph_seconds: synthesis.graph_time.as_secs_f64(),
             steps: synthesis.steps,
             schedule: synthesis.schedule,
             solver: synthesis.solver.to_string(),
             provider: synthesis.provider,
+            provider_nodes: self.vocoder.placement().nodes.clone(),
+            provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
         };
         summary.print(

@@ -1,14 +1,16 @@
 //! The one ONNX Runtime of this process.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
 use super::error::RuntimeError;
-use super::install::{self, SetupEvent, SetupPolicy};
+use super::install::{self, Flavour, SetupEvent, SetupPolicy};
 use super::locate::{Attempt, Found, Origin, Search};
+use super::nvidia::Nvidia;
+use super::places::data_folder;
 use super::provider::Provider;
 
 /// What to load.
@@ -32,6 +34,7 @@ struct Loaded {
     version: String,
     origin: Origin,
     attempts: Vec<Attempt>,
+    nvidia: OnceLock<Nvidia>,
 }
 
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -64,7 +67,7 @@ impl Runtime {
         let search = Search::from_process(options.library.as_deref());
         let found = match search.find() {
             Err(RuntimeError::NotFound { .. }) if policy.allows() => {
-                install::install(search.data_folder.as_deref(), on_event)?;
+                install::install(Flavour::Cpu, search.data_folder.as_deref(), on_event)?;
                 search.find()?
             }
             Err(RuntimeError::NotFound { attempts, .. }) => {
@@ -106,6 +109,12 @@ impl Runtime {
             .into_iter()
             .filter(|provider| provider.is_in_library())
             .collect()
+    }
+
+    /// What this machine has for NVIDIA's providers; looked at once.
+    pub fn nvidia(&self) -> &Nvidia {
+        let survey = || Nvidia::survey(self.library(), data_folder().as_deref());
+        self.0.nvidia.get_or_init(survey)
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -156,6 +165,7 @@ fn start(found: Found) -> Result<Runtime, RuntimeError> {
         version: library.version.clone(),
         origin,
         attempts,
+        nvidia: OnceLock::new(),
     };
     Ok(Runtime(Arc::new(loaded)))
 }

@@ -97,6 +97,26 @@ pub enum RuntimeError {
         /// What it lacks.
         missing: String,
     },
+    /// A setting that the provider asked for by name does not have.
+    #[error(
+        "{setting} does nothing with --provider {provider}: it is for {takers}; leave it out, or ask for one of these"
+    )]
+    Setting {
+        /// The flag.
+        setting: &'static str,
+        /// The provider asked for.
+        provider: Provider,
+        /// The providers that have the setting.
+        takers: String,
+    },
+    /// The folder of TensorRT's engines cannot be used.
+    #[error("TensorRT's engines cannot be kept in {path}: {source}; name another folder with --engine-cache", path = path.display())]
+    EngineCache {
+        /// The folder.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
     /// The thread count is outside of what makes sense.
     #[error("--threads {found} is out of range: give 1 to {most}")]
     Threads {

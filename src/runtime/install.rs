@@ -20,6 +20,44 @@ pub const WHEEL_VERSION: &str = "1.31.1";
 
 const PARTIAL: &str = ".partial-";
 
+/// What an installation is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flavour {
+    /// Processors alone: 30 MB.
+    #[default]
+    Cpu,
+    /// NVIDIA GPUs too, with the CUDA libraries that they need: 3 GB.
+    Gpu,
+}
+
+impl Flavour {
+    /// The wheels to fetch.
+    fn wheels(self) -> Vec<String> {
+        match self {
+            Flavour::Cpu => vec![format!("onnxruntime=={WHEEL_VERSION}")],
+            // The CUDA libraries are those that the wheel's own extras `cuda` and `cudnn` ask for, and what these rest on.
+            Flavour::Gpu => [
+                format!("onnxruntime-gpu=={WHEEL_VERSION}"),
+                "nvidia-cuda-runtime~=13.0".to_owned(),
+                "nvidia-cuda-nvrtc~=13.0".to_owned(),
+                "nvidia-cublas~=13.0".to_owned(),
+                "nvidia-curand~=10.0".to_owned(),
+                "nvidia-cufft~=12.0".to_owned(),
+                "nvidia-cudnn-cu13~=9.0".to_owned(),
+            ]
+            .to_vec(),
+        }
+    }
+
+    /// The folder of the installation, below the one for all of them.
+    fn folder(self) -> String {
+        match self {
+            Flavour::Cpu => WHEEL_VERSION.to_owned(),
+            Flavour::Gpu => format!("{WHEEL_VERSION}{}", places::GPU_SUFFIX),
+        }
+    }
+}
+
 /// Whether a missing library may be installed without being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupPolicy {
@@ -144,25 +182,27 @@ pub enum SetupError {
 
 /// Installs ONNX Runtime below `data_folder` (see [`data_folder`](super::data_folder)) unless it is there and works.
 ///
-/// Takes tens of seconds and about 30 MB of disk; blocks meanwhile.
+/// Takes tens of seconds, and minutes for a GPU; blocks meanwhile.
 ///
 /// # Errors
 /// A [`SetupError`]; nothing is left behind then.
 pub fn install(
+    flavour: Flavour,
     data_folder: Option<&Path>,
     on_event: &mut dyn FnMut(SetupEvent<'_>),
 ) -> Result<Installed, SetupError> {
-    install_with(data_folder, &pip::PYTHONS, on_event)
+    install_with(flavour, data_folder, &pip::PYTHONS, on_event)
 }
 
 /// As [`install`], with the Python programs to try.
 pub(super) fn install_with(
+    flavour: Flavour,
     data_folder: Option<&Path>,
     pythons: &[&str],
     on_event: &mut dyn FnMut(SetupEvent<'_>),
 ) -> Result<Installed, SetupError> {
     let root = places::library_root(data_folder.ok_or(SetupError::NoDataFolder)?);
-    let folder = root.join(WHEEL_VERSION);
+    let folder = root.join(flavour.folder());
     let there = |on_event: &mut dyn FnMut(SetupEvent<'_>)| {
         check(&folder, true).inspect(|installed| on_event(SetupEvent::Done(installed)))
     };
@@ -178,10 +218,11 @@ pub(super) fn install_with(
     if let Ok(installed) = there(on_event) {
         return Ok(installed);
     }
-    fetch_into(&root, &folder, pythons, on_event)
+    fetch_into(flavour, &root, &folder, pythons, on_event)
 }
 
 fn fetch_into(
+    flavour: Flavour,
     root: &Path,
     folder: &Path,
     pythons: &[&str],
@@ -196,9 +237,10 @@ fn fetch_into(
         .prefix(PARTIAL)
         .tempdir_in(root)
         .map_err(io("write to", root))?;
+    let wheels = flavour.wheels();
     let package = pip::fetch(
         pythons,
-        &format!("onnxruntime=={WHEEL_VERSION}"),
+        &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
         work.path(),
         &mut |line| {
             on_event(SetupEvent::Detail(line));
@@ -206,6 +248,11 @@ fn fetch_into(
     )?;
     let fresh = work.path().join("library");
     keep_library(&package.join("onnxruntime"), &fresh)?;
+    let nvidia = package.join("nvidia");
+    if nvidia.is_dir() {
+        let place = fresh.join("nvidia");
+        fs::rename(&nvidia, &place).map_err(io("write", &place))?;
+    }
     on_event(SetupEvent::Checking);
     check(&fresh, false)?;
     replace(&fresh, folder, work.path())?;
@@ -324,7 +371,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let python = fake_python(folder.path(), pip);
         let data = folder.path().join("data");
-        let error = install_with(Some(&data), &[&python], &mut |_| {}).unwrap_err();
+        let error = install_with(Flavour::Cpu, Some(&data), &[&python], &mut |_| {}).unwrap_err();
         let left: Vec<_> = fs::read_dir(data.join("onnxruntime"))
             .unwrap()
             .map(|e| e.unwrap().file_name())
@@ -336,8 +383,13 @@ mod tests {
     #[test]
     fn a_machine_without_python_is_told_so() {
         let folder = tempfile::tempdir().unwrap();
-        let error =
-            install_with(Some(folder.path()), &["no-such-python"], &mut |_| {}).unwrap_err();
+        let error = install_with(
+            Flavour::Cpu,
+            Some(folder.path()),
+            &["no-such-python"],
+            &mut |_| {},
+        )
+        .unwrap_err();
         assert!(
             matches!(error, SetupError::Pip(PipError::NoPython { .. })),
             "{error}"
@@ -390,6 +442,16 @@ mod tests {
                    echo garbage > \"$2/onnxruntime/capi/libonnxruntime.1.31.1.dylib\"";
         let (error, _folder) = failure(pip);
         assert!(matches!(error, SetupError::Unusable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_gpu_gets_its_cuda_libraries_in_a_folder_of_its_own() {
+        let wheels = Flavour::Gpu.wheels();
+        for name in ["onnxruntime-gpu==", "nvidia-cublas", "nvidia-cudnn-cu13"] {
+            assert!(wheels.iter().any(|wheel| wheel.starts_with(name)), "{name}");
+        }
+        assert_ne!(Flavour::Gpu.folder(), Flavour::Cpu.folder());
+        assert_eq!(Flavour::Cpu.wheels().len(), 1);
     }
 
     #[test]

@@ -80,21 +80,21 @@ pub enum PipError {
     },
 }
 
-/// Unpacks the wheel `requirement` (without what it depends on) below `work` and returns the folder it lies in.
+/// Unpacks the wheels `requirements` (without what they depend on) below `work` and returns the folder they lie in.
 /// `on_line` is given what pip writes.
 pub(super) fn fetch(
     pythons: &[&str],
-    requirement: &str,
+    requirements: &[&str],
     work: &Path,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, PipError> {
     let python = with_pip(&find_python(pythons)?, work)?;
     let target = work.join("package");
-    match install(&python, requirement, &target, &[], on_line) {
+    match install(&python, requirements, &target, &[], on_line) {
         Err(PipError::NoWheel { .. }) => {
             // This Python may be too new or too old for the wheels; the library in them does not depend on it.
             let other = ["--python-version", WELL_SUPPORTED, "--implementation", "cp"];
-            install(&python, requirement, &target, &other, on_line)?;
+            install(&python, requirements, &target, &other, on_line)?;
         }
         other => other?,
     }
@@ -163,7 +163,7 @@ fn quiet(command: &mut Command) -> Result<(), String> {
 
 fn install(
     python: &Path,
-    requirement: &str,
+    requirements: &[&str],
     target: &Path,
     extra: &[&str],
     on_line: &mut dyn FnMut(&str),
@@ -191,7 +191,7 @@ fn install(
         .args(extra)
         .arg("--target")
         .arg(target)
-        .arg(requirement)
+        .args(requirements)
         // A user's settings that make sense for environments, and not for a folder of our own.
         .envs([
             ("PIP_USER", "0"),
@@ -199,6 +199,7 @@ fn install(
             ("PIP_ROOT_USER_ACTION", "ignore"),
         ])
         .env("LC_ALL", "C");
+    let requirement = &requirements.join(" ");
     let name = format!("{} -m pip install {requirement}", python.display());
     let failed = |status: String, reason: String| PipError::Failed {
         command: name.clone(),

@@ -40,10 +40,18 @@ pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The folders of installed versions, newest first. Names that are no version (a half-made installation) are not listed.
+/// What the name of an installation for GPUs ends with.
+pub(super) const GPU_SUFFIX: &str = "-gpu";
+
+/// The folders of installed versions, newest first, and of one version that for GPUs first. Names that are no version (a half-made
+/// installation) are not listed.
 pub(super) fn installed_in(data_folder: &Path) -> Vec<PathBuf> {
+    let version = |name: &str| {
+        let bare = name.strip_suffix(GPU_SUFFIX);
+        Some((numbers(bare.unwrap_or(name))?, bare.is_some()))
+    };
     let mut versions: Vec<_> = entries(&library_root(data_folder))
-        .filter_map(|path| Some((numbers(path.file_name()?.to_str()?)?, path)))
+        .filter_map(|path| Some((version(path.file_name()?.to_str()?)?, path)))
         .collect();
     versions.sort_by(|a, b| b.cmp(a));
     versions.into_iter().map(|(_, path)| path).collect()
@@ -141,6 +149,27 @@ mod tests {
         assert_eq!(library_version("libonnxruntime_providers_shared.so"), None);
         assert_eq!(library_version("libonnxruntime.so.bak"), None);
         assert_eq!(library_version("libonnxruntime.a"), None);
+    }
+
+    #[test]
+    fn an_installation_for_gpus_comes_before_its_like() {
+        let data = tempfile::tempdir().unwrap();
+        for name in [
+            "1.30.0-gpu",
+            "1.31.1",
+            "1.31.1-gpu",
+            ".partial-x",
+            "gpu",
+            "-gpu",
+        ] {
+            std::fs::create_dir_all(library_root(data.path()).join(name)).unwrap();
+        }
+        let found = installed_in(data.path());
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["1.31.1-gpu", "1.31.1", "1.30.0-gpu"]);
     }
 
     #[test]

@@ -6,12 +6,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+use ort::ep::{
+    self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch,
+};
+
+use super::options::Settings;
 
 /// An execution provider by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Provider {
-    /// CUDA where the library holds it and it works, otherwise the CPU.
+    /// TensorRT where it works, else CUDA where it works, else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -54,15 +58,36 @@ impl Provider {
         .unwrap_or(false)
     }
 
-    /// The providers to register for a session, in order of preference. Empty for the CPU, which is always there.
-    pub(super) fn dispatches(self) -> Vec<ExecutionProviderDispatch> {
-        let cuda = || ep::CUDA::default().build().error_on_failure();
+    /// ONNX Runtime's name of the provider; the CPU's for `auto`.
+    pub(super) fn ort_name(self) -> &'static str {
         match self {
-            Provider::Auto | Provider::Cpu => Vec::new(),
-            Provider::Cuda => vec![cuda()],
-            Provider::TensorRt => vec![ep::TensorRT::default().build().error_on_failure(), cuda()],
+            Provider::Auto | Provider::Cpu => ep::CPU::NAME,
+            Provider::Cuda => ep::CUDA::NAME,
+            Provider::TensorRt => ep::TensorRT::NAME,
         }
     }
+}
+
+/// CUDA's provider, to be registered with `settings` or fail.
+pub(super) fn cuda(settings: Settings) -> ExecutionProviderDispatch {
+    configured(ep::CUDA::default(), settings)
+        .build()
+        .error_on_failure()
+}
+
+/// TensorRT's provider, to be registered with `settings` or fail.
+pub(super) fn tensorrt(settings: Settings) -> ExecutionProviderDispatch {
+    configured(ep::TensorRT::default(), settings)
+        .build()
+        .error_on_failure()
+}
+
+fn configured<E: ArbitrarilyConfigurableExecutionProvider>(provider: E, settings: Settings) -> E {
+    settings
+        .into_iter()
+        .fold(provider, |provider, (key, value)| {
+            provider.with_arbitrary_config(key, value)
+        })
 }
 
 impl fmt::Display for Provider {

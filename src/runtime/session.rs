@@ -1,35 +1,30 @@
 //! One graph, ready to run.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use ndarray::{ArrayD, ArrayViewD};
-use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
+use super::choice::{Chosen, Obstacle, choose};
 use super::environment::Runtime;
 use super::error::RuntimeError;
+use super::machine::ThisMachine;
+use super::options::SessionOptions;
+use super::placement::Placement;
+use super::profile::Profile;
 use super::provider::Provider;
 
-/// More threads than any machine has; a larger number is a slip of the keyboard.
-const MAX_THREADS: usize = 1024;
-
-/// How a graph is to be run.
-#[derive(Clone, Debug, Default)]
-pub struct SessionOptions {
-    /// Threads for one operation, 1 to 1024; all the processors that this process may use when `None`.
-    pub threads: Option<usize>,
-    /// The device.
-    pub provider: Provider,
-}
-
-impl SessionOptions {
-    /// The threads asked for, or the number of processors that this process may use.
-    pub fn thread_count(&self) -> usize {
-        self.threads.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS))
-        })
-    }
+/// A graph to be loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphSource<'a> {
+    /// The ONNX model.
+    pub bytes: &'a [u8],
+    /// Its name in messages.
+    pub label: &'a str,
+    /// The shapes that it will be given, where they are known: some providers build engines for them.
+    pub profile: Option<&'a Profile>,
 }
 
 /// An input or output of a graph.
@@ -55,37 +50,65 @@ pub struct Graph {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     provider: Provider,
+    placement: Placement,
     note: Option<String>,
+    spent: Duration,
 }
 
 impl Graph {
     /// Loads the ONNX model in `bytes`. `label` names it in messages.
     ///
     /// # Errors
-    /// [`RuntimeError::Threads`], [`RuntimeError::ProviderUnavailable`] when the provider asked for by name cannot run
-    /// the whole graph, [`RuntimeError::Graph`] when the model is refused or has an input or output that is no `f32` tensor.
+    /// As [`Graph::load`].
     pub fn from_bytes(
         runtime: &Runtime,
         bytes: &[u8],
         label: &str,
         options: &SessionOptions,
     ) -> Result<Graph, RuntimeError> {
-        let threads = threads(options)?;
-        let (session, provider, note) = match options.provider {
-            Provider::Auto => choose(runtime, bytes, label, threads)?,
-            named => (
-                commit_named(runtime, bytes, label, threads, named)?,
-                named,
-                None,
-            ),
+        let source = GraphSource {
+            bytes,
+            label,
+            profile: None,
         };
+        Graph::load(runtime, &source, options)
+    }
+
+    /// Loads a graph.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Threads`], [`RuntimeError::Setting`], [`RuntimeError::ProviderUnavailable`] when the provider asked for by name
+    /// cannot run the whole graph, [`RuntimeError::Graph`] when the model is refused or has an input or output that is no `f32` tensor.
+    pub fn load(
+        runtime: &Runtime,
+        source: &GraphSource<'_>,
+        options: &SessionOptions,
+    ) -> Result<Graph, RuntimeError> {
+        options.check()?;
+        let mut machine = ThisMachine {
+            runtime,
+            source,
+            options,
+        };
+        let label = source.label;
+        let Chosen {
+            session,
+            provider,
+            placement,
+            passed_over,
+        } = choose(&mut machine, options.provider, label)?;
+        for (better, obstacle) in &passed_over {
+            tell(label, *better, provider, obstacle);
+        }
         Ok(Graph {
             inputs: ports(session.inputs(), label)?,
             outputs: ports(session.outputs(), label)?,
             session,
             label: label.to_owned(),
             provider,
-            note,
+            placement,
+            note: note(&passed_over),
+            spent: Duration::ZERO,
         })
     }
 
@@ -99,14 +122,24 @@ impl Graph {
         &self.outputs
     }
 
-    /// The device that runs the graph: `cpu`, `cuda` or `tensorrt`, never `auto`.
+    /// The provider that runs the graph: `cpu`, `cuda` or `tensorrt`, never `auto`. All nodes are its own, see [`Graph::placement`].
     pub fn provider(&self) -> &str {
         self.provider.name()
     }
 
-    /// Why `auto` took the CPU although there seemed to be something faster.
+    /// Where the nodes run, as the session itself tells.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// Why `auto` took nothing faster.
     pub fn provider_note(&self) -> Option<&str> {
         self.note.as_deref()
+    }
+
+    /// Time that ONNX Runtime has taken for all runs so far.
+    pub fn spent(&self) -> Duration {
+        self.spent
     }
 
     /// Runs the graph once. `inputs` are named and may come in any order; every input of the graph is needed.
@@ -139,7 +172,9 @@ impl Graph {
             })
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
+        let began = Instant::now();
         let outputs = self.session.run(values).map_err(failed)?;
+        self.spent += began.elapsed();
         outputs
             .values()
             .map(|value| Ok(value.try_extract_array::<f32>()?.into_owned()))
@@ -200,105 +235,19 @@ impl Port {
     }
 }
 
-fn threads(options: &SessionOptions) -> Result<usize, RuntimeError> {
-    let found = options.thread_count();
-    if (1..=MAX_THREADS).contains(&found) {
-        Ok(found)
+/// Says that `better` was passed over: as a warning where somebody expects it to run.
+fn tell(graph: &str, better: Provider, taken: Provider, obstacle: &Obstacle) {
+    if obstacle.expected {
+        tracing::warn!(graph, "{better} was passed over for {taken}: {obstacle}");
     } else {
-        Err(RuntimeError::Threads {
-            found,
-            most: MAX_THREADS,
-        })
+        tracing::info!(graph, "{better} was passed over for {taken}: {obstacle}");
     }
 }
 
-/// What `auto` means: CUDA where the library holds it and it takes the whole graph, else the CPU with the reason.
-fn choose(
-    runtime: &Runtime,
-    bytes: &[u8],
-    label: &str,
-    threads: usize,
-) -> Result<(Session, Provider, Option<String>), RuntimeError> {
-    let note = if Provider::Cuda.is_in_library() {
-        match commit(runtime, bytes, threads, Provider::Cuda) {
-            Ok(session) => return Ok((session, Provider::Cuda, None)),
-            Err(error) => {
-                let reason = error.to_string();
-                tracing::warn!(
-                    graph = label,
-                    reason,
-                    "CUDA cannot run this graph, so the CPU does"
-                );
-                Some(format!("CUDA cannot run this graph: {reason}"))
-            }
-        }
-    } else {
-        tracing::debug!(
-            graph = label,
-            "the library holds no GPU provider, so the CPU runs this graph"
-        );
-        None
-    };
-    Ok((
-        commit_named(runtime, bytes, label, threads, Provider::Cpu)?,
-        Provider::Cpu,
-        note,
-    ))
-}
-
-fn commit_named(
-    runtime: &Runtime,
-    bytes: &[u8],
-    label: &str,
-    threads: usize,
-    provider: Provider,
-) -> Result<Session, RuntimeError> {
-    if !provider.is_in_library() {
-        let held: Vec<_> = runtime.providers().iter().map(|held| held.name()).collect();
-        let missing = format!(
-            "the ONNX Runtime library at {} does not hold it (it holds: {})",
-            runtime.library().display(),
-            held.join(", ")
-        );
-        return Err(RuntimeError::ProviderUnavailable { provider, missing });
-    }
-    commit(runtime, bytes, threads, provider).map_err(|error| match provider {
-        Provider::Auto | Provider::Cpu => RuntimeError::Graph {
-            label: label.to_owned(),
-            reason: error.to_string(),
-        },
-        Provider::Cuda | Provider::TensorRt => RuntimeError::ProviderUnavailable {
-            provider,
-            missing: format!("graph `{label}`: {error}"),
-        },
-    })
-}
-
-fn commit(
-    runtime: &Runtime,
-    bytes: &[u8],
-    threads: usize,
-    provider: Provider,
-) -> ort::Result<Session> {
-    let builder = Session::builder(runtime.environment())?
-        // Otherwise a device policy may register an accelerator that nobody asked for.
-        .with_auto_device(AutoDevicePolicy::PreferCPU)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        .with_memory_pattern(false)?
-        .with_intra_op_spinning(false)?;
-    with_provider(builder, provider)?.commit_from_memory(bytes)
-}
-
-/// Registers `provider` so that it takes every node or the commit fails.
-fn with_provider(builder: SessionBuilder, provider: Provider) -> ort::Result<SessionBuilder> {
-    let dispatches = provider.dispatches();
-    if dispatches.is_empty() {
-        return Ok(builder);
-    }
-    Ok(builder
-        .with_execution_providers(dispatches)?
-        .with_disable_cpu_fallback()?)
+/// The first reason against the provider that came nearest.
+fn note(passed_over: &[(Provider, Obstacle)]) -> Option<String> {
+    let (_, obstacle) = passed_over.last()?;
+    obstacle.reasons.first().cloned()
 }
 
 fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {

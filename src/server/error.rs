@@ -78,6 +78,14 @@ pub enum ServerError {
         /// The name.
         name: String,
     },
+    /// A place is given to a model that is not there.
+    #[error("--model-provider {name}=...: there is no model of that name; there is {known}", known = known.join(", "))]
+    PlacedModel {
+        /// The name given.
+        name: String,
+        /// The models' names.
+        known: Vec<String>,
+    },
     /// The transport failed.
     #[error("serving failed: {reason}")]
     Transport {

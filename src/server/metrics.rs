@@ -57,6 +57,10 @@ pub(super) fn start(recorder: PrometheusRecorder) {
         Unit::Seconds,
         "Length of calls, by method"
     );
+    describe_gauge!(
+        "vocode_model_nodes",
+        "Nodes of the denoiser, by model and the execution provider that runs them"
+    );
     describe_gauge!("vocode_active_streams", "Streams that are open, by model");
     describe_histogram!(
         "vocode_first_audio_seconds",

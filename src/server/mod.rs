@@ -28,5 +28,7 @@ mod tls;
 mod trace;
 
 pub use error::ServerError;
-pub use options::{Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
+pub use options::{
+    Address, DEFAULT_ADDRESS, Limits, ModelProvider, ModelSource, ServerOptions, TlsFiles,
+};
 pub use run::{check, serve};

@@ -1,5 +1,6 @@
 //! The models of a server: loaded, warmed, described. Everything that the server asks of [`Scheduler`] begins here.
 
+use metrics::gauge;
 use ndarray::Array2;
 use tokio::runtime::Handle;
 use tonic::Status;
@@ -51,6 +52,13 @@ impl Models {
             }
             models.others.push(model);
         }
+        for placed in &options.placements {
+            if !models.all().any(|model| model.name == placed.model) {
+                let known = models.all().map(|model| model.name.clone()).collect();
+                let name = placed.model.clone();
+                return Err(ServerError::PlacedModel { name, known });
+            }
+        }
         Ok(models)
     }
 
@@ -67,6 +75,16 @@ impl Models {
 
     pub fn all(&self) -> impl Iterator<Item = &Model> {
         std::iter::once(&self.default).chain(&self.others)
+    }
+
+    /// Records what each runs on.
+    pub fn tell_metrics(&self) {
+        for model in self.all() {
+            for (provider, count) in model.nodes() {
+                gauge!("vocode_model_nodes", "model" => model.name.clone(), "provider" => provider)
+                    .set(count);
+            }
+        }
     }
 }
 
@@ -93,14 +111,26 @@ impl Model {
             .name
             .clone()
             .unwrap_or_else(|| bundle.manifest.name.clone());
+        let session = options.session_of(&name);
         let start = || {
-            let vocoder = Vocoder::new(bundle, runtime, &options.session)?;
+            let mut vocoder = Vocoder::new(bundle, runtime, &session)?;
             tracing::info!(
                 model = name,
                 provider = vocoder.provider(),
+                nodes = %vocoder.placement(),
+                note = vocoder.provider_note(),
                 load_ms = vocoder.load_time().as_millis() as u64,
                 "loaded"
             );
+            // Tenths, so that minutes of building are not silent.
+            let mut told = 0;
+            vocoder.warm(options.batch, &mut |done, total| {
+                let tenth = 10 * done / total.max(1);
+                if tenth > told {
+                    told = tenth;
+                    tracing::info!(model = name, done, total, "preparing");
+                }
+            })?;
             Scheduler::start(
                 vocoder,
                 SchedulerOptions {
@@ -133,6 +163,12 @@ impl Model {
 
     pub fn provider(&self) -> &str {
         self.scheduler.provider()
+    }
+
+    /// The denoiser's nodes by the provider that runs them.
+    fn nodes(&self) -> impl Iterator<Item = (String, u32)> {
+        let nodes = self.scheduler.placement().nodes.iter();
+        nodes.map(|(name, count)| (name.clone(), u32::try_from(*count).unwrap_or(u32::MAX)))
     }
 
     /// Opens a stream of this model.
@@ -205,6 +241,12 @@ impl Model {
             solvers: SolverKind::fitting(&process)
                 .map(|kind| kind.name().to_owned())
                 .collect(),
+            execution_nodes: self.nodes().collect(),
+            execution_note: self
+                .scheduler
+                .provider_note()
+                .unwrap_or_default()
+                .to_owned(),
         })
     }
 }

@@ -119,6 +119,7 @@ async fn run(
     if let Some(recorder) = recorder {
         metrics::start(recorder);
     }
+    models.tell_metrics();
     shared.ready(models);
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!("ready");

@@ -3,9 +3,10 @@
 use super::networks::Networks;
 use super::stream::Stream;
 use super::wavefront::Window;
-use ndarray::{Array1, Array2, ArrayD, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayD, Axis, Slice};
 
 /// Windows that go through the denoiser together.
+#[derive(Default)]
 pub(super) struct Batch {
     /// States, `[windows, frames * hop]`.
     pub x: Array2<f32>,
@@ -26,16 +27,30 @@ impl Batch {
         }
     }
 
+    /// Makes room for `windows` windows of `frames` frames, in the memory of the batch before where that has the same shape.
+    pub fn reshape(&mut self, networks: &Networks, windows: usize, frames: usize) {
+        if self.x.dim() == (windows, frames * networks.hop()) {
+            // What a padded call does not write must be finite, and the same in every run.
+            self.x.fill(0.0);
+            self.t.fill(0.0);
+            self.conditions.iter_mut().for_each(|c| c.fill(0.0));
+        } else {
+            *self = Batch::new(networks, windows, frames);
+        }
+    }
+
     /// Writes one window of a stream, whose conditions must be there.
     pub fn set(&mut self, row: usize, networks: &Networks, stream: &Stream, window: &Window) {
-        let mut state = vec![0.0; self.x.ncols()];
-        stream.front.state(window, &mut state);
-        self.x.row_mut(row).assign(&ArrayView1::from(&state));
+        let samples = window.frames * networks.hop();
+        if let Some(state) = self.x.row_mut(row).into_slice() {
+            stream.front.state(window, &mut state[..samples]);
+        }
         self.t[row] = stream.front.time(window.step) as f32;
         for (condition, layout) in self.conditions.iter_mut().zip(networks.layouts()) {
-            stream
-                .conditions
-                .read(layout, window.start, condition.index_axis_mut(Axis(0), row));
+            let mut item = condition.index_axis_mut(Axis(0), row);
+            let steps = Slice::from(..window.frames * layout.rate);
+            let covered = item.slice_axis_mut(Axis(layout.time_axis - 1), steps);
+            stream.conditions.read(layout, window.start, covered);
         }
     }
 }

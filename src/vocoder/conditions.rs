@@ -3,6 +3,9 @@
 use ndarray::{ArrayD, ArrayViewMutD, Axis, Slice};
 use std::collections::VecDeque;
 
+/// Most frames of a chunk. They are what a stream holds most of: about 6 KB a frame in the built-in model.
+const CHUNK: usize = 16;
+
 /// Conditions of consecutive stretches of frames.
 #[derive(Debug)]
 pub(super) struct Conditions {
@@ -11,7 +14,7 @@ pub(super) struct Conditions {
     chunks: VecDeque<Chunk>,
 }
 
-/// One call's answer without its context.
+/// A stretch of one call's answer.
 #[derive(Debug)]
 struct Chunk {
     start: i64,
@@ -45,15 +48,21 @@ impl Conditions {
         self.next
     }
 
-    /// Keeps the conditions of the next `frames` frames, batch of 1.
-    pub fn append(&mut self, frames: usize, arrays: Vec<ArrayD<f32>>) {
-        let start = self.next;
-        self.next = start + frames as i64;
-        self.chunks.push_back(Chunk {
-            start,
-            frames,
-            arrays,
-        });
+    /// Keeps the conditions of the next `frames` frames, batch of 1, which lie behind `skip` others in each of `arrays`.
+    pub fn append(&mut self, frames: usize, skip: usize, arrays: &[(Layout, ArrayD<f32>)]) {
+        for low in (0..frames).step_by(CHUNK) {
+            let high = (low + CHUNK).min(frames);
+            let cut = |(layout, array): &(Layout, ArrayD<f32>)| {
+                let steps = Slice::from((skip + low) * layout.rate..(skip + high) * layout.rate);
+                array.slice_axis(Axis(layout.time_axis), steps).to_owned()
+            };
+            self.chunks.push_back(Chunk {
+                start: self.next + low as i64,
+                frames: high - low,
+                arrays: arrays.iter().map(cut).collect(),
+            });
+        }
+        self.next += frames as i64;
     }
 
     /// Copies the frames from `start` on into one batch item of a condition, `out` without the batch axis.
@@ -105,21 +114,37 @@ mod tests {
 
     #[test]
     fn reading_joins_stretches() {
-        let mut conditions = Conditions::new(-2);
-        for frames in [9, 5, 5] {
-            conditions.append(frames, vec![answer(conditions.end(), frames)]);
-        }
-        assert_eq!(conditions.end(), 17);
-        conditions.drop_before(6);
         let layout = Layout {
             index: 0,
             time_axis: 2,
             rate: 2,
         };
-        let mut out = ArrayD::from_elem(vec![2, 18], f32::NAN);
-        conditions.read(layout, 5, out.view_mut());
-        assert_eq!(out, answer(5, 9).index_axis(Axis(0), 0));
-        conditions.drop_before(7);
-        assert_eq!(conditions.chunks.len(), 2);
+        let mut conditions = Conditions::new(-2);
+        for frames in [9, 5, 40] {
+            let (next, skip) = (conditions.end(), 3);
+            conditions.append(frames, skip, &[(layout, answer(next - 3, frames + 6))]);
+        }
+        assert_eq!(conditions.end(), 52);
+        conditions.drop_before(6);
+        for (start, frames) in [(5, 9), (0, 12), (20, 32)] {
+            let mut out = ArrayD::from_elem(vec![2, 2 * frames], f32::NAN);
+            conditions.read(layout, start, out.view_mut());
+            let expected = answer(start, frames);
+            assert_eq!(out, expected.index_axis(Axis(0), 0), "{start}");
+        }
+    }
+
+    #[test]
+    fn what_no_window_needs_is_forgotten() {
+        let layout = Layout {
+            index: 0,
+            time_axis: 2,
+            rate: 2,
+        };
+        let mut conditions = Conditions::new(0);
+        conditions.append(64, 0, &[(layout, answer(0, 64))]);
+        conditions.drop_before(40);
+        let held: usize = conditions.chunks.iter().map(|chunk| chunk.frames).sum();
+        assert_eq!(held, 32);
     }
 }

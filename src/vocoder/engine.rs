@@ -2,13 +2,15 @@
 
 use super::batch::Batch;
 use super::networks::Networks;
+use super::sizes::Sizes;
 use super::stream::Stream;
 use super::tail::Filters;
 use super::wavefront::Window;
+use super::window::MAX_WINDOW_FRAMES;
 use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
-use crate::runtime::{Runtime, SessionOptions};
+use crate::runtime::{Placement, Runtime, SessionOptions};
 use std::time::{Duration, Instant};
 
 /// Most windows in one denoiser call.
@@ -20,6 +22,8 @@ pub struct Vocoder {
     sha256: String,
     networks: Networks,
     filters: Filters,
+    /// The inputs of the last denoiser call, for their memory.
+    batch: Batch,
     load_time: Duration,
 }
 
@@ -43,6 +47,7 @@ impl Vocoder {
             manifest,
             sha256,
             networks,
+            batch: Batch::default(),
             load_time: began.elapsed(),
         })
     }
@@ -60,6 +65,40 @@ impl Vocoder {
     /// The execution provider that runs the denoiser.
     pub fn provider(&self) -> &str {
         self.networks.provider()
+    }
+
+    /// Where the denoiser's nodes run, as its session tells.
+    pub fn placement(&self) -> &Placement {
+        self.networks.placement()
+    }
+
+    /// Why the denoiser runs on nothing faster, where `auto` chose.
+    pub fn provider_note(&self) -> Option<&str> {
+        self.networks.provider_note()
+    }
+
+    /// Calls the graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits. `tell`
+    /// is given the calls made and their number. Where sizes are free, as on the CPU, it does nothing.
+    ///
+    /// # Errors
+    /// A graph that fails.
+    pub fn warm(
+        &mut self,
+        batch: usize,
+        tell: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), VocoderError> {
+        self.networks.warm(batch, tell)
+    }
+
+    /// Time that the graphs have taken so far.
+    pub fn graph_time(&self) -> Duration {
+        self.networks.spent()
+    }
+
+    /// Longest core that a window may have.
+    pub(super) fn longest_core(&self) -> usize {
+        let planned = self.networks.sizes().map(|_| Sizes::longest_core());
+        planned.unwrap_or(MAX_WINDOW_FRAMES)
     }
 
     /// What finished samples go through.
@@ -98,24 +137,45 @@ impl Vocoder {
                 Err(error) => outcome.failed.push((*index, error)),
             }
         }
-        let Some((_, first)) = sound.first() else {
-            return Ok(outcome);
+        let most = self
+            .networks
+            .sizes()
+            .map_or(MAX_BATCH, |_| Sizes::largest_batch());
+        for jobs in sound.chunks(most) {
+            self.call(streams, jobs, &mut outcome)?;
+        }
+        Ok(outcome)
+    }
+
+    /// One denoiser call for windows of one length, whose conditions are there.
+    fn call(
+        &mut self,
+        streams: &mut [&mut Stream],
+        jobs: &[(usize, Window)],
+        outcome: &mut Outcome,
+    ) -> Result<(), VocoderError> {
+        let Some((_, first)) = jobs.first() else {
+            return Ok(());
         };
-        let mut batch = Batch::new(&self.networks, sound.len(), first.frames);
-        for (row, (index, window)) in sound.iter().enumerate() {
+        let samples = first.frames * self.networks.hop();
+        let (windows, frames) = self.networks.call_size(jobs.len(), first.frames);
+        let batch = &mut self.batch;
+        batch.reshape(&self.networks, windows, frames);
+        for (row, (index, window)) in jobs.iter().enumerate() {
             batch.set(row, &self.networks, streams[*index], window);
         }
-        let predictions = self.networks.denoise(&batch)?;
-        for ((index, window), (state, prediction)) in sound
-            .iter()
-            .zip(batch.x.rows().into_iter().zip(predictions.rows()))
-        {
-            match streams[*index].apply(window, &state.to_vec(), &prediction.to_vec()) {
+        let predictions = self.networks.denoise(batch)?;
+        for (row, (index, window)) in jobs.iter().enumerate() {
+            let (state, prediction) = (batch.x.row(row), predictions.row(row));
+            let (Some(state), Some(prediction)) = (state.to_slice(), prediction.to_slice()) else {
+                continue; // Rows of arrays in standard layout, as both are, are slices.
+            };
+            match streams[*index].apply(window, &state[..samples], &prediction[..samples]) {
                 Ok(frames) => outcome.advanced += frames,
                 Err(error) => outcome.failed.push((*index, error)),
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod options;
 mod output;
 mod queue;
 mod scheduler;
+mod sizes;
 mod stream;
 mod tail;
 mod wavefront;

@@ -3,9 +3,13 @@
 use super::VocoderError;
 use super::batch::Batch;
 use super::conditions::Layout;
-use crate::bundle::{Bundle, Condition, Signature};
-use crate::runtime::{Graph, Runtime, SessionOptions};
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Ix2, Slice};
+use super::sizes::Sizes;
+use crate::bundle::{Bundle, Condition, Context, Signature};
+use crate::runtime::{
+    Graph, GraphSource, Placement, Port, Profile, Provider, Runtime, SessionOptions,
+};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Ix2, s};
+use std::time::Duration;
 
 /// Frames of the call that learns how many time steps a frame has in each condition, and whether the hop is right.
 const PROBE_FRAMES: usize = 4;
@@ -20,6 +24,9 @@ pub(super) struct Networks {
     /// Time steps a frame of each condition.
     rates: Vec<usize>,
     hop: usize,
+    floor: f32,
+    /// The only sizes of the conditioner's and the denoiser's calls; any size where `None`.
+    sizes: Option<(Sizes, Sizes)>,
 }
 
 impl Networks {
@@ -30,28 +37,56 @@ impl Networks {
         options: &SessionOptions,
     ) -> Result<Networks, VocoderError> {
         let manifest = &bundle.manifest;
-        let load = |bytes: &[u8], graph: &str| {
-            Graph::from_bytes(
-                runtime,
-                bytes,
-                &format!("{} {graph}", manifest.name),
-                options,
-            )
-        };
-        let conditioner = load(&bundle.conditioner, "conditioner")?;
-        let denoiser = load(&bundle.denoiser, "denoiser")?;
-        let ports = |graph: &Graph| (graph.inputs().to_vec(), graph.outputs().to_vec());
-        let ((mel, conds), (inputs, outputs)) = (ports(&conditioner), ports(&denoiser));
-        let Signature { conditions } =
-            Signature::check(manifest, (&mel, &conds), (&inputs, &outputs))?;
+        let Context {
+            denoiser: context,
+            conditioner: margin,
+        } = manifest.context;
+        let of_mel = Sizes::of_windows(2 * (context + margin)).alone();
+        let of_windows = Sizes::of_windows(2 * context);
+        let n_mels = manifest.mel.n_mels;
+        let mel = of_mel.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
+        let mut conditioner = load(
+            bundle,
+            &bundle.conditioner,
+            "conditioner",
+            Some(&mel),
+            runtime,
+            options,
+        )?;
+        let signature = Signature::of_conditioner(manifest, ports(&conditioner))?;
+        let conditions = &signature.conditions;
+        let floor = manifest.mel.floor_value();
+        let rates = rates(&mut conditioner, conditions, n_mels, floor)?;
+        let hop = manifest.mel.hop;
+        let profile = of_windows.profile(|windows, frames| {
+            let named = conditions.iter().map(|condition| condition.name.clone());
+            let shapes = condition_shapes(conditions, &rates, windows, frames);
+            let own = [
+                ("x".to_owned(), vec![windows, frames * hop]),
+                ("t".to_owned(), vec![windows]),
+            ];
+            own.into_iter().chain(named.zip(shapes)).collect()
+        });
+        let denoiser = load(
+            bundle,
+            &bundle.denoiser,
+            "denoiser",
+            Some(&profile),
+            runtime,
+            options,
+        )?;
+        signature.check_denoiser(ports(&denoiser))?;
+        let planned = options.planned_sizes || denoiser.provider() != Provider::Cpu.name();
         let mut networks = Networks {
             conditioner,
             denoiser,
-            rates: vec![1; conditions.len()],
-            conditions,
-            hop: manifest.mel.hop,
+            conditions: signature.conditions,
+            rates,
+            hop,
+            floor,
+            sizes: planned.then_some((of_mel, of_windows)),
         };
-        networks.probe(manifest.mel.n_mels, manifest.mel.floor_value())?;
+        networks.denoise_silence(2, PROBE_FRAMES)?;
         Ok(networks)
     }
 
@@ -62,6 +97,21 @@ impl Networks {
     /// The execution provider of the denoiser.
     pub fn provider(&self) -> &str {
         self.denoiser.provider()
+    }
+
+    /// Where the denoiser's nodes run.
+    pub fn placement(&self) -> &Placement {
+        self.denoiser.placement()
+    }
+
+    /// Why the denoiser runs on nothing faster, where that was left open.
+    pub fn provider_note(&self) -> Option<&str> {
+        self.denoiser.provider_note()
+    }
+
+    /// Time that both graphs have taken so far.
+    pub fn spent(&self) -> Duration {
+        self.conditioner.spent() + self.denoiser.spent()
     }
 
     /// How each condition lies in memory.
@@ -76,24 +126,31 @@ impl Networks {
 
     /// Shape of each condition for `batch` windows of `frames` frames.
     pub fn condition_shapes(&self, batch: usize, frames: usize) -> Vec<Vec<usize>> {
-        let shape = |(condition, rate): (&Condition, &usize)| {
-            let mut shape: Vec<usize> = condition
-                .dims
-                .iter()
-                .map(|dim| dim.unwrap_or(batch))
-                .collect();
-            shape[condition.time_axis] = frames * rate;
-            shape
-        };
-        self.conditions.iter().zip(&self.rates).map(shape).collect()
+        condition_shapes(&self.conditions, &self.rates, batch, frames)
     }
 
-    /// Conditions of `mel` `[1, n_mels, F]` without those of the first and last `context` frames.
+    /// The planned sizes of the conditioner's and the denoiser's calls, where there are any.
+    pub fn sizes(&self) -> Option<&(Sizes, Sizes)> {
+        self.sizes.as_ref()
+    }
+
+    /// Windows and frames of the call that `windows` windows of `frames` frames go into.
+    pub fn call_size(&self, windows: usize, frames: usize) -> (usize, usize) {
+        match &self.sizes {
+            Some((_, sizes)) => (sizes.batch(windows), sizes.frames(frames)),
+            None => (windows, frames),
+        }
+    }
+
+    /// Conditions of all frames of `mel` `[1, n_mels, F]`, and of the frames that a planned size adds behind them.
     pub fn condition(
         &mut self,
         mel: Array3<f32>,
-        context: usize,
-    ) -> Result<Vec<ArrayD<f32>>, VocoderError> {
+    ) -> Result<Vec<(Layout, ArrayD<f32>)>, VocoderError> {
+        let mel = match &self.sizes {
+            Some((sizes, _)) => padded(mel, sizes, self.floor),
+            None => mel,
+        };
         let frames = mel.len_of(Axis(2));
         let outputs = self.conditioner.run(&[("mel", mel.view().into_dyn())])?;
         let shapes = self.condition_shapes(1, frames);
@@ -101,11 +158,27 @@ impl Networks {
             check_shape("conditioner", &condition.name, shape, output.shape())?;
             check_finite("conditioner", &condition.name, output.iter())?;
         }
-        let inner = |(output, layout): (ArrayD<f32>, Layout)| {
-            let kept = Slice::from(context * layout.rate..(frames - context) * layout.rate);
-            output.slice_axis(Axis(layout.time_axis), kept).to_owned()
-        };
-        Ok(outputs.into_iter().zip(self.layouts()).map(inner).collect())
+        Ok(self.layouts().zip(outputs).collect())
+    }
+
+    /// Conditions of `frames` frames at the floor, for what the call alone does.
+    pub fn condition_silence(&mut self, frames: usize) -> Result<(), VocoderError> {
+        let n_mels = self
+            .conditioner
+            .inputs()
+            .first()
+            .and_then(|mel| mel.dims.get(1).copied().flatten());
+        let mel = Array3::from_elem((1, n_mels.unwrap_or(1), frames), self.floor);
+        self.condition(mel).map(drop)
+    }
+
+    /// A denoiser call on zeros, for what it alone does.
+    pub fn denoise_silence(&mut self, windows: usize, frames: usize) -> Result<(), VocoderError> {
+        let (windows, frames) = self.call_size(windows, frames);
+        let mut batch = Batch::default();
+        batch.reshape(self, windows, frames);
+        batch.t = Array1::from_elem(windows, 0.5);
+        self.denoise(&batch).map(drop)
     }
 
     /// The denoiser's answer, `[windows, frames * hop]`.
@@ -128,34 +201,86 @@ impl Networks {
         let output = output.and_then(|array| array.into_dimensionality::<Ix2>().ok());
         output.ok_or_else(|| wrong_shape("denoiser", "prediction", batch.x.shape(), &found))
     }
+}
 
-    /// Learns the rates and sees that the hop is right and that a batch of two is taken.
-    fn probe(&mut self, n_mels: usize, floor: f32) -> Result<(), VocoderError> {
-        let mel = Array3::from_elem((1, n_mels, PROBE_FRAMES), floor);
-        let outputs = self.conditioner.run(&[("mel", mel.view().into_dyn())])?;
-        for ((output, condition), rate) in outputs.iter().zip(&self.conditions).zip(&mut self.rates)
-        {
-            let steps = output
-                .shape()
-                .get(condition.time_axis)
-                .copied()
-                .unwrap_or(0);
-            *rate = steps / PROBE_FRAMES;
-            if steps % PROBE_FRAMES != 0 || !(1..=MAX_RATE).contains(rate) {
-                return Err(VocoderError::OutputShape {
-                    graph: "conditioner",
-                    output: condition.name.clone(),
-                    expected: format!(
-                        "a whole multiple of {PROBE_FRAMES} time steps for {PROBE_FRAMES} frames"
-                    ),
-                    found: format!("{steps} time steps"),
-                });
-            }
+fn load(
+    bundle: &Bundle,
+    bytes: &[u8],
+    graph: &str,
+    profile: Option<&Profile>,
+    runtime: &Runtime,
+    options: &SessionOptions,
+) -> Result<Graph, VocoderError> {
+    let label = &format!("{} {graph}", bundle.manifest.name);
+    let source = GraphSource {
+        bytes,
+        label,
+        profile,
+    };
+    Ok(Graph::load(runtime, &source, options)?)
+}
+
+fn ports(graph: &Graph) -> (&[Port], &[Port]) {
+    (graph.inputs(), graph.outputs())
+}
+
+/// Shape of each condition for `batch` windows of `frames` frames.
+fn condition_shapes(
+    conditions: &[Condition],
+    rates: &[usize],
+    batch: usize,
+    frames: usize,
+) -> Vec<Vec<usize>> {
+    let shape = |(condition, rate): (&Condition, &usize)| {
+        let mut shape: Vec<usize> = condition
+            .dims
+            .iter()
+            .map(|dim| dim.unwrap_or(batch))
+            .collect();
+        shape[condition.time_axis] = frames * rate;
+        shape
+    };
+    conditions.iter().zip(rates).map(shape).collect()
+}
+
+/// Learns how many time steps a frame has in each condition.
+fn rates(
+    conditioner: &mut Graph,
+    conditions: &[Condition],
+    n_mels: usize,
+    floor: f32,
+) -> Result<Vec<usize>, VocoderError> {
+    let mel = Array3::from_elem((1, n_mels, PROBE_FRAMES), floor);
+    let outputs = conditioner.run(&[("mel", mel.view().into_dyn())])?;
+    let rate = |(output, condition): (&ArrayD<f32>, &Condition)| {
+        let steps = output.shape().get(condition.time_axis);
+        let steps = steps.copied().unwrap_or(0);
+        let rate = steps / PROBE_FRAMES;
+        if steps % PROBE_FRAMES == 0 && (1..=MAX_RATE).contains(&rate) {
+            return Ok(rate);
         }
-        let mut batch = Batch::new(self, 2, PROBE_FRAMES);
-        batch.t = Array1::from_elem(2, 0.5);
-        self.denoise(&batch).map(drop)
+        Err(VocoderError::OutputShape {
+            graph: "conditioner",
+            output: condition.name.clone(),
+            expected: format!(
+                "a whole multiple of {PROBE_FRAMES} time steps for {PROBE_FRAMES} frames"
+            ),
+            found: format!("{steps} time steps"),
+        })
+    };
+    outputs.iter().zip(conditions).map(rate).collect()
+}
+
+/// `mel` with frames at the floor behind it, up to a planned size.
+fn padded(mel: Array3<f32>, sizes: &Sizes, floor: f32) -> Array3<f32> {
+    let (batch, bands, frames) = mel.dim();
+    let size = sizes.frames(frames);
+    if size == frames {
+        return mel;
     }
+    let mut longer = Array3::from_elem((batch, bands, size), floor);
+    longer.slice_mut(s![.., .., ..frames]).assign(&mel);
+    longer
 }
 
 fn check_shape(

@@ -25,7 +25,7 @@ impl Vocoder {
         options: &SynthesisOptions,
         observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Synthesis, VocoderError> {
-        let began = Instant::now();
+        let (began, graph_time) = (Instant::now(), self.graph_time());
         check_batch(options.batch)?;
         let Sampling { name, solver, plan } =
             options.schedule.resolve(self.manifest(), options.solver)?;
@@ -35,6 +35,7 @@ impl Vocoder {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
             None => WindowPlan::balanced(mel.frames(), context, steps)?,
         };
+        let windows = windows.at_most(self.longest_core());
         let mut progress = Progress {
             done: 0,
             total: (mel.frames() * steps) as u64,
@@ -68,6 +69,7 @@ impl Vocoder {
             window_frames: windows.chunks.longest,
             calls,
             elapsed: began.elapsed(),
+            graph_time: self.graph_time() - graph_time,
         })
     }
 

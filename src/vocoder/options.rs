@@ -86,6 +86,8 @@ pub struct Synthesis {
     pub calls: usize,
     /// Time taken, model load excluded.
     pub elapsed: Duration,
+    /// The part of it that ONNX Runtime took for the graphs.
+    pub graph_time: Duration,
 }
 
 impl Synthesis {

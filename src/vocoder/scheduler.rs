@@ -25,6 +25,7 @@ use super::window::{Chunks, DEFAULT_CHUNKS};
 use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
 use crate::bundle::Manifest;
 use crate::diffusion::Solver;
+use crate::runtime::Placement;
 use live::Live;
 pub use port::{AudioOutput, MelInput};
 use worker::{Command, Worker};
@@ -125,7 +126,10 @@ struct Shared {
     manifest: Manifest,
     sha256: String,
     provider: String,
+    placement: Placement,
+    provider_note: Option<String>,
     filters: Filters,
+    longest_core: usize,
     options: SchedulerOptions,
     active: AtomicUsize,
 }
@@ -143,7 +147,10 @@ impl Scheduler {
             manifest: worker.vocoder().manifest().clone(),
             sha256: worker.vocoder().sha256().to_owned(),
             provider: worker.vocoder().provider().to_owned(),
+            placement: worker.vocoder().placement().clone(),
+            provider_note: worker.vocoder().provider_note().map(str::to_owned),
             filters: worker.vocoder().filters().clone(),
+            longest_core: worker.vocoder().longest_core(),
             options,
             active: AtomicUsize::new(0),
         });
@@ -169,6 +176,16 @@ impl Scheduler {
         &self.shared.provider
     }
 
+    /// Where the denoiser's nodes run, as its session tells.
+    pub fn placement(&self) -> &Placement {
+        &self.shared.placement
+    }
+
+    /// Why the denoiser runs on nothing faster, where `auto` chose.
+    pub fn provider_note(&self) -> Option<&str> {
+        self.shared.provider_note.as_deref()
+    }
+
     /// Streams that are open.
     pub fn active(&self) -> usize {
         self.shared.active.load(Ordering::Relaxed)
@@ -189,6 +206,7 @@ impl Scheduler {
         let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
         let chunks = chunks(request)?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
+        let windows = windows.at_most(self.shared.longest_core);
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
         let stream_plan = StreamPlan {
@@ -202,13 +220,13 @@ impl Scheduler {
         let stream =
             super::Stream::new(manifest, &self.shared.filters, plan, request.seed, windows);
         // Room for what one window needs at once, and as much again to work ahead.
-        let room = 2 * (windows.chunks.longest + windows.look_ahead()) + 256;
+        let room = 2 * (windows.chunks.longest + windows.look_ahead()) + port::PIECE;
         let frames = Arc::new(Semaphore::new(room));
         let (live, ends) = Live::new(
             stream,
             output,
             rate,
-            chunks.longest * manifest.mel.hop,
+            windows.chunks.longest * manifest.mel.hop,
             place,
             frames.clone(),
         );

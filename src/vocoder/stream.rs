@@ -134,7 +134,7 @@ impl Stream {
         let first = self.conditions.end() - context as i64;
         let mel = self.mel.window(first, frames + 2 * context);
         self.conditions
-            .append(frames, networks.condition(mel, context)?);
+            .append(frames, context, &networks.condition(mel)?);
         self.mel.drop_before(self.conditions.end() - context as i64);
         Ok(())
     }

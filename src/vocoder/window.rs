@@ -138,6 +138,17 @@ impl WindowPlan {
         })
     }
 
+    /// The same with no core longer than `longest`.
+    #[must_use]
+    pub fn at_most(self, longest: usize) -> WindowPlan {
+        let longest = self.chunks.longest.min(longest.max(1));
+        let first = self.chunks.first.min(longest);
+        WindowPlan {
+            chunks: Chunks { first, longest },
+            ..self
+        }
+    }
+
     /// Core of the window of `step` that begins at `start`, when more of the clip is to come.
     pub(super) fn core(&self, step: usize, start: i64) -> usize {
         let ahead = (self.ahead(step)) as i64;

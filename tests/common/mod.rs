@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vocode::runtime::{LoadOptions, Runtime, RuntimeError, install};
+use vocode::runtime::{Flavour, LoadOptions, Runtime, RuntimeError, install};
 
 /// The ONNX Runtime of this test process: the one that vocode finds, else one installed once below `target/`.
 ///
@@ -12,7 +12,7 @@ pub fn ensure_runtime() -> Runtime {
         Err(RuntimeError::NotFound { .. }) => {}
         other => return other.expect("ONNX Runtime loads"),
     }
-    let installed = install(Some(&data_folder()), &mut |_| {})
+    let installed = install(Flavour::Cpu, Some(&data_folder()), &mut |_| {})
         .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
     Runtime::load(&LoadOptions {
         library: Some(installed.library),

@@ -204,7 +204,7 @@ fn settings_are_checked_without_serving() {
     };
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     assert_eq!(check(&[]).0, Some(0));
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["--model", "no/such/model"], 1, "no/such/model"),
         (
             &[
@@ -222,6 +222,17 @@ fn settings_are_checked_without_serving() {
             &["--tls-cert", &text(&good), "--tls-key", &text(&good)],
             1,
             "--tls-cert",
+        ),
+        (
+            &["--model-provider", "other=cpu"],
+            1,
+            "no model of that name; there is default",
+        ),
+        (&["--model-provider", "default=gpu"], 2, "cuda, tensorrt"),
+        (
+            &["--provider", "cpu", "--tf32"],
+            1,
+            "--tf32 does nothing with --provider cpu",
         ),
         (&["--listen", "nowhere"], 2, "HOST:PORT"),
         (&["--max-streams", "0"], 2, "--max-streams"),

@@ -273,6 +273,8 @@ async fn the_server_says_what_it_has_and_takes_each_of_it() {
         (first.sha256.len(), first.execution_provider.as_str()),
         (64, "cpu")
     );
+    let nodes: Vec<_> = first.execution_nodes.keys().collect();
+    assert_eq!(nodes, ["CPUExecutionProvider"]);
     let mel = first.mel.as_ref().unwrap();
     assert_eq!(
         (mel.name.as_str(), mel.sample_rate_hz, mel.hop, mel.n_mels),

@@ -1,5 +1,6 @@
 //! `vocode doctor`: whether synthesis works on this machine, how fast, and if not, why.
 
+mod gpu;
 mod report;
 mod trial;
 
@@ -13,6 +14,7 @@ use super::output::print;
 use super::{CliError, load_bundle};
 use crate::bundle::Bundle;
 use crate::runtime::{Runtime, RuntimeError};
+pub use gpu::{GpuReport, ProviderReport, Wanted};
 pub use report::{ModelReport, Place, Report, RuntimeReport, Speed};
 
 /// Arguments of `vocode doctor`.
@@ -65,6 +67,7 @@ fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
         Ok(runtime) => {
             report.tried = Place::list(runtime.attempts());
             report.runtime = Some(RuntimeReport::new(&runtime));
+            report.gpu = Some(GpuReport::new(&runtime, args.engine.gpu.device));
             Some(runtime)
         }
         Err(error) => {

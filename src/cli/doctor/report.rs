@@ -1,9 +1,11 @@
 //! What the doctor found, for people and for programs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::gpu::GpuReport;
 use crate::bundle::Bundle;
 use crate::cli::output::table;
 use crate::runtime::{Attempt, Provider, Runtime};
@@ -23,6 +25,8 @@ pub struct Report {
     pub runtime: Option<RuntimeReport>,
     /// Every place where ONNX Runtime was looked for, in order.
     pub tried: Vec<Place>,
+    /// What there is for a GPU.
+    pub gpu: Option<GpuReport>,
     /// The model, where it could be read.
     pub model: Option<ModelReport>,
     /// The synthesis that was tried, where it came to its end.
@@ -85,6 +89,8 @@ pub struct Speed {
     pub schedule: String,
     /// The execution provider that ran the model.
     pub provider: String,
+    /// Nodes of the denoiser by the provider that ran them.
+    pub provider_nodes: BTreeMap<String, usize>,
     /// Threads that it was given.
     pub threads: usize,
 }
@@ -98,6 +104,7 @@ impl Report {
             works: false,
             runtime: None,
             tried: Vec::new(),
+            gpu: None,
             model: None,
             speed: None,
             problems: Vec::new(),
@@ -116,6 +123,9 @@ impl Report {
             rows.push(("ONNX Runtime", runtime.version.clone()));
             rows.extend(self.tried.iter().map(|place| ("", place.verdict.clone())));
             rows.push(("providers", runtime.providers.join(", ")));
+        }
+        if let Some(gpu) = &self.gpu {
+            rows.extend(gpu.rows());
         }
         if let Some(model) = &self.model {
             rows.push(("model", model.words()));

@@ -13,7 +13,7 @@ use crate::mel::MelConvention;
 use crate::vocoder::VocoderError;
 
 /// Mel frames that travel in one command: a whole mel is handed over in pieces, so that it waits where it is and not in the scheduler.
-const PIECE: usize = 128;
+pub(super) const PIECE: usize = 32;
 
 /// Where the mel of a stream goes in. Dropping it without [`MelInput::end`] cancels the stream.
 pub struct MelInput {

@@ -1,0 +1,56 @@
+"""The results of check.py as tables: `python benches/gpu/table.py results.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def figure(value: object, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, float) else "not measured"
+
+
+def steps(results: dict) -> list[str]:
+    """Real-time factor and time to first audio by provider and steps."""
+    lines = ["| provider | steps | real-time factor | first audio, ms |", "|---|---:|---:|---:|"]
+    for provider in ("cpu", "cuda", "tensorrt"):
+        rows = results.get("bench", {}).get(provider, {}).get("rows", [])
+        for row in rows:
+            rtf, first = row["real_time_factor"]["median"], row["first_audio_ms"]["median"]
+            lines.append(f"| {provider} | {row['steps']} | {figure(rtf, 4)} | {figure(first, 1)} |")
+        if not rows:
+            lines.append(f"| {provider} | | not measured | not measured |")
+    return lines
+
+
+def calls(results: dict) -> list[str]:
+    """Milliseconds of a denoiser call by windows and frames."""
+    tables = dict(results.get("denoiser_calls", {}))
+    torch = results.get("torch", [])
+    for kind in ("eager", "compiled"):
+        tables[f"PyTorch, {kind}"] = [row for row in torch if isinstance(row, dict) and row.get("kind") == kind] if isinstance(torch, list) else []
+    rows = {name: {(r["windows"], r["core_frames"]): r["milliseconds"] for r in table if "milliseconds" in r} for name, table in tables.items() if isinstance(table, list)}
+    keys = sorted({key for table in rows.values() for key in table})
+    lines = ["| windows | frames | " + " | ".join(rows) + " |", "|---:|---:|" + "---:|" * len(rows)]
+    for key in keys:
+        cells = " | ".join(figure(table.get(key), 2) for table in rows.values())
+        lines.append(f"| {key[0]} | {key[1]} | {cells} |")
+    return lines
+
+
+def main() -> None:
+    results = json.loads(Path(sys.argv[1]).read_text())
+    gpu = results.get("doctor", {}).get("gpu") or {}
+    print("GPU: " + (", ".join(gpu.get("devices", [])) or f"none ({gpu.get('no_driver')})"))
+    for provider, found in results.get("providers", {}).items():
+        told = found["told"]
+        print(f"- {provider}: " + (f"runs, {told['provider_nodes']}" if found["runs"] else f"does not run: {told}"))
+    suite = results.get("conformance")
+    print(f"- conformance suite: {'not run' if suite is None else 'passed' if suite['ok'] else 'FAILED'}")
+    print(f"- demo against the CPU: {results.get('demo')}\n")
+    print("\n".join([*steps(results), "", *calls(results)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+//! Which provider runs a graph: the one asked for by name, or the best that works.
+//!
+//! What the choice rests on is behind [`Machine`], so that it is tested without a GPU.
+
+use std::fmt;
+
+use super::error::RuntimeError;
+use super::placement::Placement;
+use super::provider::Provider;
+
+/// What `auto` tries, best first.
+pub(super) const AUTO: [Provider; 3] = [Provider::TensorRt, Provider::Cuda, Provider::Cpu];
+
+/// The outside of a choice: a library, a machine and a graph.
+pub(super) trait Machine {
+    /// A graph that was loaded.
+    type Session;
+
+    /// What keeps `provider` from running on this machine, before anything is loaded for it.
+    fn obstacle(&mut self, provider: Provider) -> Option<Obstacle>;
+
+    /// Loads the graph on `provider`.
+    ///
+    /// # Errors
+    /// What ONNX Runtime said.
+    fn commit(&mut self, provider: Provider) -> Result<Self::Session, String>;
+
+    /// Where the nodes of a loaded graph are.
+    ///
+    /// # Errors
+    /// What ONNX Runtime said.
+    fn placement(&self, session: &Self::Session) -> Result<Placement, String>;
+}
+
+/// Why a provider cannot run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// All that is missing, the most telling first. Never empty.
+    pub reasons: Vec<String>,
+    /// Whether there is a GPU, or a library made for one: then somebody expects it to run.
+    pub expected: bool,
+}
+
+impl Obstacle {
+    /// What happened to a provider that nothing stood in the way of.
+    fn surprise(reason: String) -> Obstacle {
+        Obstacle {
+            reasons: vec![reason],
+            expected: true,
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reasons.join("; "))
+    }
+}
+
+/// A graph on the provider that runs it.
+pub(super) struct Chosen<S> {
+    pub session: S,
+    pub provider: Provider,
+    pub placement: Placement,
+    /// What `auto` tried before, and why not that.
+    pub passed_over: Vec<(Provider, Obstacle)>,
+}
+
+/// Loads a graph on the provider asked for.
+///
+/// # Errors
+/// For a provider asked for by name: [`RuntimeError::ProviderUnavailable`] when it cannot run the whole graph. Where the CPU cannot:
+/// [`RuntimeError::Graph`].
+pub(super) fn choose<M: Machine>(
+    machine: &mut M,
+    wanted: Provider,
+    label: &str,
+) -> Result<Chosen<M::Session>, RuntimeError> {
+    let candidates = match &wanted {
+        Provider::Auto => &AUTO[..],
+        named => std::slice::from_ref(named),
+    };
+    let mut passed_over = Vec::new();
+    for &provider in candidates {
+        match attempt(machine, provider) {
+            Ok((session, placement)) => {
+                return Ok(Chosen {
+                    session,
+                    provider,
+                    placement,
+                    passed_over,
+                });
+            }
+            Err(obstacle) => passed_over.push((provider, obstacle)),
+        }
+    }
+    // The last candidate is the named one, or the CPU.
+    let none = || (wanted, Obstacle::surprise("nothing was tried".to_owned()));
+    let (provider, obstacle) = passed_over.pop().unwrap_or_else(none);
+    Err(match provider {
+        Provider::Auto | Provider::Cpu => RuntimeError::Graph {
+            label: label.to_owned(),
+            reason: obstacle.to_string(),
+        },
+        Provider::Cuda | Provider::TensorRt => RuntimeError::ProviderUnavailable {
+            provider,
+            missing: obstacle.to_string(),
+        },
+    })
+}
+
+/// Loads the graph on `provider` and sees that all of it is there.
+fn attempt<M: Machine>(
+    machine: &mut M,
+    provider: Provider,
+) -> Result<(M::Session, Placement), Obstacle> {
+    if let Some(obstacle) = machine.obstacle(provider) {
+        return Err(obstacle);
+    }
+    let session = machine.commit(provider).map_err(Obstacle::surprise)?;
+    let placement = machine.placement(&session).map_err(Obstacle::surprise)?;
+    if placement.is_whole(provider) {
+        Ok((session, placement))
+    } else {
+        let reason = format!("it does not take the whole graph ({placement})");
+        Err(Obstacle::surprise(reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Provider::{Auto, Cpu, Cuda, TensorRt};
+    use super::*;
+
+    /// A machine that stands in for one with a GPU.
+    #[derive(Default)]
+    struct StandIn {
+        obstacles: Vec<(Provider, &'static str)>,
+        refused: Vec<(Provider, &'static str)>,
+        /// Where the nodes go instead of the provider that was asked.
+        astray: Vec<(Provider, Vec<(Provider, usize)>)>,
+        committed: Vec<Provider>,
+    }
+
+    impl Machine for StandIn {
+        type Session = Provider;
+
+        fn obstacle(&mut self, provider: Provider) -> Option<Obstacle> {
+            let found = self.obstacles.iter().find(|(of, _)| *of == provider);
+            found.map(|(_, reason)| Obstacle {
+                reasons: vec![(*reason).to_owned()],
+                expected: false,
+            })
+        }
+
+        fn commit(&mut self, provider: Provider) -> Result<Provider, String> {
+            self.committed.push(provider);
+            match self.refused.iter().find(|(of, _)| *of == provider) {
+                Some((_, reason)) => Err((*reason).to_owned()),
+                None => Ok(provider),
+            }
+        }
+
+        fn placement(&self, session: &Provider) -> Result<Placement, String> {
+            let astray = self.astray.iter().find(|(of, _)| of == session);
+            let nodes = astray.map_or_else(|| vec![(*session, 40)], |(_, nodes)| nodes.clone());
+            let named = nodes
+                .into_iter()
+                .map(|(provider, count)| (provider.ort_name().to_owned(), count));
+            Ok(Placement {
+                nodes: named.collect(),
+            })
+        }
+    }
+
+    fn names(chosen: &Chosen<Provider>) -> (Provider, Vec<Provider>) {
+        let over = chosen.passed_over.iter().map(|(provider, _)| *provider);
+        (chosen.provider, over.collect())
+    }
+
+    #[test]
+    fn auto_takes_the_best_that_works() {
+        let mut all = StandIn::default();
+        let chosen = choose(&mut all, Auto, "g").unwrap();
+        assert_eq!(names(&chosen), (TensorRt, vec![]));
+        assert_eq!(all.committed, [TensorRt], "the others were loaded too");
+
+        let mut no_tensorrt = StandIn {
+            obstacles: vec![(TensorRt, "libnvinfer.so.10 is missing")],
+            ..StandIn::default()
+        };
+        let chosen = choose(&mut no_tensorrt, Auto, "g").unwrap();
+        assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
+        assert!(!chosen.passed_over[0].1.expected);
+        assert!(chosen.passed_over[0].1.to_string().contains("libnvinfer"));
+    }
+
+    #[test]
+    fn auto_falls_to_the_cpu_and_says_why_for_each() {
+        let mut machine = StandIn {
+            obstacles: vec![(TensorRt, "no TensorRT")],
+            refused: vec![(Cuda, "out of memory")],
+            ..StandIn::default()
+        };
+        let chosen = choose(&mut machine, Auto, "g").unwrap();
+        assert_eq!(names(&chosen), (Cpu, vec![TensorRt, Cuda]));
+        assert_eq!(chosen.passed_over[1].1.to_string(), "out of memory");
+        assert!(chosen.passed_over[1].1.expected);
+        assert_eq!(machine.committed, [Cuda, Cpu]);
+    }
+
+    #[test]
+    fn a_named_provider_runs_or_is_an_error() {
+        for (wanted, other) in [(Cuda, Cpu), (TensorRt, Cuda)] {
+            let mut missing = StandIn {
+                obstacles: vec![(wanted, "no NVIDIA driver")],
+                ..StandIn::default()
+            };
+            let error = choose(&mut missing, wanted, "g").err().unwrap().to_string();
+            assert!(
+                error.contains(wanted.name()) && error.contains("no NVIDIA driver"),
+                "{error}"
+            );
+            assert!(
+                missing.committed.is_empty(),
+                "{other} was tried in its place"
+            );
+
+            let mut refused = StandIn {
+                refused: vec![(wanted, "CUDA failure 100")],
+                ..StandIn::default()
+            };
+            let error = choose(&mut refused, wanted, "g").err().unwrap().to_string();
+            assert!(error.contains("CUDA failure 100"), "{error}");
+            assert_eq!(refused.committed, [wanted]);
+        }
+    }
+
+    #[test]
+    fn nodes_that_went_astray_are_found_out() {
+        let astray = |provider| StandIn {
+            astray: vec![(provider, vec![(provider, 38), (Cpu, 2)])],
+            ..StandIn::default()
+        };
+        let error = choose(&mut astray(Cuda), Cuda, "g")
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("2 nodes on CPUExecutionProvider"), "{error}");
+        let chosen = choose(&mut astray(TensorRt), Auto, "g").unwrap();
+        assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
+
+        let mut all_on_cuda = StandIn {
+            astray: vec![(TensorRt, vec![(Cuda, 40)])],
+            ..StandIn::default()
+        };
+        assert!(choose(&mut all_on_cuda, TensorRt, "g").is_err());
+        let mut shared = StandIn {
+            astray: vec![(TensorRt, vec![(TensorRt, 1), (Cuda, 4)])],
+            ..StandIn::default()
+        };
+        assert_eq!(
+            choose(&mut shared, TensorRt, "g").unwrap().provider,
+            TensorRt
+        );
+    }
+
+    #[test]
+    fn what_the_cpu_refuses_is_the_graphs_fault() {
+        let mut machine = StandIn {
+            obstacles: vec![(TensorRt, "no"), (Cuda, "no")],
+            refused: vec![(Cpu, "bad node")],
+            ..StandIn::default()
+        };
+        for wanted in [Auto, Cpu] {
+            let error = choose(&mut machine, wanted, "net").err().unwrap();
+            assert!(matches!(error, RuntimeError::Graph { .. }), "{error}");
+            assert!(error.to_string().contains("bad node"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! How a graph is to be run, and what the GPU providers are told of it.
+
+use std::path::PathBuf;
+
+use super::error::RuntimeError;
+use super::profile::Profile;
+use super::provider::Provider;
+
+/// More threads than any machine has; a larger number is a slip of the keyboard.
+const MAX_THREADS: usize = 1024;
+
+/// How a graph is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// Threads for one operation, 1 to 1024; all the processors that this process may use when `None`.
+    pub threads: Option<usize>,
+    /// The device.
+    pub provider: Provider,
+    /// What the GPU providers are told; without effect on the CPU.
+    pub gpu: GpuOptions,
+    /// Give the graphs windows of a few sizes alone on the CPU too, as GPU providers are given them always. It changes nothing but the time.
+    pub planned_sizes: bool,
+}
+
+/// What the GPU providers are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// The GPU's number, from 0.
+    pub device: u32,
+    /// TensorRT computes in half precision. The sampler's state stays in single precision.
+    pub fp16: bool,
+    /// CUDA multiplies in TF32: faster, with 10 bits of mantissa.
+    pub tf32: bool,
+    /// Most bytes of the provider's memory arena.
+    pub memory_limit: Option<u64>,
+    /// Where TensorRT's engines are kept; vocode's data folder when `None`.
+    pub engine_cache: Option<PathBuf>,
+}
+
+/// Settings of a provider, as ONNX Runtime names and writes them.
+pub(super) type Settings = Vec<(&'static str, String)>;
+
+impl SessionOptions {
+    /// The threads asked for, or the number of processors that this process may use.
+    pub fn thread_count(&self) -> usize {
+        self.threads.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS))
+        })
+    }
+
+    /// Refuses what no session can be made of: a senseless number of threads, and settings that the provider asked for by name would not
+    /// hear of.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Threads`] or [`RuntimeError::Setting`].
+    pub fn check(&self) -> Result<(), RuntimeError> {
+        let found = self.thread_count();
+        if !(1..=MAX_THREADS).contains(&found) {
+            let most = MAX_THREADS;
+            return Err(RuntimeError::Threads { found, most });
+        }
+        let gpu = &self.gpu;
+        let settings: [(bool, &str, &[Provider]); 5] = [
+            (
+                gpu.device != 0,
+                "--device",
+                &[Provider::Cuda, Provider::TensorRt],
+            ),
+            (gpu.fp16, "--fp16", &[Provider::TensorRt]),
+            (gpu.tf32, "--tf32", &[Provider::Cuda, Provider::TensorRt]),
+            (
+                gpu.memory_limit.is_some(),
+                "--memory-limit",
+                &[Provider::Cuda, Provider::TensorRt],
+            ),
+            (
+                gpu.engine_cache.is_some(),
+                "--engine-cache",
+                &[Provider::TensorRt],
+            ),
+        ];
+        for (given, setting, takers) in settings {
+            if given && self.provider != Provider::Auto && !takers.contains(&self.provider) {
+                let takers: Vec<_> = takers.iter().map(|taker| taker.name()).collect();
+                return Err(RuntimeError::Setting {
+                    setting,
+                    provider: self.provider,
+                    takers: takers.join(" or "),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GpuOptions {
+    /// The CUDA provider's settings.
+    ///
+    /// Convolutions are chosen by heuristics, as a search would be made again for each new shape; one-dimensional ones are laid out as
+    /// `[N, C, 1, D]`, which is faster on recent devices.
+    pub(super) fn cuda(&self) -> Settings {
+        let mut settings = vec![
+            ("device_id", self.device.to_string()),
+            ("cudnn_conv_algo_search", "HEURISTIC".to_owned()),
+            ("cudnn_conv1d_pad_to_nc1d", "1".to_owned()),
+            ("arena_extend_strategy", "kSameAsRequested".to_owned()),
+            ("use_tf32", flag(self.tf32)),
+        ];
+        if let Some(bytes) = self.memory_limit {
+            settings.push(("gpu_mem_limit", bytes.to_string()));
+        }
+        settings
+    }
+
+    /// The TensorRT provider's settings: engines for the shapes of `profile`, kept in `folder`.
+    pub(super) fn tensorrt(&self, profile: Option<&Profile>, folder: Option<&str>) -> Settings {
+        let mut settings = vec![
+            ("device_id", self.device.to_string()),
+            ("trt_fp16_enable", flag(self.fp16)),
+            // Sums over channels lose too much in half precision.
+            ("trt_layer_norm_fp32_fallback", flag(self.fp16)),
+        ];
+        if let Some(bytes) = self.memory_limit {
+            settings.push(("trt_max_workspace_size", bytes.to_string()));
+        }
+        if let Some(profile) = profile {
+            let [least, usual, most] = profile.words();
+            settings.extend([
+                ("trt_profile_min_shapes", least),
+                ("trt_profile_opt_shapes", usual),
+                ("trt_profile_max_shapes", most),
+            ]);
+        }
+        if let Some(folder) = folder {
+            settings.extend([
+                ("trt_engine_cache_enable", flag(true)),
+                ("trt_engine_cache_path", folder.to_owned()),
+                ("trt_timing_cache_enable", flag(true)),
+                ("trt_timing_cache_path", folder.to_owned()),
+            ]);
+        }
+        settings
+    }
+}
+
+fn flag(on: bool) -> String {
+    if on { "1" } else { "0" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::InputProfile;
+    use super::*;
+
+    fn with(provider: Provider, gpu: GpuOptions) -> Result<(), String> {
+        let options = SessionOptions {
+            provider,
+            gpu,
+            ..SessionOptions::default()
+        };
+        options.check().map_err(|error| error.to_string())
+    }
+
+    fn value<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
+        let found = settings.iter().find(|(name, _)| *name == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn a_setting_that_the_named_provider_does_not_have_is_refused() {
+        let fp16 = || GpuOptions {
+            fp16: true,
+            ..GpuOptions::default()
+        };
+        assert_eq!(with(Provider::TensorRt, fp16()), Ok(()));
+        assert_eq!(with(Provider::Auto, fp16()), Ok(()));
+        for provider in [Provider::Cpu, Provider::Cuda] {
+            let message = with(provider, fp16()).unwrap_err();
+            assert!(
+                message.contains("--fp16") && message.contains("tensorrt"),
+                "{message}"
+            );
+        }
+        let limit = GpuOptions {
+            memory_limit: Some(1 << 30),
+            ..GpuOptions::default()
+        };
+        assert_eq!(with(Provider::Cuda, limit.clone()), Ok(()));
+        assert!(with(Provider::Cpu, limit).is_err());
+    }
+
+    #[test]
+    fn cuda_is_told_not_to_search_and_not_to_round() {
+        let settings = GpuOptions::default().cuda();
+        assert_eq!(value(&settings, "device_id"), Some("0"));
+        assert_eq!(
+            value(&settings, "cudnn_conv_algo_search"),
+            Some("HEURISTIC")
+        );
+        assert_eq!(value(&settings, "cudnn_conv1d_pad_to_nc1d"), Some("1"));
+        assert_eq!(value(&settings, "use_tf32"), Some("0"));
+        assert_eq!(value(&settings, "gpu_mem_limit"), None);
+        let asked = GpuOptions {
+            device: 3,
+            tf32: true,
+            memory_limit: Some(2 << 30),
+            ..GpuOptions::default()
+        };
+        let settings = asked.cuda();
+        assert_eq!(value(&settings, "device_id"), Some("3"));
+        assert_eq!(value(&settings, "use_tf32"), Some("1"));
+        assert_eq!(value(&settings, "gpu_mem_limit"), Some("2147483648"));
+    }
+
+    #[test]
+    fn tensorrt_gets_its_profile_and_its_folder() {
+        let profile = Profile {
+            inputs: vec![InputProfile {
+                name: "x".to_owned(),
+                least: vec![1, 256],
+                usual: vec![1, 512],
+                most: vec![8, 1024],
+            }],
+        };
+        let options = GpuOptions {
+            fp16: true,
+            ..GpuOptions::default()
+        };
+        let settings = options.tensorrt(Some(&profile), Some("engines/a"));
+        assert_eq!(value(&settings, "trt_fp16_enable"), Some("1"));
+        assert_eq!(value(&settings, "trt_profile_min_shapes"), Some("x:1x256"));
+        assert_eq!(value(&settings, "trt_profile_opt_shapes"), Some("x:1x512"));
+        assert_eq!(value(&settings, "trt_profile_max_shapes"), Some("x:8x1024"));
+        assert_eq!(value(&settings, "trt_engine_cache_path"), Some("engines/a"));
+        let bare = GpuOptions::default().tensorrt(None, None);
+        assert_eq!(value(&bare, "trt_fp16_enable"), Some("0"));
+        assert_eq!(value(&bare, "trt_engine_cache_enable"), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! The few sizes in which a GPU meets windows.
+//!
+//! A GPU provider tunes itself, or builds engines, for the shapes that it is given. So windows are padded there to one of these sizes: behind the
+//! frames that a window is right about lie its own `context`, and what is put behind that reaches none of them.
+
+use super::networks::Networks;
+use crate::runtime::{InputProfile, Profile};
+
+/// Cores, in frames.
+const CORES: [usize; 5] = [16, 32, 64, 128, 256];
+
+/// The core that streams mostly have.
+const USUAL_CORE: usize = 64;
+
+/// Windows in one call.
+const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+/// Planned sizes of one graph's calls, both lists ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    frames: Vec<usize>,
+    usual: usize,
+    batches: Vec<usize>,
+}
+
+impl Sizes {
+    /// For windows that see `margin` frames beyond their cores, in all.
+    pub fn of_windows(margin: usize) -> Sizes {
+        Sizes {
+            frames: CORES.map(|core| core + margin).to_vec(),
+            usual: USUAL_CORE + margin,
+            batches: BATCHES.to_vec(),
+        }
+    }
+
+    /// The same, one at a time.
+    pub fn alone(self) -> Sizes {
+        Sizes {
+            batches: vec![1],
+            ..self
+        }
+    }
+
+    /// Longest core that fits.
+    pub const fn longest_core() -> usize {
+        CORES[CORES.len() - 1]
+    }
+
+    /// Most windows in one call.
+    pub const fn largest_batch() -> usize {
+        BATCHES[BATCHES.len() - 1]
+    }
+
+    /// The size for a window of `frames`; itself where it is longer than all.
+    pub fn frames(&self, frames: usize) -> usize {
+        fitting(&self.frames, frames)
+    }
+
+    /// The size for `windows` windows.
+    pub fn batch(&self, windows: usize) -> usize {
+        fitting(&self.batches, windows)
+    }
+
+    /// All sizes, as windows and frames.
+    pub fn all(&self) -> impl Iterator<Item = (usize, usize)> {
+        let each = |&batch: &usize| self.frames.iter().map(move |&frames| (batch, frames));
+        self.batches.iter().flat_map(each)
+    }
+
+    /// Least, usual and greatest windows and frames.
+    fn corners(&self) -> [(usize, usize); 3] {
+        let ends = |sizes: &[usize]| {
+            let first = sizes.first().copied().unwrap_or(1);
+            (first, sizes.last().copied().unwrap_or(first))
+        };
+        let ((few, many), (short, long)) = (ends(&self.batches), ends(&self.frames));
+        [(few, short), (few, self.usual), (many, long)]
+    }
+
+    /// The shapes of the inputs that `shapes` gives for windows and frames.
+    pub fn profile(&self, shapes: impl Fn(usize, usize) -> Vec<(String, Vec<usize>)>) -> Profile {
+        let [least, usual, most] = self
+            .corners()
+            .map(|(windows, frames)| shapes(windows, frames));
+        let corners = least.into_iter().zip(usual).zip(most);
+        let input = |(((name, least), (_, usual)), (_, most))| InputProfile {
+            name,
+            least,
+            usual,
+            most,
+        };
+        Profile {
+            inputs: corners.map(input).collect(),
+        }
+    }
+}
+
+/// The least of `sizes` that holds `wanted`.
+fn fitting(sizes: &[usize], wanted: usize) -> usize {
+    let found = sizes.iter().find(|&&size| size >= wanted);
+    found.copied().unwrap_or(wanted)
+}
+
+impl Networks {
+    /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits.
+    /// `tell` is given the calls made and their number. Does nothing where sizes are free.
+    pub fn warm(
+        &mut self,
+        batch: usize,
+        tell: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), super::VocoderError> {
+        let Some((conditioner, denoiser)) = self.sizes().cloned() else {
+            return Ok(());
+        };
+        let lengths: Vec<usize> = conditioner.all().map(|(_, frames)| frames).collect();
+        let windows: Vec<_> = denoiser
+            .all()
+            .filter(|(windows, _)| *windows <= denoiser.batch(batch))
+            .collect();
+        let total = lengths.len() + windows.len();
+        for (done, frames) in lengths.iter().enumerate() {
+            tell(done, total);
+            self.condition_silence(*frames)?;
+        }
+        for (done, (windows, frames)) in windows.iter().enumerate() {
+            tell(lengths.len() + done, total);
+            self.denoise_silence(*windows, *frames)?;
+        }
+        tell(total, total);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Context;
+    use crate::vocoder::{Chunks, DEFAULT_CHUNKS, WindowPlan};
+
+    const CONTEXT: Context = Context {
+        denoiser: 8,
+        conditioner: 6,
+    };
+
+    #[test]
+    fn a_window_takes_the_least_size_that_holds_it() {
+        let sizes = Sizes::of_windows(16);
+        assert_eq!(
+            [1, 32, 33, 80, 81, 272].map(|frames| sizes.frames(frames)),
+            [32, 32, 48, 80, 144, 272]
+        );
+        assert_eq!([1, 2, 3, 40, 64].map(|n| sizes.batch(n)), [1, 2, 4, 64, 64]);
+        assert_eq!(sizes.all().count(), 35);
+        assert_eq!(sizes.alone().all().count(), 5);
+    }
+
+    /// Every window of any stream and clip is of a planned size, whatever the chunks and the steps.
+    #[test]
+    fn no_window_is_unplanned() {
+        let sizes = Sizes::of_windows(2 * CONTEXT.denoiser);
+        let planned: Vec<usize> = sizes.all().map(|(_, frames)| frames).collect();
+        let chunks = [
+            DEFAULT_CHUNKS,
+            Chunks {
+                first: 1,
+                longest: 1,
+            },
+            Chunks {
+                first: 7,
+                longest: 1024,
+            },
+        ];
+        let plans = chunks.into_iter().flat_map(|chunks| {
+            (1..=12).map(move |steps| WindowPlan::streaming(chunks, CONTEXT, steps).unwrap())
+        });
+        let clips = (1..600).map(|frames| WindowPlan::balanced(frames, CONTEXT, 4).unwrap());
+        for plan in plans.chain(clips) {
+            let plan = plan.at_most(Sizes::longest_core());
+            for core in plan.cores() {
+                let padded = sizes.frames(core + 2 * CONTEXT.denoiser);
+                assert!(planned.contains(&padded), "{core} of {plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_profile_spans_all_sizes() {
+        let sizes = Sizes::of_windows(16);
+        let shapes = |windows: usize, frames: usize| {
+            vec![
+                ("x".to_owned(), vec![windows, frames * 256]),
+                ("t".to_owned(), vec![windows]),
+                ("cond".to_owned(), vec![windows, frames, 1536]),
+            ]
+        };
+        let profile = sizes.profile(shapes);
+        assert_eq!(
+            profile.words(),
+            [
+                "x:1x8192,t:1,cond:1x32x1536",
+                "x:1x20480,t:1,cond:1x80x1536",
+                "x:64x69632,t:64,cond:64x272x1536"
+            ]
+        );
+        for (windows, frames) in sizes.all() {
+            for (input, (_, shape)) in profile.inputs.iter().zip(shapes(windows, frames)) {
+                for (axis, size) in shape.into_iter().enumerate() {
+                    assert!((input.least[axis]..=input.most[axis]).contains(&size));
+                }
+            }
+        }
+    }
+}
