@@ -14,6 +14,7 @@ mod error;
 mod intake;
 mod keys;
 mod listen;
+mod memory;
 mod metrics;
 mod models;
 mod options;

@@ -19,7 +19,7 @@ use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
 use super::tls::secure;
-use super::{ServerError, ServerOptions, metrics};
+use super::{ServerError, ServerOptions, memory, metrics};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::{SERVICE_NAME, VocoderServiceServer};
 use crate::runtime::Runtime;
@@ -121,6 +121,7 @@ async fn run(
     }
     models.tell_metrics();
     shared.ready(models);
+    tokio::spawn(memory::give_back());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!("ready");
 
