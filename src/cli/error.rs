@@ -31,7 +31,7 @@ pub enum CliError {
         hint: String,
     },
     /// The output is there already.
-    #[error("{} exists already: --force replaces it, or give another name with -o", .0.display())]
+    #[error("{} exists already: --force replaces it, or give another name", .0.display())]
     Exists(PathBuf),
     /// The output could not be written.
     #[error("cannot write {path}: {source}{hint}")]
@@ -156,15 +156,13 @@ impl CliError {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => {
-                ": make room, or write to another place with -o; nothing was left behind"
+                ": make room, or write to another place; nothing was left behind"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                ": write to another place with -o"
+                ": write to another place"
             }
-            io::ErrorKind::NotFound => ": make the folder first, or give another place with -o",
-            io::ErrorKind::NotADirectory => {
-                ": part of the path is a file; give another place with -o"
-            }
+            io::ErrorKind::NotFound => ": make the folder first, or give another place",
+            io::ErrorKind::NotADirectory => ": part of the path is a file; give another place",
             _ => "",
         };
         Self::Write {

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod canvas;
 mod client;
 mod config;
 pub mod doctor;
@@ -9,6 +10,7 @@ mod error;
 mod inspect;
 mod interrupt;
 mod jobs;
+mod listening;
 mod load;
 mod mel;
 mod otlp;

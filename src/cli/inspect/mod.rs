@@ -12,6 +12,7 @@ use clap::builder::FalseyValueParser;
 use serde_json::Value;
 
 use super::args::{ConventionArg, LayoutArg, ModelArgs, Overwrite};
+use super::canvas::check_plot;
 use super::jobs::Source;
 use super::mel::MAX_AUDIO_BYTES;
 use super::output::{Target, print};
@@ -72,19 +73,6 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
     } else {
         print(&findings.text)
     }
-}
-
-fn check_plot(path: &Path, force: bool) -> Result<(), CliError> {
-    let png = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("png"));
-    if !png {
-        return Err(CliError::usage(format!(
-            "--plot {}: the picture is a PNG, so the name must end in .png",
-            path.display()
-        )));
-    }
-    Target::File(path.to_owned()).check(force)
 }
 
 fn look(args: &InspectArgs) -> Result<Findings, CliError> {

@@ -1,13 +1,13 @@
-//! Pictures of spectrograms. Text is drawn from a small font of our own, so that no font of the system is needed.
+//! Pictures of spectrograms.
 
 use std::path::Path;
 
 use ndarray::{Array2, s};
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::colors::colormaps::ColorMap;
 
 use crate::cli::CliError;
+use crate::cli::canvas::{Area, Drawn, rectangle, text, text_width, ticks, unwritten, write};
 
 /// Columns of values that one picture shows at most; more are pooled.
 pub(super) const MAX_COLUMNS: usize = 1600;
@@ -18,8 +18,6 @@ const LEFT: usize = 60;
 const RIGHT: usize = 90;
 const TOP: usize = 14;
 const BOTTOM: usize = 40;
-/// Pixels that each dot of the font takes.
-const DOT: i32 = 2;
 
 /// One axis, from 0 to `end`.
 pub(super) struct Axis {
@@ -38,15 +36,11 @@ pub(super) struct Picture {
     pub(super) unit: &'static str,
 }
 
-type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-type Drawn = Result<(), String>;
-
 impl Picture {
     /// Draws into the file at `path`, which ends in `.png`.
     pub(super) fn draw(&self, path: &Path) -> Result<(), CliError> {
-        self.try_draw(path).map_err(|reason| {
-            CliError::write(path.display().to_string(), std::io::Error::other(reason))
-        })
+        self.try_draw(path)
+            .map_err(|reason| unwritten(path, reason))
     }
 
     fn try_draw(&self, path: &Path) -> Drawn {
@@ -126,20 +120,6 @@ fn shade(share: f32) -> RGBColor {
     ViridisRGB.get_color(share.clamp(0.0, 1.0))
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-/// Pixel by pixel: of a rectangle that is one pixel wide or high, plotters draws nothing.
-fn rectangle(area: &Area<'_>, at: (i32, i32), size: (i32, i32), colour: RGBColor) -> Drawn {
-    for y in at.1..at.1 + size.1 {
-        for x in at.0..at.0 + size.0 {
-            area.draw_pixel((x, y), &colour).map_err(text)?;
-        }
-    }
-    Ok(())
-}
-
 /// The largest of every group of neighbours, so that at most [`MAX_ROWS`] x [`MAX_COLUMNS`] values are left.
 fn pool(values: &Array2<f32>) -> Array2<f32> {
     let (rows, columns) = values.dim();
@@ -152,75 +132,6 @@ fn pool(values: &Array2<f32>) -> Array2<f32> {
             .copied()
             .fold(f32::NEG_INFINITY, f32::max)
     })
-}
-
-/// About `count` round numbers from 0 to `end`, with their labels.
-fn ticks(end: f64, count: i32) -> Vec<(f64, String)> {
-    let rough = end / f64::from(count);
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|m| m * power)
-        .find(|&step| step >= rough)
-        .unwrap_or(rough);
-    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
-    (0..)
-        .map(|i| f64::from(i) * step)
-        .take_while(|&value| value <= end * 1.000_001)
-        .map(|value| (value, format!("{value:.decimals$}")))
-        .collect()
-}
-
-fn text_width(label: &str) -> i32 {
-    label.chars().count() as i32 * 6 * DOT - DOT
-}
-
-/// Writes `label` with its upper left corner at `at`; characters that the font lacks are left blank.
-fn write(area: &Area<'_>, at: (i32, i32), label: &str) -> Drawn {
-    for (i, letter) in label.chars().enumerate() {
-        let left = at.0 + i as i32 * 6 * DOT;
-        for (row, bits) in glyph(letter).into_iter().enumerate() {
-            for column in 0..5 {
-                if bits >> (4 - column) & 1 == 1 {
-                    let corner = (left + column * DOT, at.1 + row as i32 * DOT);
-                    rectangle(area, corner, (DOT, DOT), BLACK)?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Seven rows of five dots, the leftmost in bit 4.
-fn glyph(letter: char) -> [u8; 7] {
-    match letter {
-        '0' => [0x0e, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0e],
-        '1' => [0x04, 0x0c, 0x04, 0x04, 0x04, 0x04, 0x0e],
-        '2' => [0x0e, 0x11, 0x01, 0x06, 0x08, 0x10, 0x1f],
-        '3' => [0x1f, 0x02, 0x04, 0x02, 0x01, 0x11, 0x0e],
-        '4' => [0x02, 0x06, 0x0a, 0x12, 0x1f, 0x02, 0x02],
-        '5' => [0x1f, 0x10, 0x1e, 0x01, 0x01, 0x11, 0x0e],
-        '6' => [0x06, 0x08, 0x10, 0x1e, 0x11, 0x11, 0x0e],
-        '7' => [0x1f, 0x01, 0x02, 0x04, 0x08, 0x08, 0x08],
-        '8' => [0x0e, 0x11, 0x11, 0x0e, 0x11, 0x11, 0x0e],
-        '9' => [0x0e, 0x11, 0x11, 0x0f, 0x01, 0x02, 0x0c],
-        '.' => [0x00, 0x00, 0x00, 0x00, 0x00, 0x0c, 0x0c],
-        '-' => [0x00, 0x00, 0x00, 0x1f, 0x00, 0x00, 0x00],
-        'B' => [0x1e, 0x11, 0x11, 0x1e, 0x11, 0x11, 0x1e],
-        'H' => [0x11, 0x11, 0x11, 0x1f, 0x11, 0x11, 0x11],
-        'a' => [0x00, 0x00, 0x0e, 0x01, 0x0f, 0x11, 0x0f],
-        'b' => [0x10, 0x10, 0x16, 0x19, 0x11, 0x11, 0x1e],
-        'd' => [0x01, 0x01, 0x0d, 0x13, 0x11, 0x11, 0x0f],
-        'e' => [0x00, 0x00, 0x0e, 0x11, 0x1f, 0x10, 0x0e],
-        'f' => [0x06, 0x09, 0x08, 0x1c, 0x08, 0x08, 0x08],
-        'k' => [0x10, 0x10, 0x12, 0x14, 0x18, 0x14, 0x12],
-        'm' => [0x00, 0x00, 0x1a, 0x15, 0x15, 0x15, 0x15],
-        'n' => [0x00, 0x00, 0x16, 0x19, 0x11, 0x11, 0x11],
-        'r' => [0x00, 0x00, 0x16, 0x19, 0x10, 0x10, 0x10],
-        's' => [0x00, 0x00, 0x0e, 0x10, 0x0e, 0x01, 0x1e],
-        'z' => [0x00, 0x00, 0x1f, 0x02, 0x04, 0x08, 0x1f],
-        _ => [0; 7],
-    }
 }
 
 #[cfg(test)]
@@ -258,34 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_cover_the_axis() {
-        let labels = |end, count| -> Vec<String> {
-            ticks(end, count)
-                .into_iter()
-                .map(|(_, label)| label)
-                .collect()
-        };
-        assert_eq!(labels(11.025, 6), ["0", "2", "4", "6", "8", "10"]);
-        assert_eq!(labels(1.0, 5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(
-            labels(80.0, 8),
-            ["0", "10", "20", "30", "40", "50", "60", "70", "80"]
-        );
-    }
-
-    #[test]
     fn pooling_keeps_the_peaks_and_bounds_the_size() {
         let mut values = Array2::zeros((3, 4 * MAX_COLUMNS + 1));
         values[(1, 4 * MAX_COLUMNS)] = 7.0;
         let pooled = pool(&values);
         assert!(pooled.ncols() <= MAX_COLUMNS && pooled.nrows() == 3);
         assert_eq!(pooled[(1, pooled.ncols() - 1)], 7.0);
-    }
-
-    #[test]
-    fn every_letter_of_the_axes_is_in_the_font() {
-        for letter in "0123456789.-framebandskHzdB".chars() {
-            assert_ne!(glyph(letter), [0; 7], "{letter}");
-        }
     }
 }

@@ -1,0 +1,87 @@
+//! What was measured, for people and for programs.
+
+use serde::Serialize;
+
+use super::measure::{Row, Spread};
+use super::memory::Memory;
+use super::streams::Streams;
+use crate::vocoder::Vocoder;
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) model: String,
+    pub(super) version: String,
+    pub(super) provider: String,
+    /// Threads of the streams, and the most of the rows unless those were named.
+    pub(super) threads: usize,
+    pub(super) load_seconds: Spread,
+    pub(super) audio_seconds: f64,
+    pub(super) rows: Vec<Row>,
+    /// `None` where they were left out.
+    pub(super) streams: Option<Streams>,
+    pub(super) peak_memory_mib: Memory,
+}
+
+impl Report {
+    /// Before anything was measured; `seconds` of audio are what was asked for.
+    pub(super) fn new(vocoder: &Vocoder, threads: usize, audio_seconds: f64) -> Report {
+        let manifest = vocoder.manifest();
+        Report {
+            model: manifest.name.clone(),
+            version: manifest.version.clone(),
+            provider: vocoder.provider().to_owned(),
+            threads,
+            load_seconds: Spread::default(),
+            audio_seconds,
+            rows: Vec::new(),
+            streams: None,
+            peak_memory_mib: Memory::default(),
+        }
+    }
+
+    pub(super) fn json(&self) -> String {
+        // A struct of numbers and strings always serialises.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// What stands above the rows.
+    pub(super) fn beginning(&self) -> String {
+        let load = self.load_seconds;
+        format!(
+            "{} {}, {}; {:.1} s of audio; median (least to most)\nloaded in {:.3} s ({:.3} to {:.3})\n\nsteps  threads   real-time factor         first audio ms: p50    p95    max\n",
+            self.model,
+            self.version,
+            self.provider,
+            self.audio_seconds,
+            load.median,
+            load.min,
+            load.max
+        )
+    }
+
+    /// What stands below them.
+    pub(super) fn end(&self) -> String {
+        let mut text = String::from("\n");
+        if let Some(streams) = &self.streams {
+            text += &format!("streams      {}\n", streams.words());
+        }
+        text + &format!("peak memory  {}\n", self.peak_memory_mib.words())
+    }
+}
+
+impl Row {
+    pub(super) fn line(&self) -> String {
+        let (rtf, first) = (self.real_time_factor, &self.first_audio_ms);
+        format!(
+            "{:5}  {:7}   {:.3} ({:.3} to {:.3})                {:6.0} {:6.0} {:6.0}\n",
+            self.steps,
+            self.threads,
+            rtf.median,
+            rtf.min,
+            rtf.max,
+            first.spread.median,
+            first.p95,
+            first.spread.max
+        )
+    }
+}
