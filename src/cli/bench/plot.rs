@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::report::Report;
+use super::report::{Report, plural};
 use crate::cli::CliError;
 use crate::cli::canvas::{Area, Drawn, rectangle, text, text_width, ticks, unwritten, write};
 
@@ -123,13 +123,6 @@ fn shares(name: String, ascending: &[f64]) -> Series {
         name,
         points,
         dots: false,
-    }
-}
-
-fn plural(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) struct Report {
     pub(super) model: String,
     pub(super) version: String,
     pub(super) provider: String,
-    /// Threads of the streams, and the most of the rows unless those were named.
+    /// Threads of the loads and of the streams; each row has its own.
     pub(super) threads: usize,
     pub(super) load_seconds: Spread,
     pub(super) audio_seconds: f64,
@@ -23,7 +23,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Before anything was measured; `seconds` of audio are what was asked for.
+    /// Before anything was measured.
     pub(super) fn new(vocoder: &Vocoder, threads: usize, audio_seconds: f64) -> Report {
         let manifest = vocoder.manifest();
         Report {
@@ -83,5 +83,13 @@ impl Row {
             first.p95,
             first.spread.max
         )
+    }
+}
+
+/// A number and what it counts.
+pub(super) fn plural(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::measure::{mel, whole};
+use super::report::plural;
 use super::{BenchArgs, Loader};
 use crate::cli::CliError;
 use crate::cli::listening::{Arrivals, HEADING, Heard, Listener, Row};
@@ -103,10 +104,10 @@ impl Streams {
     }
 
     pub(super) fn words(&self) -> String {
-        let (steps, threads) = (self.steps, self.threads);
+        let (steps, threads) = (plural(self.steps, "step"), plural(self.threads, "thread"));
         match self.sustained {
-            Some(most) => format!("{most} without a gap, {steps} steps, {threads} threads"),
-            None => format!("none without a gap, {steps} steps, {threads} threads"),
+            Some(most) => format!("{most} without a gap, {steps}, {threads}"),
+            None => format!("none without a gap, {steps}, {threads}"),
         }
     }
 }
