@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,14 @@ def test_dnsmos_is_the_packages(audio: np.ndarray) -> None:
         np.testing.assert_allclose(metrics.dnsmos(clip), [expected[f"{k}_mos"] for k in ("ovrl", "sig", "bak")], atol=1e-4)
 
 
+def test_distillmos_hears_noise_but_no_level(audio: np.ndarray) -> None:
+    clean = metrics.distillmos(audio)
+    noise = 0.03 * np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32)
+    assert clean > 4.0
+    assert metrics.distillmos(audio + noise) < clean - 0.5
+    assert metrics.distillmos(0.1 * audio) == pytest.approx(clean, abs=1e-2)
+
+
 def test_silence_gets_the_lowest_pesq(audio: np.ndarray) -> None:
     assert metrics.pesq_wb(audio, np.zeros_like(audio)) == 1.0
 
@@ -69,7 +79,7 @@ def test_the_table_has_a_row_for_each_system_and_speaker(audio: np.ndarray, tmp_
     clips = load_clips(folder, "valid", 0)
     assert [c.name for c in clips] == ["one__a", "one__b", "two__a"]
     assert all(len(c.audio) == 9000 // 256 * 256 for c in clips)
-    values = [Scores(*[float(i)] * 8) for i in (1, 3, 5)]
+    values = [Scores(*[float(i)] * len(fields(Scores))) for i in (1, 3, 5)]
     summary = summarise(clips, [{"system": v} for v in values])
     assert [summary[g]["system"].pesq for g in ("all", "one", "two")] == [3.0, 2.0, 5.0]
     assert len(markdown(clips, summary).splitlines()) == 2 + 3

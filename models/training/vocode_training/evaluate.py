@@ -23,7 +23,7 @@ from .mel import HOP
 from .metrics import Scores, score
 from .systems import Clip, Synthesiser, checkpoint_synthesiser, griffin_lim, read_wav, run_binary
 
-HEADINGS = ("PESQ-wb", "STOI", "ESTOI", "MR-STFT", "log-mel L1", "DNSMOS", "SIG", "BAK")
+HEADINGS = ("PESQ-wb", "STOI", "ESTOI", "MR-STFT", "log-mel L1", "DNSMOS", "SIG", "BAK", "DistillMOS")
 
 
 def arguments() -> argparse.Namespace:
@@ -120,7 +120,7 @@ def markdown(clips: list[Clip], summary: dict[str, dict[str, Scores]]) -> str:
     for group, systems in summary.items():
         count = sum(group in ("all", c.speaker) for c in clips)
         for system, scores in systems.items():
-            digits = (2, 3, 3, 2, 3, 2, 2, 2)
+            digits = (2, 3, 3, 2, 3, 2, 2, 2, 2)
             values = [f"{getattr(scores, f.name):.{d}f}" for f, d in zip(fields(scores), digits, strict=True)]
             lines.append(f"| {group} ({count}) | {system} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"

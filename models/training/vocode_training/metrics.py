@@ -5,15 +5,18 @@ Every score takes float arrays at `SAMPLE_RATE` of the same length; higher is be
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
+from io import StringIO
 
 import numpy as np
 import onnxruntime
 import pystoi
 import soxr
 import torch
+from distillmos import ConvTransformerSQAModel
 from pesq import NoUtterancesError, pesq
 from torch import Tensor
 
@@ -37,6 +40,7 @@ class Scores:
     dnsmos_ovrl: float
     dnsmos_sig: float
     dnsmos_bak: float
+    distillmos: float
 
     @staticmethod
     def mean(scores: list[Scores]) -> Scores:
@@ -112,8 +116,24 @@ def dnsmos(audio: np.ndarray) -> tuple[float, float, float]:
     )
 
 
+@lru_cache(maxsize=1)
+def _distillmos_model() -> ConvTransformerSQAModel:
+    with redirect_stdout(StringIO()):  # it prints where its weights lie
+        return ConvTransformerSQAModel().eval()
+
+
+@torch.inference_mode()
+def distillmos(audio: np.ndarray) -> float:
+    """DistillMOS (Stahl and Gamper 2025, arXiv:2502.05356) without a reference, 1 to 5: a small network that learned from a large one
+    on XLS-R, which learned from listeners.
+
+    It scales its input to full scale and hears 7.68 s, a longer clip in overlapping pieces. The weights come with the distillmos package.
+    """
+    return float(_distillmos_model()(torch.from_numpy(to_speech_rate(audio).astype(np.float32))[None]))
+
+
 def to_speech_rate(audio: np.ndarray) -> np.ndarray:
-    """22,050 Hz to the 16 kHz that PESQ and DNSMOS hear."""
+    """22,050 Hz to the 16 kHz that PESQ, DNSMOS and DistillMOS hear."""
     return soxr.resample(audio, SAMPLE_RATE, SPEECH_RATE, quality="HQ")
 
 
@@ -131,4 +151,5 @@ def score(estimate: np.ndarray, reference: np.ndarray) -> Scores:
         dnsmos_ovrl=overall,
         dnsmos_sig=signal,
         dnsmos_bak=background,
+        distillmos=distillmos(estimate),
     )
