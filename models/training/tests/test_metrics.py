@@ -11,7 +11,8 @@ import torch
 from vocode_training import metrics
 from vocode_training.evaluate import load_clips, markdown, summarise
 from vocode_training.metrics import Scores, score
-from vocode_training.systems import griffin_lim
+from vocode_training.sweep import Point, table
+from vocode_training.systems import Clip, griffin_lim
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,11 @@ def test_the_table_has_a_row_for_each_system_and_speaker(audio: np.ndarray, tmp_
     summary = summarise(clips, [{"system": v} for v in values])
     assert [summary[g]["system"].pesq for g in ("all", "one", "two")] == [3.0, 2.0, 5.0]
     assert len(markdown(clips, summary).splitlines()) == 2 + 3
+
+
+def test_the_sweeps_table_has_the_learned_judges_where_they_were_asked(audio: np.ndarray) -> None:
+    clips = [Clip("a", "one", audio)]
+    for heard, columns in ((np.nan, 8), (4.0, 10)):
+        page = table([Point("euler", 4, 4, "fast", 3.6, 0.8, 0.1, heard, heard, 0.03)], clips, "a machine")
+        rows = [line for line in page.splitlines() if line.startswith("|")]
+        assert [row.count("|") - 1 for row in rows] == [columns] * 3

@@ -74,10 +74,11 @@ def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, Path]
     folders = {name: Path(folder) for name, folder in systems.items()}
     if args.binary:
         for steps in args.steps or [0]:
-            name = f"vocode, {steps} steps" if steps else "vocode"
+            name = f"vocode, {steps} step{'s' * (steps > 1)}" if steps else "vocode"
             folders[name] = args.work / f"vocode-{steps}"
             folders[name].mkdir(parents=True, exist_ok=True)
-            run_binary(args.binary, args.bundle, ["--steps", str(steps)] if steps else [], clips, folders[name])
+            words = ["--steps", str(steps)] if steps else []
+            run_binary(args.binary, args.bundle, words, {clip.name: clip.mel for clip in clips}, folders[name])
     if args.checkpoint:
         for steps in args.steps or [4]:
             name = f"{args.checkpoint.stem}, {steps} steps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,11 @@ def checkpoint_synthesiser(path: Path, steps: int, passes: int, seed: int = 0) -
     return lambda mel: reference.synthesise(graphs, mel, times, seed)
 
 
-def run_binary(binary: Path, bundle: Path | None, arguments: list[str], clips: list[Clip], out: Path) -> list[dict[str, Any]]:
-    """`vocode MELS -o OUT` over all clips at once: the model is loaded once. Returns its summary of each."""
+def run_binary(binary: Path, bundle: Path | None, arguments: list[str], mels: Mapping[str, np.ndarray], out: Path) -> list[dict[str, Any]]:
+    """`vocode MELS -o OUT` over all mels at once, `OUT/NAME.wav` of each: the model is loaded once. Returns its summary of each."""
     with tempfile.TemporaryDirectory() as folder:
-        for clip in clips:
-            np.save(Path(folder) / f"{clip.name}.npy", clip.mel)
+        for name, mel in mels.items():
+            np.save(Path(folder) / f"{name}.npy", mel)
         command = [str(binary), folder, "-o", str(out), "--format", "f32", "--force", "--json", *arguments]
         if bundle is not None:
             command += ["--model", str(bundle)]
