@@ -9,6 +9,11 @@ use super::{Mel, MelConvention, MelError};
 const SLACK: (f64, f64) = (2.0, 1.0);
 /// No sound of this many values has a dynamic range below this many nepers (10 dB): noise alone has more.
 const MIN_SPREAD: (usize, f64) = (400, 1.15);
+/// Share of equal values at the bottom that only a clamp leaves; one frame held has one value in 80 there.
+const PILE: f64 = 0.02;
+/// What makes values too high in a convention of the right logarithm.
+const TOO_LOUD: &str = "audio whose full scale is not 1 (divide 16-bit integers by 32768), power in place of magnitude (`power = 2.0`) \
+     and filters of unit peak (`norm = \"none\"`) give values that high";
 
 /// The values that a convention can produce, worked out once for mels that come in pieces.
 #[derive(Clone, Debug)]
@@ -42,8 +47,23 @@ impl Range {
             max: s.max,
             low: self.low,
             high: self.high,
-            likely: likely(mel),
+            likely: self.likely(mel, f64::from(s.max) > highest),
         })
+    }
+
+    /// Whether a convention writes the same range in the same units.
+    fn agrees(&self, convention: &MelConvention) -> bool {
+        (convention.floor_value() - self.low).abs() <= (0.1 * self.neper) as f32
+            && (convention.units_per_neper() - self.neper).abs() <= 1e-6 * self.neper
+    }
+
+    /// What the mel may be instead; the convention that has just been ruled out is no advice.
+    fn likely(&self, mel: &Mel, too_loud: bool) -> String {
+        let words = likely(mel, |c| self.agrees(c));
+        if too_loud && !words.starts_with("most likely") {
+            return format!("{TOO_LOUD}; {words}");
+        }
+        words
     }
 }
 
@@ -84,31 +104,35 @@ pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelEr
             min: s.min,
             max: s.max,
             decibels: spread / neper * 20.0 / std::f64::consts::LN_10,
-            likely: likely(mel),
+            likely: range.likely(mel, false),
         });
     }
-    Ok(remarks(mel, convention, &s))
+    Ok(remarks(mel, &range, &s))
 }
 
 /// What is odd about a mel that passes.
-fn remarks(mel: &Mel, convention: &MelConvention, s: &Statistics) -> Vec<String> {
+fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
     let mut notes = Vec::new();
-    let low = convention.floor_value();
-    let tolerance = (0.1 * convention.units_per_neper()) as f32;
+    let low = range.low;
+    let tolerance = (0.1 * range.neper) as f32;
     if let Some(guess) = detect(mel)
         .into_iter()
         .find(|g| g.likelihood == Likelihood::Strong)
+        && !guess.convention.as_ref().is_some_and(|c| range.agrees(c))
     {
-        let agrees = |c: &MelConvention| {
-            c.compression.kind == convention.compression.kind
-                && (c.floor_value() - low).abs() <= tolerance
-        };
-        if !guess.convention.as_ref().is_some_and(agrees) {
-            notes.push(format!(
-                "taken as `{}`, but the mel looks like {} ({}); if it is, {}",
-                convention.name, guess.name, guess.reason, guess.advice
-            ));
-        }
+        notes.push(format!(
+            "taken as `{}`, but the mel looks like {} ({}); if it is, {}",
+            range.convention, guess.name, guess.reason, guess.advice
+        ));
+    }
+    if notes.is_empty() && s.at_min > PILE && s.min > low + tolerance {
+        notes.push(format!(
+            "{:.0} % of the values are {:.3}, the lowest, but `{}` has its floor at {low:.3}: the mel may be mapped to another range; \
+             if it is, say how with --mel-convention FILE.toml",
+            100.0 * s.at_min,
+            s.min,
+            range.convention
+        ));
     }
     let below = mel.view().iter().filter(|v| **v < low - tolerance).count();
     if below > 0 {
@@ -174,6 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn values_too_high_for_the_right_logarithm_are_not_told_to_take_it() {
+        let hifigan = named("hifigan");
+        let louder = |nepers: f32| {
+            let mel = Mel::new(mel_of(&hifigan).view().mapv(|v| v + nepers)).unwrap();
+            check(&mel, &hifigan).unwrap_err().to_string()
+        };
+        for message in [louder(5.0), louder(10.4)] {
+            assert!(!message.contains("most likely"), "{message}");
+            assert!(message.contains("32768"), "{message}");
+        }
+    }
+
+    #[test]
     fn lmnt_values_as_natural_logs_are_implausible() {
         let error = check(&mel_of(&named("lmnt")), &named("hifigan")).unwrap_err();
         assert!(matches!(error, MelError::Implausible { .. }));
@@ -189,6 +226,17 @@ mod tests {
         let mel = mel_of(&variant_of("hifigan", |c| c.kind = LogKind::Log10));
         let notes = check(&mel, &named("hifigan")).unwrap();
         assert!(notes[0].contains("base 10"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_clamp_at_another_floor_is_remarked_on() {
+        let mapped = mel_of(&named("hifigan")).view().mapv(|v| {
+            let decibels = f64::from(v) * 20.0 / std::f64::consts::LN_10;
+            (((decibels + 80.0) / 80.0) * 8.0 - 4.0).clamp(-4.0, 4.0) as f32
+        });
+        let mel = Mel::new(mapped).unwrap();
+        let notes = check(&mel, &named("hifigan")).unwrap();
+        assert!(notes[0].contains("has its floor at"), "{notes:?}");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use super::{Compression, LogKind, Mel, MelConvention};
 
+/// Values of half a second of speech in 80 bands: fewer can have any spread.
+const MIN_SPEECH: usize = 3_440;
+
 /// How the values of a mel are spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistics {
@@ -88,6 +91,7 @@ pub fn detect(mel: &Mel) -> Vec<Guess> {
         spread,
     };
     unit_interval(&evidence)
+        .or_else(|| no_logarithm(&evidence))
         .or_else(|| decibels(&evidence))
         .or_else(|| deep_natural(&evidence))
         .or_else(|| z_normalised(&evidence))
@@ -133,6 +137,21 @@ fn unit_interval(e: &Evidence<'_>) -> Option<Vec<Guess>> {
             Likelihood::Strong,
             e.reason("all between 0 and 1"),
         )]
+    })
+}
+
+/// Magnitudes are never negative, few are large, and a loud sound's go beyond 1. Logarithms of sound go below 0.
+fn no_logarithm(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let fits = e.s.min >= 0.0 && e.s.max > 1.0 && e.s.mean < 0.2 * f64::from(e.s.max);
+    fits.then(|| {
+        vec![Guess {
+            name: "magnitudes without a logarithm".to_owned(),
+            convention: None,
+            likelihood: Likelihood::Strong,
+            reason: e.reason("none is negative and most are small"),
+            advice: "take the logarithm where the mel is made, as in np.log(np.maximum(mel, 1e-5))"
+                .to_owned(),
+        }]
     })
 }
 
@@ -201,17 +220,30 @@ fn z_normalised(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     }])
 }
 
-/// Logarithms to base 10 clamped at 1e-5.
+/// Logarithms to base 10: clamped at 1e-5, or with the spread of speech at 1 / ln 10 of what natural ones have. Speech in natural
+/// logarithms has a standard deviation of 1.5 to 2.6, and goes below -5.1 until noise as strong as itself has brought that under 0.6.
 fn base_ten(e: &Evidence<'_>) -> Option<Vec<Guess>> {
-    let fits = e.floor_near(-5.0, 0.1) && e.s.max < 1.6 && e.s.mean > -4.5;
-    let reason = e.reason("the floor is log10 1e-5");
-    fits.then(|| {
+    let s = &e.s;
+    let at_floor = e.floor_near(-5.0, 0.1) && s.mean > -4.5;
+    let narrow = e.mel.view().len() >= MIN_SPEECH
+        && (-5.1..-3.0).contains(&s.min)
+        && (-3.5..-1.0).contains(&s.mean)
+        && (0.62..1.4).contains(&s.std);
+    let reason = e.reason(match at_floor {
+        true => "the floor is log10 1e-5",
+        false => "less spread than natural logarithms of speech have",
+    });
+    ((at_floor || narrow) && s.max < 1.6).then(|| {
         vec![variant(
             e.base,
             "logarithm to base 10",
             LogKind::Log10,
             1e-5,
-            e.by_pile(true),
+            if narrow {
+                Likelihood::Strong
+            } else {
+                e.by_pile(true)
+            },
             reason,
         )]
     })
@@ -298,9 +330,10 @@ fn variant(
     }
 }
 
-/// The most likely convention in words, for the end of an error message.
-pub(super) fn likely(mel: &Mel) -> String {
-    match detect(mel).into_iter().next() {
+/// The most likely convention in words, for the end of an error message; none that `excluded` holds for.
+pub(super) fn likely(mel: &Mel, excluded: impl Fn(&MelConvention) -> bool) -> String {
+    let guess = detect(mel).into_iter().next();
+    match guess.filter(|g| !g.convention.as_ref().is_some_and(excluded)) {
         Some(guess) => format!(
             "most likely {} ({}): {}",
             guess.name, guess.reason, guess.advice
@@ -315,8 +348,9 @@ pub(super) fn likely(mel: &Mel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mel::analyse;
     use crate::mel::check::check;
-    use crate::mel::testing::{mel_of, named, variant_of};
+    use crate::mel::testing::{mel_of, named, speechlike, variant_of};
 
     #[test]
     fn every_preset_is_the_first_or_second_guess_at_its_own_mel() {
@@ -345,6 +379,36 @@ mod tests {
             assert!(guess.advice.contains(expected), "{expected}: {guess:?}");
             assert_eq!(guess.likelihood, Likelihood::Strong);
         }
+    }
+
+    #[test]
+    fn base_ten_is_recognised_by_its_spread_where_no_value_is_at_the_floor() {
+        let noisy: Vec<f32> = speechlike(22_050)
+            .into_iter()
+            .enumerate()
+            .map(|(n, x)| x + ((n * 7_919 % 10_007) as f32 / 10_007.0 - 0.5) * 3e-3)
+            .collect();
+        let natural = analyse(&noisy, &named("hifigan")).unwrap();
+        let base_ten = variant_of("hifigan", |c| c.kind = LogKind::Log10);
+        let mel = analyse(&noisy, &base_ten).unwrap();
+        assert!(
+            Statistics::of(&mel).min > -4.9,
+            "{:?}",
+            Statistics::of(&mel)
+        );
+        let guess = detect(&mel).remove(0);
+        assert!(guess.advice.contains("log10"), "{guess:?}");
+        assert_eq!(guess.likelihood, Likelihood::Strong);
+        assert_eq!(detect(&natural)[0].name, "hifigan");
+    }
+
+    #[test]
+    fn magnitudes_without_a_logarithm_are_recognised() {
+        let loud = mel_of(&named("hifigan")).view().mapv(|v| (v + 1.0).exp());
+        let mel = Mel::new(loud).unwrap();
+        let guess = detect(&mel).remove(0);
+        assert!(guess.advice.contains("np.log"), "{guess:?}");
+        assert!(check(&mel, &named("hifigan")).unwrap()[0].contains("without a logarithm"));
     }
 
     #[test]
