@@ -148,7 +148,7 @@ fn windows_and_batches_change_nothing() {
     let mel = demo();
     let options = |window_frames, batch| SynthesisOptions {
         window_frames,
-        batch,
+        batch: Some(batch),
         ..SynthesisOptions::default()
     };
     for subject in subjects() {
@@ -186,7 +186,7 @@ fn streams_beside_each_other_are_the_whole_clip() {
             make(&mut vocoder, &mel, &options)
         });
         let options = SchedulerOptions {
-            batch: 4,
+            batch: Some(4),
             ..SchedulerOptions::default()
         };
         let scheduler = Scheduler::start(vocoder, options).unwrap();

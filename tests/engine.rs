@@ -9,7 +9,7 @@ use ndarray::s;
 use vocode::bundle::Bundle;
 use vocode::diffusion::Solver;
 use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
-use vocode::runtime::SessionOptions;
+use vocode::runtime::{Provider, SessionOptions};
 use vocode::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder, VocoderError};
 
 fn vocoder() -> Vocoder {
@@ -43,11 +43,34 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[test]
+fn windows_side_by_side_are_those_one_after_the_other() {
+    let (runtime, mel) = (common::ensure_runtime(), demo());
+    let mut expected = None;
+    for (threads, lanes) in [(1, 1), (2, 2), (3, 3), (5, 4)] {
+        let session = SessionOptions {
+            threads: Some(threads),
+            provider: Provider::Cpu,
+            ..SessionOptions::default()
+        };
+        let mut vocoder = Vocoder::new(Bundle::embedded().unwrap(), &runtime, &session).unwrap();
+        assert_eq!(vocoder.best_batch(), lanes);
+        let options = SynthesisOptions {
+            batch: Some(lanes),
+            ..SynthesisOptions::default()
+        };
+        let found = make(&mut vocoder, &mel, &options);
+        let expected = expected.get_or_insert_with(|| found.clone());
+        let worst = difference(&found, expected);
+        assert!(worst < 1e-4, "{threads} threads: {worst}");
+    }
+}
+
+#[test]
 fn any_window_gives_the_whole_clip() {
     let (mut vocoder, mel) = (vocoder(), demo());
     let options = |window_frames, batch| SynthesisOptions {
         window_frames,
-        batch,
+        batch: Some(batch),
         ..SynthesisOptions::default()
     };
     let whole = make(&mut vocoder, &mel, &options(Some(mel.frames()), 1));

@@ -34,7 +34,7 @@ fn fixture(name: &str) -> Bundle {
 
 fn scheduler(bundle: Bundle, batch: usize, max_streams: usize) -> Scheduler {
     let options = SchedulerOptions {
-        batch,
+        batch: Some(batch),
         max_streams,
         ..SchedulerOptions::default()
     };

@@ -48,9 +48,9 @@ pub struct ServeArgs {
         value_name = "NAME=PROVIDER[:DEVICE]"
     )]
     placements: Vec<ModelProvider>,
-    /// Most windows in one call of the model; 1 is fastest on CPUs
-    #[arg(long, env = "VOCODE_BATCH", default_value_t = 1, value_parser = counts(MAX_BATCH), value_name = "N")]
-    batch: usize,
+    /// Most windows in one call of the model [default: on a CPU its threads, up to 4; on a GPU 16]
+    #[arg(long, env = "VOCODE_BATCH", value_parser = counts(MAX_BATCH), value_name = "N")]
+    batch: Option<usize>,
     /// Serve metrics for Prometheus on this address, as in 127.0.0.1:9464
     #[arg(long, env = "VOCODE_METRICS", value_name = "ADDR")]
     metrics: Option<SocketAddr>,

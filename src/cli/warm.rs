@@ -20,9 +20,9 @@ synthesis may use: TensorRT builds its engines for that, which takes minutes, an
 #[derive(Args, Debug)]
 #[command(after_help = ABOUT)]
 pub struct WarmArgs {
-    /// Most windows in one call that to prepare for, as in `vocode serve --batch`
-    #[arg(long, env = "VOCODE_BATCH", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_BATCH as u64), value_name = "N")]
-    batch: usize,
+    /// Most windows in one call to prepare for, as in `vocode serve --batch` [default: what the provider does best]
+    #[arg(long, env = "VOCODE_BATCH", value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_BATCH as u64), value_name = "N")]
+    batch: Option<usize>,
     /// Print what was done as JSON
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
@@ -40,7 +40,8 @@ pub(super) fn run(args: &WarmArgs) -> Result<(), CliError> {
     let began = Instant::now();
     let mut bar = Bar::new(session.verbosity.quiet || args.json);
     let mut calls = 0;
-    let result = vocoder.warm(args.batch, &mut |done, total| {
+    let batch = args.batch.unwrap_or_else(|| vocoder.best_batch());
+    let result = vocoder.warm(batch, &mut |done, total| {
         calls = done;
         bar.set(done as f64 / total.max(1) as f64);
     });

@@ -1,7 +1,6 @@
 //! One graph, ready to run.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ort::session::{Session, SessionInputValue};
@@ -52,7 +51,6 @@ pub struct Graph {
     provider: Provider,
     placement: Placement,
     note: Option<String>,
-    spent: Duration,
 }
 
 impl Graph {
@@ -108,7 +106,6 @@ impl Graph {
             provider,
             placement,
             note: note(&passed_over),
-            spent: Duration::ZERO,
         })
     }
 
@@ -135,11 +132,6 @@ impl Graph {
     /// Why `auto` took nothing faster.
     pub fn provider_note(&self) -> Option<&str> {
         self.note.as_deref()
-    }
-
-    /// Time that ONNX Runtime has taken for all runs so far.
-    pub fn spent(&self) -> Duration {
-        self.spent
     }
 
     /// Runs the graph once. `inputs` are named and may come in any order; every input of the graph is needed.
@@ -172,9 +164,7 @@ impl Graph {
             })
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
-        let began = Instant::now();
         let outputs = self.session.run(values).map_err(failed)?;
-        self.spent += began.elapsed();
         outputs
             .values()
             .map(|value| Ok(value.try_extract_array::<f32>()?.into_owned()))

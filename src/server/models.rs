@@ -124,7 +124,8 @@ impl Model {
             );
             // Tenths, so that minutes of building are not silent.
             let mut told = 0;
-            vocoder.warm(options.batch, &mut |done, total| {
+            let batch = options.batch.unwrap_or_else(|| vocoder.best_batch());
+            vocoder.warm(batch, &mut |done, total| {
                 let tenth = 10 * done / total.max(1);
                 if tenth > told {
                     told = tenth;

@@ -22,8 +22,8 @@ pub struct ServerOptions {
     pub session: SessionOptions,
     /// Where single models run instead.
     pub placements: Vec<ModelProvider>,
-    /// Most windows in one denoiser call.
-    pub batch: usize,
+    /// Most windows in one denoiser call; what the provider does best when `None`.
+    pub batch: Option<usize>,
     /// What a call may ask for.
     pub limits: Limits,
     /// Certificates; without them the connection is in the clear.

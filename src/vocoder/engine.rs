@@ -11,6 +11,8 @@ use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::runtime::{Placement, Runtime, SessionOptions};
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Most windows in one denoiser call.
@@ -90,7 +92,12 @@ impl Vocoder {
         self.networks.warm(batch, tell)
     }
 
-    /// Time that the graphs have taken so far.
+    /// Windows in one call that this provider does best: on a CPU as many as run side by side.
+    pub fn best_batch(&self) -> usize {
+        self.networks.best_batch()
+    }
+
+    /// Time that ONNX Runtime has taken for the graphs so far.
     pub fn graph_time(&self) -> Duration {
         self.networks.spent()
     }
@@ -164,7 +171,9 @@ impl Vocoder {
         for (row, (index, window)) in jobs.iter().enumerate() {
             batch.set(row, &self.networks, streams[*index], window);
         }
-        let predictions = self.networks.denoise(batch)?;
+        let (predictions, failed) = settled_beside(streams, || self.networks.denoise(batch));
+        outcome.failed.extend(failed);
+        let predictions = predictions?;
         for (row, (index, window)) in jobs.iter().enumerate() {
             let (state, prediction) = (batch.x.row(row), predictions.row(row));
             let (Some(state), Some(prediction)) = (state.to_slice(), prediction.to_slice()) else {
@@ -177,6 +186,29 @@ impl Vocoder {
         }
         Ok(())
     }
+}
+
+/// Does `work`, and beside it, on a thread of its own, what the streams have put off. Gives the streams that failed too.
+fn settled_beside<T>(
+    streams: &mut [&mut Stream],
+    work: impl FnOnce() -> T,
+) -> (T, Vec<(usize, VocoderError)>) {
+    if !streams.iter().any(|stream| stream.owes()) {
+        return (work(), Vec::new());
+    }
+    thread::scope(|scope| {
+        let settle = || {
+            let owing = streams.iter_mut().enumerate().filter(|(_, s)| s.owes());
+            let failed = owing.filter_map(|(index, s)| Some((index, s.settle().err()?)));
+            failed.collect()
+        };
+        let settled = scope.spawn(settle);
+        let done = work();
+        (
+            done,
+            settled.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        )
+    })
 }
 
 /// What a denoiser call did.

@@ -13,6 +13,7 @@ mod batch;
 mod conditions;
 mod engine;
 mod error;
+mod lanes;
 mod networks;
 mod offline;
 mod options;

@@ -3,16 +3,20 @@
 use super::VocoderError;
 use super::batch::Batch;
 use super::conditions::Layout;
+use super::lanes::Lanes;
 use super::sizes::Sizes;
 use crate::bundle::{Bundle, Condition, Context, Signature};
 use crate::runtime::{
     Graph, GraphSource, Placement, Port, Profile, Provider, Runtime, SessionOptions,
 };
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Ix2, s};
-use std::time::Duration;
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Ix2, concatenate, s};
+use std::time::{Duration, Instant};
 
 /// Frames of the call that learns how many time steps a frame has in each condition, and whether the hop is right.
 const PROBE_FRAMES: usize = 4;
+
+/// Windows in one call of a GPU when nothing is asked for; not measured.
+const BATCH_OF_A_GPU: usize = 16;
 
 /// Most time steps a condition may have in a frame.
 const MAX_RATE: usize = 1 << 16;
@@ -27,6 +31,9 @@ pub(super) struct Networks {
     floor: f32,
     /// The only sizes of the conditioner's and the denoiser's calls; any size where `None`.
     sizes: Option<(Sizes, Sizes)>,
+    /// For several windows at once on a CPU.
+    lanes: Option<Lanes>,
+    spent: Duration,
 }
 
 impl Networks {
@@ -76,7 +83,18 @@ impl Networks {
             options,
         )?;
         signature.check_denoiser(ports(&denoiser))?;
-        let planned = options.planned_sizes || denoiser.provider() != Provider::Cpu.name();
+        let on_cpu = denoiser.provider() == Provider::Cpu.name();
+        let planned = options.planned_sizes || !on_cpu;
+        let lanes = if on_cpu {
+            Lanes::new(
+                bundle.denoiser.clone(),
+                label(bundle, "denoiser"),
+                runtime,
+                options,
+            )
+        } else {
+            None
+        };
         let mut networks = Networks {
             conditioner,
             denoiser,
@@ -85,9 +103,28 @@ impl Networks {
             hop,
             floor,
             sizes: planned.then_some((of_mel, of_windows)),
+            lanes,
+            spent: Duration::ZERO,
         };
-        networks.denoise_silence(2, PROBE_FRAMES)?;
+        networks.probe()?;
         Ok(networks)
+    }
+
+    /// Sees that the hop is right and that a batch of two is taken, all on the denoiser itself.
+    fn probe(&mut self) -> Result<(), VocoderError> {
+        let lanes = self.lanes.take();
+        let result = self.denoise_silence(2, PROBE_FRAMES);
+        self.lanes = lanes;
+        result
+    }
+
+    /// Windows in one call that this provider does best.
+    pub fn best_batch(&self) -> usize {
+        match (&self.lanes, &self.sizes) {
+            (Some(lanes), _) => lanes.count(),
+            (None, Some(_)) => BATCH_OF_A_GPU,
+            (None, None) => 1,
+        }
     }
 
     pub fn hop(&self) -> usize {
@@ -109,9 +146,9 @@ impl Networks {
         self.denoiser.provider_note()
     }
 
-    /// Time that both graphs have taken so far.
+    /// Time that ONNX Runtime has taken for both graphs so far.
     pub fn spent(&self) -> Duration {
-        self.conditioner.spent() + self.denoiser.spent()
+        self.spent
     }
 
     /// How each condition lies in memory.
@@ -152,7 +189,9 @@ impl Networks {
             None => mel,
         };
         let frames = mel.len_of(Axis(2));
+        let began = Instant::now();
         let outputs = self.conditioner.run(&[("mel", mel.view().into_dyn())])?;
+        self.spent += began.elapsed();
         let shapes = self.condition_shapes(1, frames);
         for ((output, shape), condition) in outputs.iter().zip(&shapes).zip(&self.conditions) {
             check_shape("conditioner", &condition.name, shape, output.shape())?;
@@ -193,14 +232,39 @@ impl Networks {
         .into_iter()
         .chain(conditions)
         .collect();
-        let output = self.denoiser.run(&inputs)?.into_iter().next();
-        let found = output
-            .as_ref()
-            .map_or(Vec::new(), |array| array.shape().to_vec());
-        check_shape("denoiser", "prediction", batch.x.shape(), &found)?;
-        let output = output.and_then(|array| array.into_dimensionality::<Ix2>().ok());
-        output.ok_or_else(|| wrong_shape("denoiser", "prediction", batch.x.shape(), &found))
+        let began = Instant::now();
+        let answers = match &mut self.lanes {
+            Some(lanes) if batch.t.len() > 1 => lanes.run(&inputs)?,
+            _ => self.denoiser.run(&inputs)?.into_iter().take(1).collect(),
+        };
+        self.spent += began.elapsed();
+        joined(answers, batch.x.dim())
     }
+}
+
+/// The answers of one or several denoisers, one below the other, as `[windows, samples]`.
+fn joined(
+    mut answers: Vec<ArrayD<f32>>,
+    (windows, samples): (usize, usize),
+) -> Result<Array2<f32>, VocoderError> {
+    let wrong = |found: &[usize]| wrong_shape("denoiser", "prediction", &[windows, samples], found);
+    let answer = match answers.len() {
+        1 => answers.pop(),
+        _ => {
+            let views: Vec<_> = answers.iter().map(|answer| answer.view()).collect();
+            concatenate(Axis(0), &views).ok()
+        }
+    };
+    let answer = answer.ok_or_else(|| wrong(&[]))?;
+    let found = answer.shape().to_vec();
+    match answer.into_dimensionality::<Ix2>() {
+        Ok(answer) if answer.dim() == (windows, samples) => Ok(answer),
+        _ => Err(wrong(&found)),
+    }
+}
+
+fn label(bundle: &Bundle, graph: &str) -> String {
+    format!("{} {graph}", bundle.manifest.name)
 }
 
 fn load(
@@ -211,7 +275,7 @@ fn load(
     runtime: &Runtime,
     options: &SessionOptions,
 ) -> Result<Graph, VocoderError> {
-    let label = &format!("{} {graph}", bundle.manifest.name);
+    let label = &label(bundle, graph);
     let source = GraphSource {
         bytes,
         label,

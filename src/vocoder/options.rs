@@ -31,8 +31,9 @@ pub struct SynthesisOptions {
     pub solver: Option<Solver>,
     /// Frames by which each window advances; chosen for speed when `None`. It changes nothing beyond rounding.
     pub window_frames: Option<usize>,
-    /// Most windows that go through the denoiser in one call. On CPUs, one at a time is fastest.
-    pub batch: usize,
+    /// Most windows that go through the denoiser in one call; as many as pay for a clip of its length when `None`. It changes
+    /// nothing beyond rounding.
+    pub batch: Option<usize>,
 }
 
 impl Default for SynthesisOptions {
@@ -42,7 +43,7 @@ impl Default for SynthesisOptions {
             schedule: ScheduleChoice::Default,
             solver: None,
             window_frames: None,
-            batch: 1,
+            batch: None,
         }
     }
 }

@@ -38,8 +38,8 @@ pub const MAX_CHUNK_FRAMES: usize = 1024;
 pub struct SchedulerOptions {
     /// Streams that may be open at once.
     pub max_streams: usize,
-    /// Most windows in one denoiser call. On CPUs, one at a time is fastest.
-    pub batch: usize,
+    /// Most windows in one denoiser call; what the provider does best when `None`.
+    pub batch: Option<usize>,
     /// Name of the model in the metrics.
     pub label: String,
 }
@@ -48,7 +48,7 @@ impl Default for SchedulerOptions {
     fn default() -> SchedulerOptions {
         SchedulerOptions {
             max_streams: 32,
-            batch: 1,
+            batch: None,
             label: "default".to_owned(),
         }
     }
@@ -140,7 +140,7 @@ impl Scheduler {
     /// # Errors
     /// [`VocoderError::BatchSize`]; [`VocoderError::Thread`] when the system has none left.
     pub fn start(vocoder: Vocoder, options: SchedulerOptions) -> Result<Scheduler, VocoderError> {
-        check_batch(options.batch)?;
+        check_batch(options.batch.unwrap_or(1))?;
         let (commands, inbox) = mpsc::unbounded_channel();
         let worker = Worker::new(vocoder, &options, inbox);
         let shared = Arc::new(Shared {

@@ -21,6 +21,8 @@ pub struct Stream {
     convention: String,
     bands: usize,
     ended: bool,
+    /// Whether finished samples wait for the next call, see [`Stream::deferring`].
+    defers: bool,
     excitation: Vec<f32>,
     finished: Vec<f32>,
 }
@@ -42,9 +44,29 @@ impl Stream {
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
+            defers: false,
             excitation: Vec::new(),
             finished: Vec::new(),
         }
+    }
+
+    /// The stream with the filters after the diffusion put off: they are at work while the next denoiser call is. For clips of which nobody
+    /// waits for the first samples.
+    pub(super) fn deferring(self) -> Stream {
+        Stream {
+            defers: true,
+            ..self
+        }
+    }
+
+    /// Whether something was put off.
+    pub(super) fn owes(&self) -> bool {
+        self.defers && self.front.has_finished()
+    }
+
+    /// Does what was put off.
+    pub(super) fn settle(&mut self) -> Result<(), VocoderError> {
+        self.collect()
     }
 
     /// Takes further mel frames `[n_mels, any]` in the bundle's convention.
@@ -86,7 +108,7 @@ impl Stream {
         }
         self.front.end(self.mel.end());
         self.tail.end_mel();
-        self.collect()
+        if self.defers { Ok(()) } else { self.collect() }
     }
 
     /// Mel frames that are held: those of the conditioner's context and those that no window has asked for yet.
@@ -160,7 +182,9 @@ impl Stream {
         let before = self.front.frames_done();
         self.front.apply(window, state, prediction);
         self.conditions.drop_before(self.front.oldest_frame());
-        self.collect()?;
+        if !self.defers {
+            self.collect()?;
+        }
         Ok(self.front.frames_done() - before)
     }
 

@@ -246,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn cores_can_be_kept_short() {
+        let plan = WindowPlan::streaming(CHUNKS, CONTEXT, 4).unwrap();
+        assert_eq!(plan.at_most(1024), plan);
+        let short = plan.at_most(10);
+        assert_eq!((short.chunks.first, short.chunks.longest), (10, 10));
+        assert!(short.cores().iter().all(|&core| core <= 10));
+    }
+
+    #[test]
     fn many_steps_trail_closely() {
         assert_eq!(WindowPlan::exact(128, CONTEXT, 6).unwrap().lead, 0);
         assert_eq!(WindowPlan::exact(128, CONTEXT, 200).unwrap().lead, 8);

@@ -36,8 +36,8 @@ impl Worker {
         inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Worker {
         Worker {
+            batch: options.batch.unwrap_or_else(|| vocoder.best_batch()),
             vocoder,
-            batch: options.batch,
             label: options.label.clone(),
             inbox,
             streams: Vec::new(),
