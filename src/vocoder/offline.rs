@@ -55,7 +55,11 @@ impl Vocoder {
             observer(progress)
         };
 
-        let mut stream = self.stream(plan, options.seed, windows).deferring();
+        let mut stream = self.stream(plan, options.seed, windows);
+        if batch > 1 {
+            // Beside a single window on all threads they would hold up every one of its operators.
+            stream = stream.deferring();
+        }
         let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
         for piece in mel.view().axis_chunks_iter(Axis(1), windows.chunks.longest) {
             stream.push(piece)?;
