@@ -79,7 +79,8 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(f"{args.threads} threads, a window of {args.frames} frames: matrices at {result['matrix_gflops']:.0f} GFLOP/s")
-    print(f"{count / 1e6:.0f} million multiply-adds would take {result['products_ms']:.2f} ms; a call takes {taken * 1e3:.2f} ms, {result['ratio']:.2f} times as long")
+    print(f"{count / 1e6:.0f} million multiply-adds would take {result['products_ms']:.2f} ms;", end=" ")
+    print(f"a call takes {result['call_ms']:.2f} ms, {result['ratio']:.2f} times as long")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,13 @@ def calls(results: dict) -> list[str]:
     """Milliseconds of a denoiser call by windows and frames."""
     tables = dict(results.get("denoiser_calls", {}))
     torch = results.get("torch", [])
+    torch = torch if isinstance(torch, list) else []
     for kind in ("eager", "compiled"):
-        tables[f"PyTorch, {kind}"] = [row for row in torch if isinstance(row, dict) and row.get("kind") == kind] if isinstance(torch, list) else []
-    rows = {name: {(r["windows"], r["core_frames"]): r["milliseconds"] for r in table if "milliseconds" in r} for name, table in tables.items() if isinstance(table, list)}
+        tables[f"PyTorch, {kind}"] = [row for row in torch if row.get("kind") == kind]
+    rows = {}
+    for name, table in tables.items():
+        measured = [row for row in table if "milliseconds" in row] if isinstance(table, list) else []
+        rows[name] = {(row["windows"], row["core_frames"]): row["milliseconds"] for row in measured}
     keys = sorted({key for table in rows.values() for key in table})
     lines = ["| windows | frames | " + " | ".join(rows) + " |", "|---:|---:|" + "---:|" * len(rows)]
     for key in keys:

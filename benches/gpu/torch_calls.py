@@ -5,6 +5,7 @@ Prints a JSON object a line, with the same figures as the example `denoiser_call
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -21,14 +22,12 @@ from vocode_training.mel import HOP, SAMPLE_RATE  # noqa: E402
 BATCHES, CORES, RUNS = (1, 8, 64), (16, 64, 128, 256), 15
 
 
-def median(call: object, device: str) -> float:
-    """Seconds of one call, after three to warm up."""
+def median(net: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> float:
+    """Seconds of one call with its answer on the host, after three to warm up."""
     times = []
     for index in range(RUNS + 3):
         began = time.perf_counter()
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
+        net(*inputs).cpu()
         if index >= 3:
             times.append(time.perf_counter() - began)
     return sorted(times)[len(times) // 2]
@@ -43,19 +42,17 @@ def main() -> None:
     context = model.config.denoiser_context()
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     for kind, net in {"eager": denoiser, "compiled": torch.compile(denoiser)}.items():
-        for batch in batches:
-            for core in CORES:
-                frames = core + 2 * context
-                cond = conditioner(torch.zeros(batch, 80, frames, device=device))
-                x, t = torch.randn(batch, frames * HOP, device=device), torch.full((batch,), 0.5, device=device)
-                try:
-                    seconds = median(lambda: net(x, t, cond).cpu(), device)
-                except Exception as error:  # compiling may fail in many ways, and that is a result
-                    print(json.dumps({"kind": kind, "device": name, "not_measured": str(error)[:300]}), flush=True)
-                    break
-                audio = batch * core * HOP / SAMPLE_RATE
-                row = {"kind": kind, "device": name, "windows": batch, "core_frames": core}
-                print(json.dumps({**row, "milliseconds": 1e3 * seconds, "real_time_factor": seconds / audio}), flush=True)
+        for batch, core in itertools.product(batches, CORES):
+            frames = core + 2 * context
+            cond = conditioner(torch.zeros(batch, 80, frames, device=device))
+            inputs = (torch.randn(batch, frames * HOP, device=device), torch.full((batch,), 0.5, device=device), cond)
+            row: dict[str, object] = {"kind": kind, "device": name, "windows": batch, "core_frames": core}
+            try:
+                seconds = median(net, inputs)
+                row |= {"milliseconds": 1e3 * seconds, "real_time_factor": seconds * SAMPLE_RATE / (batch * core * HOP)}
+            except Exception as error:  # compiling may fail in many ways, and that is a result
+                row["not_measured"] = str(error)[:300]
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":
