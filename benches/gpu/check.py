@@ -94,7 +94,7 @@ def demo(binary: Path, providers: list[str], env: dict[str, str]) -> dict[str, o
 
 
 def bench(binary: Path, provider: str, env: dict[str, str]) -> dict[str, object]:
-    end = run([binary, "bench", "--provider", provider, "--steps", "1,2,4,6", "--json"], 120, env)
+    end = run([binary, "bench", "--provider", provider, "--steps", "1,2,4,6", "--streams", "0", "--json"], 120, env)
     return json.loads(end["out"]) if end["status"] == 0 else {"not_measured": end["said"]}
 
 
@@ -160,7 +160,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         if args.wheel:
             env["VOCODE_ORT_LIB"] = str(library(args.wheel, Path(work)))
-            env["VOCODE_ENGINE_CACHE"] = str(Path(work) / "engines")
+            env["VOCODE_DATA_DIR"] = str(Path(work) / "data")
         check(args, env, lambda results: args.out.write_text(json.dumps(results, indent=1)))
     print(f"results in {args.out}; `python benches/gpu/table.py {args.out}` writes them as tables")
 

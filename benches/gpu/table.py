@@ -13,14 +13,14 @@ def figure(value: object, digits: int) -> str:
 
 def steps(results: dict) -> list[str]:
     """Real-time factor and time to first audio by provider and steps."""
-    lines = ["| provider | steps | real-time factor | first audio, ms |", "|---|---:|---:|---:|"]
+    lines = ["| provider | threads | steps | real-time factor | first audio, ms |", "|---|---:|---:|---:|---:|"]
     for provider in ("cpu", "cuda", "tensorrt"):
         rows = results.get("bench", {}).get(provider, {}).get("rows", [])
         for row in rows:
             rtf, first = row["real_time_factor"]["median"], row["first_audio_ms"]["median"]
-            lines.append(f"| {provider} | {row['steps']} | {figure(rtf, 4)} | {figure(first, 1)} |")
+            lines.append(f"| {provider} | {row['threads']} | {row['steps']} | {figure(rtf, 4)} | {figure(first, 1)} |")
         if not rows:
-            lines.append(f"| {provider} | | not measured | not measured |")
+            lines.append(f"| {provider} | | | not measured | not measured |")
     return lines
 
 
