@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod diffusion;
 pub mod dsp;
+mod hash;
 pub mod mel;
 pub mod proto;
 pub mod quality;

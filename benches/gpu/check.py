@@ -98,15 +98,9 @@ def bench(binary: Path, provider: str, env: dict[str, str]) -> dict[str, object]
     return json.loads(end["out"]) if end["status"] == 0 else {"not_measured": end["said"]}
 
 
-def calls(program: Path, provider: str, flags: list[str], env: dict[str, str]) -> object:
-    end = run([program, provider, *flags], 120, env)
-    lines = [json.loads(line) for line in str(end["out"]).splitlines() if line.startswith("{")]
-    return lines or {"not_measured": end["said"]}
-
-
-def torch_calls(limit: float, env: dict[str, str]) -> object:
-    """The same network in PyTorch, in a process of its own."""
-    end = run([sys.executable, HERE / "torch_calls.py"], limit, env)
+def calls(words: list[object], limit: float, env: dict[str, str]) -> object:
+    """The objects, one a line, that a program of its own writes of denoiser calls."""
+    end = run(words, limit, env)
     lines = [json.loads(line) for line in str(end["out"]).splitlines() if line.startswith("{")]
     return lines or {"not_measured": end["said"]}
 
@@ -141,14 +135,13 @@ def check(args: argparse.Namespace, env: dict[str, str], keep: object) -> None:
         part("conformance", {"ok": end["status"] == 0, "seconds": end["seconds"], "said": (str(end["out"]) + str(end["said"]))[-3000:]})
     part("demo", demo(args.binary, running, env))
     part("bench", {p: bench(args.binary, p, env) for p in running})
-    kinds = {p: [] for p in running}
     flags = {"cuda": {"cuda, TF32": ["--tf32"]}, "tensorrt": {"tensorrt, fp16": ["--fp16"]}}
-    tables = {name: calls(args.calls, name, list(f), env) for name, f in kinds.items()}
+    tables = {p: calls([args.calls, p], 120, env) for p in running}
     for provider, more in flags.items():
         if provider in running:
-            tables |= {name: calls(args.calls, provider, f, env) for name, f in more.items()}
+            tables |= {name: calls([args.calls, provider, *f], 120, env) for name, f in more.items()}
     part("denoiser_calls", tables)
-    part("torch", torch_calls(180, env))
+    part("torch", calls([sys.executable, HERE / "torch_calls.py"], 180, env))
     for provider in PROVIDERS:
         if provider not in running:
             print(f"not measured: {provider}")

@@ -1,7 +1,7 @@
 //! Bytes of a bundle: from a folder, or the default in the binary.
 
 use super::{BundleError, Manifest};
-use sha2::{Digest, Sha256};
+use crate::hash::sha256;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
@@ -106,11 +106,4 @@ fn check_hash(file: &'static str, expected: &str, bytes: &[u8]) -> Result<(), Bu
             found,
         }),
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -14,6 +14,7 @@ use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
 use crate::client::{Client, ClientError, Event, Events};
 use crate::mel::Mel;
 use crate::proto;
+use crate::text::counted;
 use ndarray::{Axis, Slice};
 
 /// How the mel is sent and the audio received.
@@ -290,15 +291,14 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
 
 impl Summary {
     fn line(&self) -> String {
-        let steps = if self.steps == 1 { "step" } else { "steps" };
         format!(
-            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {} {steps}, {}, seed {}, {}",
+            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {}, {}, seed {}, {}",
             self.output,
             self.audio_seconds,
             self.seconds,
             1000.0 * self.first_audio_seconds,
             self.real_time_factor,
-            self.steps,
+            counted(self.steps as usize, "step"),
             self.provider,
             self.seed,
             self.solver

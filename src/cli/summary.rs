@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::CliError;
 use super::args::Verbosity;
 use super::output::{print, say};
+use crate::text::counted;
 
 /// Work that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -111,17 +112,16 @@ impl Summary {
     }
 
     fn line(&self) -> String {
-        let steps = if self.steps == 1 { "step" } else { "steps" };
         let note = self.provider_note.as_ref();
         let note = note.map_or_else(String::new, |note| format!(" ({note})"));
         format!(
-            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {} {steps}, {}{note}, seed {}, {}",
+            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {}, {}{note}, seed {}, {}",
             self.output,
             self.audio_seconds(),
             self.seconds,
             self.real_time_factor(),
             self.load_seconds,
-            self.steps,
+            counted(self.steps, "step"),
             self.provider,
             self.seed,
             self.solver

@@ -8,10 +8,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::profile::Profile;
+use crate::hash::sha256;
 
 const NOTE: &str = "engine.toml";
 
@@ -59,12 +59,6 @@ pub enum EngineState {
 }
 
 impl EngineKey {
-    /// A key without its graph's hash, which is computed here.
-    pub(super) fn hash(graph: &[u8]) -> String {
-        let digest = Sha256::digest(graph);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     fn changes(&self, old: &EngineKey) -> Vec<&'static str> {
         [
             ("graph", self.graph != old.graph),
@@ -88,7 +82,7 @@ impl EngineFolder {
     /// A folder that cannot be made, emptied or written to.
     pub fn prepare(root: &Path, key: &EngineKey) -> std::io::Result<EngineFolder> {
         // One folder a graph and GPU, so that two GPUs in one machine do not drive each other's engines out.
-        let name = EngineKey::hash(format!("{}\n{}", key.graph, key.device).as_bytes());
+        let name = sha256(format!("{}\n{}", key.graph, key.device).as_bytes());
         let path = root.join(&name[..16]);
         let state = match read(&path) {
             Some(old) if old == *key => EngineState::Kept,
@@ -136,7 +130,7 @@ mod tests {
             most: vec![8, 65536],
         };
         EngineKey {
-            graph: EngineKey::hash(b"a graph"),
+            graph: sha256(b"a graph"),
             tensorrt: "10.9.0".to_owned(),
             onnxruntime: "1.31.1".to_owned(),
             driver: "580.1".to_owned(),
@@ -197,7 +191,7 @@ mod tests {
         let mut other_gpu = key();
         other_gpu.device = "NVIDIA Other".to_owned();
         let mut other_graph = key();
-        other_graph.graph = EngineKey::hash(b"another");
+        other_graph.graph = sha256(b"another");
         for other in [other_gpu, other_graph] {
             let folder = EngineFolder::prepare(root.path(), &other).unwrap();
             assert_eq!(folder.state, EngineState::New);

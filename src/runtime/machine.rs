@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 
@@ -14,6 +15,7 @@ use super::placement::{Placement, RECORD};
 use super::places::data_folder;
 use super::provider::{self, Provider};
 use super::session::GraphSource;
+use crate::hash::sha256;
 
 /// This machine, with a graph to be loaded on it.
 pub(super) struct ThisMachine<'a> {
@@ -46,16 +48,17 @@ impl Machine for ThisMachine<'_> {
                 let builder = self.builder().map_err(|error| error.to_string())?;
                 self.load(builder)
             }
-            Provider::Cuda => self.load_on_gpu(vec![provider::cuda(self.options.gpu.cuda())]),
+            Provider::Cuda => {
+                let cuda = provider::cuda(self.options.gpu.cuda());
+                self.load_on_gpu(provider, vec![cuda])
+            }
             Provider::TensorRt => {
                 let folder = self.engines().map_err(|error| error.to_string())?;
                 let folder = folder.map(|folder| folder.path.to_string_lossy().into_owned());
                 let gpu = &self.options.gpu;
                 let settings = gpu.tensorrt(self.source.profile, folder.as_deref());
-                self.load_on_gpu(vec![
-                    provider::tensorrt(settings),
-                    provider::cuda(gpu.cuda()),
-                ])
+                let both = vec![provider::tensorrt(settings), provider::cuda(gpu.cuda())];
+                self.load_on_gpu(provider, both)
             }
         }
     }
@@ -83,16 +86,12 @@ impl ThisMachine<'_> {
             .map_err(|error| error.to_string())
     }
 
-    /// Loads the graph so that these providers take every node or loading fails.
+    /// Loads the graph so that these providers, `first` before the rest, take every node or loading fails.
     fn load_on_gpu(
         &self,
-        providers: Vec<ort::ep::ExecutionProviderDispatch>,
+        first: Provider,
+        providers: Vec<ExecutionProviderDispatch>,
     ) -> Result<Session, String> {
-        let first = if providers.len() > 1 {
-            Provider::TensorRt
-        } else {
-            Provider::Cuda
-        };
         self.runtime.nvidia().preload(first)?;
         let strict = || -> ort::Result<SessionBuilder> {
             Ok(self
@@ -139,7 +138,7 @@ impl ThisMachine<'_> {
         let driver = nvidia.driver.as_ref().ok()?;
         let device = driver.devices.get(self.options.gpu.device as usize)?;
         Some(EngineKey {
-            graph: EngineKey::hash(self.source.bytes),
+            graph: sha256(self.source.bytes),
             tensorrt: nvidia.tensorrt_version()?,
             onnxruntime: self.runtime.version().to_owned(),
             driver: driver.version.clone(),

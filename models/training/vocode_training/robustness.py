@@ -26,6 +26,7 @@ from scipy.signal import welch
 from .evaluate import load_clips
 from .mel import HOP, LOG_FLOOR, N_MELS, SAMPLE_RATE, mel_spectrogram
 from .metrics import distillmos, dnsmos, pesq_wb, stoi
+from .sweep import parser_of
 from .systems import Clip, griffin_lim, read_wav, run_binary
 
 MINUTE = 60 * SAMPLE_RATE // HOP * HOP
@@ -150,15 +151,9 @@ class Outcome:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
-    parser.add_argument("--split", default="valid")
-    parser.add_argument("--limit", type=int, default=4, help="clips of each speaker, spread over the list; 0: all")
-    parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
-    parser.add_argument("--bundle", type=Path, help="its built-in model where none is given")
+    parser = parser_of(__doc__)
     parser.add_argument("--minutes", type=int, default=10, help="length of the long mel")
     parser.add_argument("--out", type=Path, required=True, help="folder for robustness.md")
-    parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 
 

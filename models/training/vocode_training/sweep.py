@@ -45,13 +45,20 @@ class Point:
     real_time_factor: float
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser with what every measurement of the program on clips takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
     parser.add_argument("--split", default="valid")
     parser.add_argument("--limit", type=int, default=4, help="clips of each speaker, spread over the list; 0: all")
     parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
     parser.add_argument("--bundle", type=Path, help="its built-in model where none is given")
+    parser.add_argument("--processes", type=int, default=2)
+    return parser
+
+
+def arguments() -> argparse.Namespace:
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, nargs="*", default=list(STEPS))
     parser.add_argument("--solvers", nargs="*", help="only these of the solvers that fit the model")
     parser.add_argument("--listeners", action="store_true", help="score with DNSMOS and DistillMOS too")
@@ -60,7 +67,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="folder that keeps the audio and the timings; what it holds is not made again")
     parser.add_argument("--no-scores", action="store_true", help="stop when the audio is made")
     parser.add_argument("--machine", default="this machine", help="what it ran on, in words for the page")
-    parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 
 

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::report::{Report, plural};
+use super::report::Report;
 use crate::cli::CliError;
 use crate::cli::canvas::{Area, Drawn, rectangle, text, text_width, ticks, unwritten, write};
+use crate::text::counted;
 
 /// Pixels of one chart's field, and of what surrounds it.
 const FIELD: (i32, i32) = (440, 360);
@@ -71,7 +72,7 @@ fn factors(report: &Report) -> Chart {
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Series {
-            name: plural(threads, "thread"),
+            name: counted(threads, "thread"),
             points,
             dots: true,
         }
@@ -93,15 +94,15 @@ fn latencies(report: &Report) -> Chart {
         .filter(|row| Some(row.threads) == threads);
     let mut series: Vec<Series> = rows
         .map(|row| {
-            let name = format!("{}, alone", plural(row.steps, "step"));
+            let name = format!("{}, alone", counted(row.steps, "step"));
             shares(name, &row.first_audio_ms.all)
         })
         .collect();
     if let Some(streams) = &report.streams
         && let Some(count) = streams.sustained
     {
-        let steps = plural(streams.steps, "step");
-        let name = format!("{steps}, {}", plural(count as usize, "stream"));
+        let steps = counted(streams.steps, "step");
+        let name = format!("{steps}, {}", counted(count as usize, "stream"));
         series.push(shares(name, &streams.first_audios));
     }
     Chart {

@@ -85,11 +85,3 @@ impl Row {
         )
     }
 }
-
-/// A number and what it counts.
-pub(super) fn plural(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
-    }
-}

@@ -7,12 +7,12 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::measure::{mel, whole};
-use super::report::plural;
 use super::{BenchArgs, Loader};
 use crate::cli::CliError;
 use crate::cli::listening::{Arrivals, HEADING, Heard, Listener, Row};
 use crate::cli::remote::block_on;
 use crate::mel::Mel;
+use crate::text::counted;
 use crate::vocoder::{
     OpenStream, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest, VocoderError,
 };
@@ -104,7 +104,7 @@ impl Streams {
     }
 
     pub(super) fn words(&self) -> String {
-        let (steps, threads) = (plural(self.steps, "step"), plural(self.threads, "thread"));
+        let (steps, threads) = (counted(self.steps, "step"), counted(self.threads, "thread"));
         match self.sustained {
             Some(most) => format!("{most} without a gap, {steps}, {threads}"),
             None => format!("none without a gap, {steps}, {threads}"),

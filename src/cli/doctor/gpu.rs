@@ -1,10 +1,8 @@
 //! What the doctor says of a GPU: the driver, the libraries wanted and found, and the next thing to do.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
-use crate::runtime::{Nvidia, Provider, Runtime, Stem};
+use crate::runtime::{Library, Nvidia, Provider, Runtime, Stem};
 
 /// What there is for NVIDIA's providers.
 #[derive(Clone, Debug, Serialize)]
@@ -29,18 +27,9 @@ pub struct ProviderReport {
     /// The versions that it wants, such as `CUDA 13`.
     pub versions: Vec<String>,
     /// The libraries that it wants.
-    pub libraries: Vec<Wanted>,
+    pub libraries: Vec<Library>,
     /// All that keeps it from running; empty where it should run.
     pub obstacles: Vec<String>,
-}
-
-/// A library that is wanted.
-#[derive(Clone, Debug, Serialize)]
-pub struct Wanted {
-    /// Its name.
-    pub name: String,
-    /// Where it was found.
-    pub path: Option<PathBuf>,
 }
 
 impl GpuReport {
@@ -128,13 +117,7 @@ impl ProviderReport {
                 .into_iter()
                 .filter_map(version)
                 .collect(),
-            libraries: wanted
-                .iter()
-                .map(|library| Wanted {
-                    name: library.soname.clone(),
-                    path: library.path.clone(),
-                })
-                .collect(),
+            libraries: wanted.to_vec(),
             obstacles: nvidia
                 .obstacle(provider, device)
                 .map_or_else(Vec::new, |obstacle| obstacle.reasons),
@@ -154,7 +137,7 @@ impl ProviderReport {
         rows.extend(self.libraries.iter().map(|library| {
             let place = library.path.as_ref();
             let place = place.map_or_else(|| "missing".to_owned(), |p| p.display().to_string());
-            ("", format!("{}: {place}", library.name))
+            ("", format!("{}: {place}", library.soname))
         }));
         rows
     }
@@ -168,8 +151,8 @@ mod tests {
         let provider = |provider, obstacles: &[&str]| ProviderReport {
             provider,
             versions: vec!["CUDA 13".to_owned()],
-            libraries: vec![Wanted {
-                name: "libcudart.so.13".to_owned(),
+            libraries: vec![Library {
+                soname: "libcudart.so.13".to_owned(),
                 path: None,
             }],
             obstacles: obstacles.iter().map(|o| (*o).to_owned()).collect(),

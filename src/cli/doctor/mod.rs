@@ -14,7 +14,7 @@ use super::output::print;
 use super::{CliError, load_bundle};
 use crate::bundle::Bundle;
 use crate::runtime::{Runtime, RuntimeError};
-pub use gpu::{GpuReport, ProviderReport, Wanted};
+pub use gpu::{GpuReport, ProviderReport};
 pub use report::{ModelReport, Place, Report, RuntimeReport, Speed};
 
 /// Arguments of `vocode doctor`.

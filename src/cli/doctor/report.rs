@@ -9,6 +9,7 @@ use super::gpu::GpuReport;
 use crate::bundle::Bundle;
 use crate::cli::output::table;
 use crate::runtime::{Attempt, Provider, Runtime};
+use crate::text::counted;
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -206,9 +207,4 @@ impl Speed {
             counted(self.threads, "thread"),
         )
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use object::read::ReadCache;
 use object::read::elf::{Dyn, FileHeader};
 use object::{Endianness, elf};
+use serde::Serialize;
 
 use super::super::places::path_from;
 use super::super::provider::Provider;
@@ -44,9 +45,10 @@ pub struct Libraries {
 }
 
 /// A library that a provider needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Library {
     /// The name that the loader goes by, such as `libcublas.so.13`.
+    #[serde(rename = "name")]
     pub soname: String,
     /// Where it was found: a file, or the bare name where the loader knows it. `None` where it is missing.
     pub path: Option<PathBuf>,
