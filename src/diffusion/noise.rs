@@ -2,6 +2,8 @@
 
 use std::f64::consts::TAU;
 
+use wide::f64x4;
+
 /// A source of standard Gaussian noise that can be read anywhere, in any order.
 ///
 /// The bits are Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with the key
@@ -26,35 +28,44 @@ impl Noise {
 
     /// Writes samples `start ..` of `step`. Step 0 is the initial state, step k + 1 the fresh noise of row k.
     pub fn fill(&self, step: u32, start: u64, out: &mut [f32]) {
-        let skip = (start % 4) as usize;
-        let mut block = start / 4;
-        let (head, rest) = out.split_at_mut(out.len().min((4 - skip) % 4));
+        let skip = (start % 8) as usize;
+        let mut block = start / 8 * 2;
+        let (head, rest) = out.split_at_mut(out.len().min((8 - skip) % 8));
         if !head.is_empty() {
-            head.copy_from_slice(&self.block(step, block)[skip..skip + head.len()]);
-            block = block.wrapping_add(1);
+            head.copy_from_slice(&self.two_blocks(step, block)[skip..skip + head.len()]);
+            block = block.wrapping_add(2);
         }
-        for piece in rest.chunks_mut(4) {
-            piece.copy_from_slice(&self.block(step, block)[..piece.len()]);
-            block = block.wrapping_add(1);
+        for piece in rest.chunks_mut(8) {
+            piece.copy_from_slice(&self.two_blocks(step, block)[..piece.len()]);
+            block = block.wrapping_add(2);
         }
     }
 
-    fn block(&self, step: u32, block: u64) -> [f32; 4] {
-        let words = philox(
-            [block as u32, (block >> 32) as u32, step, 0],
-            [self.seed as u32, (self.seed >> 32) as u32],
-        );
-        let (first, second) = (gaussians(words[0], words[1]), gaussians(words[2], words[3]));
-        [first.0, first.1, second.0, second.1]
+    /// The samples of `block` and the next.
+    fn two_blocks(&self, step: u32, block: u64) -> [f32; 8] {
+        let words = |block: u64| {
+            philox(
+                [block as u32, (block >> 32) as u32, step, 0],
+                [self.seed as u32, (self.seed >> 32) as u32],
+            )
+        };
+        let ([a, b, c, d], [e, f, g, h]) = (words(block), words(block.wrapping_add(1)));
+        let (cosines, sines) = gaussians([a, c, e, g], [b, d, f, h]);
+        let mut samples = [0.0; 8];
+        for (pair, (cosine, sine)) in samples.chunks_mut(2).zip(cosines.iter().zip(sines)) {
+            pair.copy_from_slice(&[*cosine as f32, sine as f32]);
+        }
+        samples
     }
 }
 
-/// Two Gaussian numbers from two random words (Box and Muller 1958).
-fn gaussians(first: u32, second: u32) -> (f32, f32) {
-    let uniform = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
-    let radius = (-2.0 * uniform(first).ln()).sqrt();
-    let (sin, cos) = (TAU * uniform(second)).sin_cos();
-    ((radius * cos) as f32, (radius * sin) as f32)
+/// Twice four Gaussian numbers from twice four random words (Box and Muller 1958).
+fn gaussians(first: [u32; 4], second: [u32; 4]) -> ([f64; 4], [f64; 4]) {
+    let uniform =
+        |words: [u32; 4]| (f64x4::from(words.map(f64::from)) + 0.5) * (1.0 / 4_294_967_296.0);
+    let radius = (uniform(first).ln() * -2.0).sqrt();
+    let (sine, cosine) = (uniform(second) * TAU).sin_cos();
+    ((radius * cosine).to_array(), (radius * sine).to_array())
 }
 
 /// Ten rounds of Philox4x32.
@@ -103,6 +114,31 @@ mod tests {
         ];
         for (counter, key, expected) in known {
             assert_eq!(philox(counter, key), expected);
+        }
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_standard_librarys_functions() {
+        for (seed, step, start) in [(0, 0, 0), (7, 3, 1 << 20), (u64::MAX, 9, 1 << 40)] {
+            let mut found = [0.0; 4096];
+            Noise::new(seed).fill(step, start, &mut found);
+            for (pair, found) in found.chunks(2).enumerate() {
+                let sample = start + 2 * pair as u64;
+                let block = sample / 4;
+                let words = philox(
+                    [block as u32, (block >> 32) as u32, step, 0],
+                    [seed as u32, (seed >> 32) as u32],
+                );
+                let at = (sample % 4) as usize;
+                let uniform = |word: u32| (f64::from(word) + 0.5) / 2f64.powi(32);
+                let radius = (-2.0 * uniform(words[at]).ln()).sqrt();
+                let (sine, cosine) = (TAU * uniform(words[at + 1])).sin_cos();
+                for (found, expected) in found.iter().zip([radius * cosine, radius * sine]) {
+                    assert!(
+                        (f64::from(*found) - expected).abs() <= 3e-7 * expected.abs().max(1e-3)
+                    );
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod error;
 mod filter;
 mod frames;
 pub mod stft;
+mod vector;
 
 pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyStream};
 pub use envelope::{EnvelopeFilter, EnvelopeParameters, EnvelopeStream, Filtering};

@@ -1,5 +1,6 @@
 //! The conditioner's answers that are still needed, frame by frame.
 
+use super::interface::Layout;
 use ndarray::{ArrayD, ArrayViewMutD, Axis, Slice};
 use std::collections::VecDeque;
 
@@ -21,17 +22,6 @@ struct Chunk {
     frames: usize,
     /// One array a condition, batch of 1.
     arrays: Vec<ArrayD<f32>>,
-}
-
-/// How one condition lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    /// The condition's place among the conditioner's outputs.
-    pub index: usize,
-    /// Its time axis.
-    pub time_axis: usize,
-    /// Its time steps in a frame.
-    pub rate: usize,
 }
 
 impl Conditions {

@@ -11,8 +11,8 @@ use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::runtime::{Placement, Runtime, SessionOptions};
-use std::panic::resume_unwind;
-use std::thread;
+use ndarray::Array2;
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use std::time::{Duration, Instant};
 
 /// Most windows in one denoiser call.
@@ -22,7 +22,7 @@ pub const MAX_BATCH: usize = 256;
 pub struct Vocoder {
     manifest: Manifest,
     sha256: String,
-    networks: Networks,
+    pub(super) networks: Networks,
     filters: Filters,
     /// The inputs of the last denoiser call, for their memory.
     batch: Batch,
@@ -66,17 +66,17 @@ impl Vocoder {
 
     /// The execution provider that runs the denoiser.
     pub fn provider(&self) -> &str {
-        self.networks.provider()
+        self.networks.denoiser.provider()
     }
 
     /// Where the denoiser's nodes run, as its session tells.
     pub fn placement(&self) -> &Placement {
-        self.networks.placement()
+        self.networks.denoiser.placement()
     }
 
     /// Why the denoiser runs on nothing faster, where `auto` chose.
     pub fn provider_note(&self) -> Option<&str> {
-        self.networks.provider_note()
+        self.networks.denoiser.provider_note()
     }
 
     /// Calls the graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits. `tell`
@@ -94,7 +94,7 @@ impl Vocoder {
 
     /// Windows in one call that this provider does best: on a CPU as many as run side by side.
     pub fn best_batch(&self) -> usize {
-        self.networks.best_batch()
+        self.networks.denoiser.best_batch()
     }
 
     /// Time that ONNX Runtime has taken for the graphs so far.
@@ -104,7 +104,12 @@ impl Vocoder {
 
     /// Longest core that a window may have.
     pub(super) fn longest_core(&self) -> usize {
-        let planned = self.networks.sizes().map(|_| Sizes::longest_core());
+        let planned = self
+            .networks
+            .denoiser
+            .sizes
+            .as_ref()
+            .map(|_| Sizes::longest_core());
         planned.unwrap_or(MAX_WINDOW_FRAMES)
     }
 
@@ -139,15 +144,13 @@ impl Vocoder {
         let mut outcome = Outcome::default();
         let mut sound: Vec<(usize, Window)> = Vec::with_capacity(jobs.len());
         for (index, window) in jobs {
-            match streams[*index].condition(&mut self.networks, window) {
+            match streams[*index].condition(&mut self.networks.conditioner, window) {
                 Ok(()) => sound.push((*index, *window)),
                 Err(error) => outcome.failed.push((*index, error)),
             }
         }
-        let most = self
-            .networks
-            .sizes()
-            .map_or(MAX_BATCH, |_| Sizes::largest_batch());
+        let sizes = self.networks.denoiser.sizes.as_ref();
+        let most = sizes.map_or(MAX_BATCH, |_| Sizes::largest_batch());
         for jobs in sound.chunks(most) {
             self.call(streams, jobs, &mut outcome)?;
         }
@@ -164,51 +167,65 @@ impl Vocoder {
         let Some((_, first)) = jobs.first() else {
             return Ok(());
         };
-        let samples = first.frames * self.networks.hop();
-        let (windows, frames) = self.networks.call_size(jobs.len(), first.frames);
+        let denoiser = &mut self.networks.denoiser;
+        let (windows, frames) = denoiser.call_size(jobs.len(), first.frames);
+        let interface = denoiser.interface.clone();
         let batch = &mut self.batch;
-        batch.reshape(&self.networks, windows, frames);
+        let exact = (windows, frames) == (jobs.len(), first.frames);
+        batch.reshape(&interface, windows, frames, exact);
         for (row, (index, window)) in jobs.iter().enumerate() {
-            batch.set(row, &self.networks, streams[*index], window);
+            batch.set(row, &interface, streams[*index], window);
         }
-        let (predictions, failed) = settled_beside(streams, || self.networks.denoise(batch));
-        outcome.failed.extend(failed);
-        let predictions = predictions?;
+        let predictions = denoiser.call(batch)?;
+
+        let mut windows = vec![Vec::new(); streams.len()];
         for (row, (index, window)) in jobs.iter().enumerate() {
-            let (state, prediction) = (batch.x.row(row), predictions.row(row));
-            let (Some(state), Some(prediction)) = (state.to_slice(), prediction.to_slice()) else {
-                continue; // Rows of arrays in standard layout, as both are, are slices.
-            };
-            match streams[*index].apply(window, &state[..samples], &prediction[..samples]) {
+            windows[*index].push((row, *window));
+        }
+        let concerned = streams.iter_mut().zip(&windows).enumerate();
+        let mut concerned: Vec<_> = concerned.filter(|(_, (_, own))| !own.is_empty()).collect();
+        let advance = |(index, (stream, own)): &mut (usize, (&mut &mut Stream, &Vec<_>))| {
+            (
+                *index,
+                advance(stream, own, batch, &predictions, interface.hop),
+            )
+        };
+        // The filters after the diffusion take a tenth of the denoiser's time.
+        let results: Vec<_> = match denoiser.pool() {
+            Some(pool) if concerned.len() > 1 => {
+                pool.install(|| concerned.par_iter_mut().map(advance).collect())
+            }
+            _ => concerned.iter_mut().map(advance).collect(),
+        };
+        for (index, result) in results {
+            match result {
                 Ok(frames) => outcome.advanced += frames,
-                Err(error) => outcome.failed.push((*index, error)),
+                Err(error) => outcome.failed.push((index, error)),
             }
         }
         Ok(())
     }
 }
 
-/// Does `work`, and beside it, on a thread of its own, what the streams have put off. Gives the streams that failed too.
-fn settled_beside<T>(
-    streams: &mut [&mut Stream],
-    work: impl FnOnce() -> T,
-) -> (T, Vec<(usize, VocoderError)>) {
-    if !streams.iter().any(|stream| stream.owes()) {
-        return (work(), Vec::new());
-    }
-    thread::scope(|scope| {
-        let settle = || {
-            let owing = streams.iter_mut().enumerate().filter(|(_, s)| s.owes());
-            let failed = owing.filter_map(|(index, s)| Some((index, s.settle().err()?)));
-            failed.collect()
+/// Takes the answers to a stream's windows, each with its row, and moves on what they finish. Gives the frames by which its steps advanced.
+fn advance(
+    stream: &mut Stream,
+    windows: &[(usize, Window)],
+    batch: &Batch,
+    predictions: &Array2<f32>,
+    hop: usize,
+) -> Result<u64, VocoderError> {
+    let mut advanced = 0;
+    for (row, window) in windows {
+        let (state, prediction) = (batch.x.row(*row), predictions.row(*row));
+        let (Some(state), Some(prediction)) = (state.to_slice(), prediction.to_slice()) else {
+            continue; // Rows of arrays in standard layout, as both are, are slices.
         };
-        let settled = scope.spawn(settle);
-        let done = work();
-        (
-            done,
-            settled.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        )
-    })
+        let samples = window.frames * hop;
+        advanced += stream.apply(window, &state[..samples], &prediction[..samples])?;
+    }
+    stream.collect()?;
+    Ok(advanced)
 }
 
 /// What a denoiser call did.

@@ -117,12 +117,32 @@ pub enum VocoderError {
     /// The stream, or the scheduler itself, has ended.
     #[error("the stream has ended")]
     Stopped,
+    /// No threads for the denoiser's lanes.
+    #[error("cannot start the threads of the denoiser: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// No thread for a scheduler.
     #[error("cannot start a thread: {source}")]
     Thread {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+impl VocoderError {
+    /// [`VocoderError::OutputShape`] for an output of another shape.
+    pub(super) fn shape(
+        graph: &'static str,
+        output: &str,
+        expected: &[usize],
+        found: &[usize],
+    ) -> VocoderError {
+        VocoderError::OutputShape {
+            graph,
+            output: output.to_owned(),
+            expected: format!("{expected:?}"),
+            found: format!("{found:?}"),
+        }
+    }
 }
 
 fn place(step: Option<usize>) -> String {

@@ -10,14 +10,19 @@
 //! windows change nothing is told in [`window`]. A [`Scheduler`] drives many streams on a thread of its own.
 
 mod batch;
+mod clock;
+mod conditioner;
 mod conditions;
+mod denoiser;
 mod engine;
 mod error;
-mod lanes;
+mod flow;
+mod interface;
 mod networks;
 mod offline;
 mod options;
 mod output;
+mod piece;
 mod queue;
 mod scheduler;
 mod sizes;

@@ -3,17 +3,12 @@
 use super::engine::Outcome;
 use super::{
     MAX_BATCH, Progress, Sampling, Stream, Synthesis, SynthesisOptions, Vocoder, VocoderError,
-    WindowPlan,
+    WindowPlan, flow,
 };
 use crate::mel::Mel;
-use crate::runtime::Provider;
 use ndarray::Axis;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// Frames, over all steps, of a clip that is worth the copies of the denoiser which several windows at once need on a CPU: they take 0.04 s
-/// and 40 MB to load, and save 4 ms a second of audio.
-const LONG: usize = 8192;
 
 impl Vocoder {
     /// Makes the waveform of `mel`, which is in the bundle's convention: `frames * hop` samples.
@@ -34,14 +29,12 @@ impl Vocoder {
         let Sampling { name, solver, plan } =
             options.schedule.resolve(self.manifest(), options.solver)?;
         let steps = plan.steps();
-        let short = self.provider() == Provider::Cpu.name() && mel.frames() * steps < LONG;
-        let usual = if short { 1 } else { self.best_batch() };
-        let batch = options.batch.unwrap_or(usual);
-        check_batch(batch)?;
+        options.batch.map_or(Ok(()), check_batch)?;
         let context = self.manifest().context;
+        let lanes = self.networks.denoiser.lanes();
         let windows = match options.window_frames {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
-            None => WindowPlan::balanced(mel.frames(), context, steps)?,
+            None => WindowPlan::balanced(mel.frames(), context, steps, lanes)?,
         };
         let windows = windows.at_most(self.longest_core());
         let mut progress = Progress {
@@ -56,21 +49,15 @@ impl Vocoder {
         };
 
         let mut stream = self.stream(plan, options.seed, windows);
-        if batch > 1 {
-            // Beside a single window on all threads they would hold up every one of its operators.
-            stream = stream.deferring();
-        }
-        let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
-        for piece in mel.view().axis_chunks_iter(Axis(1), windows.chunks.longest) {
-            stream.push(piece)?;
-            // One round a piece lets the windows of all steps come ready together; alone they may as well run at once.
-            while self.advance(&mut stream, batch, &mut watch)? && batch == 1 {}
-            stream.take(&mut samples);
-        }
-        stream.end()?;
-        while self.advance(&mut stream, batch, &mut watch)? {}
-        stream.settle()?;
-        stream.take(&mut samples);
+        let samples = match options.batch {
+            None if lanes > 1 => {
+                flow::through_lanes(&mut self.networks, &mut stream, mel, &mut watch)?
+            }
+            batch => {
+                let batch = batch.unwrap_or(self.best_batch());
+                self.in_batches(&mut stream, mel, batch, &mut watch)?
+            }
+        };
         Ok(Synthesis {
             samples,
             sample_rate: self.manifest().mel.sample_rate,
@@ -84,6 +71,28 @@ impl Vocoder {
             elapsed: began.elapsed(),
             graph_time: self.graph_time() - graph_time,
         })
+    }
+
+    /// Sends the whole of `mel` through a new stream, in calls of up to `batch` windows.
+    fn in_batches(
+        &mut self,
+        stream: &mut Stream,
+        mel: &Mel,
+        batch: usize,
+        watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Vec<f32>, VocoderError> {
+        let longest = stream.front.windows().chunks.longest;
+        let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
+        for piece in mel.view().axis_chunks_iter(Axis(1), longest) {
+            stream.push(piece)?;
+            // One round a piece lets the windows of all steps come ready together; alone they may as well run at once.
+            while self.advance(stream, batch, watch)? && batch == 1 {}
+            stream.take(&mut samples);
+        }
+        stream.end()?;
+        while self.advance(stream, batch, watch)? {}
+        stream.take(&mut samples);
+        Ok(samples)
     }
 
     /// Runs the windows that are ready, at most one a step, in calls of up to `batch` windows of one length. Returns whether there was any.

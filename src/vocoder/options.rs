@@ -31,8 +31,8 @@ pub struct SynthesisOptions {
     pub solver: Option<Solver>,
     /// Frames by which each window advances; chosen for speed when `None`. It changes nothing beyond rounding.
     pub window_frames: Option<usize>,
-    /// Most windows that go through the denoiser in one call; as many as pay for a clip of its length when `None`. It changes
-    /// nothing beyond rounding.
+    /// Most windows that go through the denoiser in one call. When `None`, as many as a GPU does best; on a CPU each lane then takes the
+    /// next window as soon as it is free. It changes nothing beyond rounding.
     pub batch: Option<usize>,
 }
 
@@ -87,7 +87,7 @@ pub struct Synthesis {
     pub calls: usize,
     /// Time taken, model load excluded.
     pub elapsed: Duration,
-    /// The part of it that ONNX Runtime took for the graphs.
+    /// The part of it in which ONNX Runtime was at work on a graph, on whichever threads.
     pub graph_time: Duration,
 }
 

@@ -109,7 +109,8 @@ impl Networks {
         batch: usize,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(), super::VocoderError> {
-        let Some((conditioner, denoiser)) = self.sizes().cloned() else {
+        let sizes = (self.conditioner.sizes.clone(), self.denoiser.sizes.clone());
+        let (Some(conditioner), Some(denoiser)) = sizes else {
             return Ok(());
         };
         let lengths: Vec<usize> = conditioner.all().map(|(_, frames)| frames).collect();
@@ -120,11 +121,11 @@ impl Networks {
         let total = lengths.len() + windows.len();
         for (done, frames) in lengths.iter().enumerate() {
             tell(done, total);
-            self.condition_silence(*frames)?;
+            self.conditioner.call_silence(*frames)?;
         }
         for (done, (windows, frames)) in windows.iter().enumerate() {
             tell(lengths.len() + done, total);
-            self.denoise_silence(*windows, *frames)?;
+            self.denoiser.call_silence(*windows, *frames)?;
         }
         tell(total, total);
         Ok(())
@@ -173,7 +174,8 @@ mod tests {
         let plans = chunks.into_iter().flat_map(|chunks| {
             (1..=12).map(move |steps| WindowPlan::streaming(chunks, CONTEXT, steps).unwrap())
         });
-        let clips = (1..600).map(|frames| WindowPlan::balanced(frames, CONTEXT, 4).unwrap());
+        let clips = (1..600)
+            .map(|frames| WindowPlan::balanced(frames, CONTEXT, 4, 1 + frames % 2).unwrap());
         for plan in plans.chain(clips) {
             let plan = plan.at_most(Sizes::longest_core());
             for core in plan.cores() {

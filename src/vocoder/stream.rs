@@ -1,7 +1,7 @@
 //! One synthesis under way.
 
+use super::conditioner::Conditioner;
 use super::conditions::Conditions;
-use super::networks::Networks;
 use super::queue::MelQueue;
 use super::tail::{Filters, Tail};
 use super::wavefront::{Wavefront, Window};
@@ -21,8 +21,6 @@ pub struct Stream {
     convention: String,
     bands: usize,
     ended: bool,
-    /// Whether finished samples wait for the next call, see [`Stream::deferring`].
-    defers: bool,
     excitation: Vec<f32>,
     finished: Vec<f32>,
 }
@@ -44,29 +42,9 @@ impl Stream {
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
-            defers: false,
             excitation: Vec::new(),
             finished: Vec::new(),
         }
-    }
-
-    /// The stream with the filters after the diffusion put off: they are at work while the next denoiser call is. For clips of which nobody
-    /// waits for the first samples.
-    pub(super) fn deferring(self) -> Stream {
-        Stream {
-            defers: true,
-            ..self
-        }
-    }
-
-    /// Whether something was put off.
-    pub(super) fn owes(&self) -> bool {
-        self.defers && self.front.has_finished()
-    }
-
-    /// Does what was put off.
-    pub(super) fn settle(&mut self) -> Result<(), VocoderError> {
-        self.collect()
     }
 
     /// Takes further mel frames `[n_mels, any]` in the bundle's convention.
@@ -108,7 +86,7 @@ impl Stream {
         }
         self.front.end(self.mel.end());
         self.tail.end_mel();
-        if self.defers { Ok(()) } else { self.collect() }
+        self.collect()
     }
 
     /// Mel frames that are held: those of the conditioner's context and those that no window has asked for yet.
@@ -136,6 +114,11 @@ impl Stream {
         out.append(&mut self.finished);
     }
 
+    /// Whether the mel is complete.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether the mel has ended and every sample is finished.
     pub fn is_done(&self) -> bool {
         self.ended && self.front.is_done()
@@ -144,7 +127,7 @@ impl Stream {
     /// Runs the conditioner as far as `window` needs.
     pub(super) fn condition(
         &mut self,
-        networks: &mut Networks,
+        conditioner: &mut Conditioner,
         window: &Window,
     ) -> Result<(), VocoderError> {
         let context = self.front.windows().conditioner_context;
@@ -156,12 +139,13 @@ impl Stream {
         let first = self.conditions.end() - context as i64;
         let mel = self.mel.window(first, frames + 2 * context);
         self.conditions
-            .append(frames, context, &networks.condition(mel)?);
+            .append(frames, context, &conditioner.call(mel)?);
         self.mel.drop_before(self.conditions.end() - context as i64);
         Ok(())
     }
 
-    /// Takes the denoiser's answer to a window, `state` being what the denoiser was given.
+    /// Takes the denoiser's answer to a window, `state` being what the denoiser was given. What the last step finished waits for
+    /// [`Stream::collect`].
     ///
     /// Returns the frames by which the step advanced.
     pub(super) fn apply(
@@ -182,17 +166,23 @@ impl Stream {
         let before = self.front.frames_done();
         self.front.apply(window, state, prediction);
         self.conditions.drop_before(self.front.oldest_frame());
-        if !self.defers {
-            self.collect()?;
-        }
         Ok(self.front.frames_done() - before)
     }
 
-    /// Moves what the last step finished through the tail.
-    fn collect(&mut self) -> Result<(), VocoderError> {
-        self.excitation.clear();
+    /// Moves what the last step finished through the filters that come after it.
+    pub(super) fn collect(&mut self) -> Result<(), VocoderError> {
+        while self.collect_some(usize::MAX)? {}
+        Ok(())
+    }
+
+    /// Moves up to `count` samples of it. False when none are left.
+    pub(super) fn collect_some(&mut self, count: usize) -> Result<bool, VocoderError> {
         self.front.take(&mut self.excitation);
-        self.tail
-            .push(&self.excitation, self.is_done(), &mut self.finished)
+        let count = count.min(self.excitation.len());
+        let last = self.is_done() && count == self.excitation.len();
+        let samples = &self.excitation[..count];
+        self.tail.push(samples, last, &mut self.finished)?;
+        self.excitation.drain(..count);
+        Ok(!self.excitation.is_empty())
     }
 }

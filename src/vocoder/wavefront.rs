@@ -201,11 +201,6 @@ impl Wavefront {
         out.append(&mut self.finished);
     }
 
-    /// Whether samples wait to be taken.
-    pub fn has_finished(&self) -> bool {
-        !self.finished.is_empty()
-    }
-
     /// Whether every sample of the clip has gone through every step.
     pub fn is_done(&self) -> bool {
         self.steps.iter().all(|step| self.is_past_end(step.next))

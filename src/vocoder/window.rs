@@ -14,8 +14,11 @@ use crate::bundle::Context;
 /// Most frames that one window may cover; bounds what one graph call allocates.
 pub const MAX_WINDOW_FRAMES: usize = 16_384;
 
-/// Longest window chosen when none is asked for: long enough that the context costs little, short enough for the caches.
+/// Longest windows chosen when none are asked for: long enough that the context costs little, short enough for the caches.
 const DEFAULT_CORE: usize = 128;
+
+/// The same where several lanes work side by side: shorter, so that none waits long at the beginning and at the end.
+const CORE_OF_LANES: usize = 80;
 
 /// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
 const MAX_TRAIL: usize = 8192;
@@ -95,7 +98,7 @@ impl WindowPlan {
         })
     }
 
-    /// Windows that share a clip of `frames` evenly.
+    /// Windows that share a clip of `frames` evenly, for so many lanes.
     ///
     /// # Errors
     /// None: an even share is never too long.
@@ -103,9 +106,15 @@ impl WindowPlan {
         frames: usize,
         context: Context,
         steps: usize,
+        lanes: usize,
     ) -> Result<WindowPlan, VocoderError> {
+        let longest = if lanes > 1 {
+            CORE_OF_LANES
+        } else {
+            DEFAULT_CORE
+        };
         let frames = frames.max(1);
-        let count = frames.div_ceil(DEFAULT_CORE);
+        let count = frames.div_ceil(longest);
         WindowPlan::exact(frames.div_ceil(count), context, steps)
     }
 
@@ -211,7 +220,11 @@ mod tests {
 
     #[test]
     fn windows_share_a_clip_evenly() {
-        let core = |frames| WindowPlan::balanced(frames, CONTEXT, 4).unwrap().core(0, 0);
+        let core = |frames| {
+            WindowPlan::balanced(frames, CONTEXT, 4, 1)
+                .unwrap()
+                .core(0, 0)
+        };
         assert_eq!(
             [core(1), core(128), core(129), core(861)],
             [1, 128, 65, 123]

@@ -8,7 +8,7 @@ use realfft::num_complex::Complex;
 
 use super::{LIMIT, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::{DspError, FrameQueue, MelFilter};
+use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -30,7 +30,10 @@ pub struct ConsistencyStream {
     /// The frame to be looked at next.
     frame: usize,
     block: FilterBlock,
-    magnitudes: Vec<f64>,
+    /// For each bin its magnitude, later its gain.
+    magnitudes: Vec<f32>,
+    /// For each band the logarithm of what is wanted over what is there.
+    ratios: Vec<f32>,
 }
 
 impl ConsistencyStream {
@@ -45,6 +48,7 @@ impl ConsistencyStream {
             frame: 0,
             block: FilterBlock::new(&tables.forward, &tables.inverse),
             magnitudes: vec![0.0; tables.bins.len()],
+            ratios: vec![0.0; tables.bands.len()],
             tables,
         }
     }
@@ -85,10 +89,20 @@ impl ConsistencyStream {
             *slot = sample * weight;
         }
         self.block.filter(|spectrum| {
-            let ratios = t.log_ratios(spectrum, &self.wanted, &mut self.magnitudes);
-            for (bin, (first, shares)) in spectrum.iter_mut().zip(&t.bins) {
-                let ratios = shares.iter().zip(&ratios[*first..]);
-                *bin *= ratios.map(|(s, r)| s * r).sum::<f32>().exp_m1();
+            t.log_ratios(
+                spectrum,
+                &self.wanted,
+                &mut self.magnitudes,
+                &mut self.ratios,
+            );
+            let gains = &mut self.magnitudes;
+            for (gain, (first, shares)) in gains.iter_mut().zip(&t.bins) {
+                let ratios = shares.iter().zip(&self.ratios[*first..]);
+                *gain = ratios.map(|(s, r)| s * r).sum::<f32>();
+            }
+            vector::exp(gains);
+            for (bin, gain) in spectrum.iter_mut().zip(gains) {
+                *bin *= *gain - 1.0;
             }
         });
         let block = &self.block.samples;
@@ -151,26 +165,27 @@ impl MelFilter for ConsistencyStream {
 }
 
 impl Tables {
-    /// For each band the logarithm of what is wanted over what the spectrum holds, within the limit.
+    /// Writes for each band the logarithm of what is wanted over what the spectrum holds, within the limit.
     fn log_ratios(
         &self,
         spectrum: &[Complex<f32>],
         wanted: &[f32],
-        magnitudes: &mut [f64],
-    ) -> Vec<f32> {
+        magnitudes: &mut [f32],
+        ratios: &mut [f32],
+    ) {
         let c = &self.convention;
+        let epsilon = c.magnitude_epsilon as f32;
         for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
-            *magnitude = c.bin_magnitude(f64::from(bin.norm_sqr()));
+            *magnitude = bin.norm_sqr() + epsilon;
         }
-        let ratio = |((first, weights), wanted): (&(usize, Vec<f32>), &f32)| {
-            let sum: f64 = weights
-                .iter()
-                .zip(&magnitudes[*first..])
-                .map(|(w, m)| f64::from(*w) * m)
-                .sum();
-            let found = c.ln_magnitude(c.compress(sum));
-            (f64::from(*wanted) - found).clamp(-LIMIT, LIMIT) as f32
-        };
-        self.bands.iter().zip(wanted).map(ratio).collect()
+        if c.power == 1.0 {
+            magnitudes.iter_mut().for_each(|m| *m = m.sqrt());
+        }
+        for ((ratio, (first, weights)), wanted) in ratios.iter_mut().zip(&self.bands).zip(wanted) {
+            let terms = weights.iter().zip(&magnitudes[*first..]);
+            let sum: f32 = terms.map(|(w, m)| w * m).sum();
+            let found = c.ln_magnitude(c.compress(f64::from(sum)));
+            *ratio = (f64::from(*wanted) - found).clamp(-LIMIT, LIMIT) as f32;
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 
 use super::{LOG_GAIN, POWER_FLOOR, Tables};
+use crate::dsp::vector;
 
 /// Log gains of consecutive frames. Knows only the frames that the smoothing still needs.
 pub(super) struct GainTrack {
@@ -43,7 +44,7 @@ impl GainTrack {
 
     /// Takes the log band magnitudes of the next frame, `None` outside the clip, and gives the log gain `[fft / 2 + 1]` of the frame that
     /// now lies in the middle of the smoothing: half the kernel back.
-    pub(super) fn next(&mut self, bands: Option<&[f32]>) -> &[f32] {
+    pub(super) fn next(&mut self, bands: Option<&[f32]>) -> &mut [f32] {
         let mut power = self.powers.pop_front().unwrap_or_default();
         match bands {
             Some(bands) => self.tables.power(bands, &mut power),
@@ -61,7 +62,7 @@ impl GainTrack {
         {
             *gain = (bin.re + equaliser).clamp(low, high);
         }
-        &self.log_gain
+        &mut self.log_gain
     }
 
     /// Smoothed log magnitude into `spectrum`.
@@ -73,8 +74,10 @@ impl GainTrack {
                 .zip(power)
                 .for_each(|(sum, p)| *sum += weight * p);
         }
-        for (bin, power) in self.spectrum.iter_mut().zip(&self.log_gain) {
-            *bin = Complex::new(0.5 * (power + POWER_FLOOR).ln(), 0.0);
+        self.log_gain.iter_mut().for_each(|p| *p += POWER_FLOOR);
+        vector::ln(&mut self.log_gain);
+        for (bin, log) in self.spectrum.iter_mut().zip(&self.log_gain) {
+            *bin = Complex::new(0.5 * log, 0.0);
         }
     }
 
@@ -106,7 +109,8 @@ impl Tables {
         for (power, (below, weight, slope)) in out.iter_mut().zip(&self.bins) {
             let low = bands[*below];
             let high = bands.get(below + 1).copied().unwrap_or(low);
-            *power = (2.0 * (low + weight * (high - low) + slope)).exp();
+            *power = 2.0 * (low + weight * (high - low) + slope);
         }
+        vector::exp(out);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::{DspError, FrameQueue, MelFilter};
+use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
 use ndarray::ArrayView2;
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
@@ -140,25 +140,27 @@ impl EnvelopeStream {
         let t = &self.tables;
         let inside = self.frame + self.half() >= 0 && self.mel.pop(&mut self.bands);
         let start = self.window_start(self.frame);
-        let log_gain = self.gains.next(inside.then_some(&self.bands));
+        let gain = self.gains.next(inside.then_some(&self.bands));
+        if self.filtering == Filtering::Whiten {
+            gain.iter_mut().for_each(|log| *log = -*log);
+        }
+        vector::exp(gain);
         let offset = (t.fft - t.window.len()) / 2;
         let block = &mut self.block.samples;
         block.fill(0.0);
-        for (n, (slot, weight)) in block[offset..].iter_mut().zip(&t.window).enumerate() {
-            let index = start + n as i64 - self.kept_from;
-            let sample = usize::try_from(index)
-                .ok()
-                .and_then(|i| self.samples.get(i))
-                .copied()
-                .unwrap_or(0.0);
+        // Part of the window may lie before or behind the samples that there are.
+        let (before, from) = match start - self.kept_from {
+            from if from < 0 => (from.unsigned_abs() as usize, 0),
+            from => (0, from as usize),
+        };
+        let slots = block[offset..].iter_mut().zip(&t.window).skip(before);
+        let there = self.samples.range(from.min(self.samples.len())..);
+        for ((slot, weight), sample) in slots.zip(there) {
             *slot = weight * sample;
         }
         self.block.filter(|spectrum| {
-            for (bin, log) in spectrum.iter_mut().zip(log_gain) {
-                *bin *= match self.filtering {
-                    Filtering::Unwhiten => log.exp(),
-                    Filtering::Whiten => (-log).exp(),
-                };
+            for (bin, gain) in spectrum.iter_mut().zip(gain) {
+                *bin *= *gain;
             }
         });
         self.sum

@@ -1,0 +1,61 @@
+//! Elementary functions of whole slices, several numbers at a time.
+
+use wide::f32x8;
+
+/// Replaces every value by its exponential.
+pub(super) fn exp(values: &mut [f32]) {
+    apply(values, f32x8::exp);
+}
+
+/// Replaces every value by its natural logarithm.
+pub(super) fn ln(values: &mut [f32]) {
+    apply(values, f32x8::ln);
+}
+
+/// A value's result does not depend on its place or on its neighbours.
+fn apply(values: &mut [f32], function: impl Fn(f32x8) -> f32x8) {
+    let (blocks, rest) = values.as_chunks_mut::<8>();
+    for block in blocks {
+        *block = function(f32x8::from(*block)).to_array();
+    }
+    let mut last = [1.0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let last = function(f32x8::from(last)).to_array();
+    rest.copy_from_slice(&last[..rest.len()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn close(found: f32, expected: f32) -> bool {
+        (found - expected).abs() <= 2e-6 * expected.abs().max(0.1)
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_those_of_the_standard_library(values in prop::collection::vec(-80f32..80.0, 0..40)) {
+            let mut found = values.clone();
+            exp(&mut found);
+            for (found, value) in found.iter().zip(&values) {
+                prop_assert!(close(*found, value.exp()), "exp {value}: {found}");
+            }
+            ln(&mut found);
+            for (found, value) in found.iter().zip(&values) {
+                prop_assert!((found - value).abs() < 2e-5, "ln exp {value}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_where_they_should_be() {
+        let mut values = [-1000.0, -60.0, 0.0, 88.0, 1000.0];
+        exp(&mut values);
+        assert_eq!((values[0], values[2], values[4]), (0.0, 1.0, f32::INFINITY));
+        let mut values = [1e-12, 1.0, 1e30];
+        ln(&mut values);
+        assert!(close(values[0], 1e-12f32.ln()) && close(values[2], 1e30f32.ln()));
+        assert_eq!(values[1], 0.0);
+    }
+}

@@ -1,0 +1,97 @@
+//! What goes from one graph of a bundle to the other, and how it lies in memory.
+
+use crate::bundle::Condition;
+use ndarray::{ArrayViewD, Axis, Slice};
+use std::ops::Range;
+
+use super::batch::Batch;
+
+/// The conditions of a bundle, and what one frame is in each tensor.
+#[derive(Debug)]
+pub(super) struct Interface {
+    /// In the order of the conditioner's outputs.
+    pub conditions: Vec<Condition>,
+    /// Time steps a frame of each condition.
+    pub rates: Vec<usize>,
+    /// Samples a frame.
+    pub hop: usize,
+    /// Frames on each side of a window that its answer is not right about.
+    pub context: usize,
+}
+
+/// How one condition lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// The condition's place among the conditioner's outputs.
+    pub index: usize,
+    /// Its time axis.
+    pub time_axis: usize,
+    /// Its time steps in a frame.
+    pub rate: usize,
+}
+
+/// Inputs of a denoiser call, by name.
+pub(super) type Inputs<'a> = Vec<(&'a str, ArrayViewD<'a, f32>)>;
+
+impl Interface {
+    /// How each condition lies in memory.
+    pub fn layouts(&self) -> impl Iterator<Item = Layout> {
+        let axes = self.conditions.iter().zip(&self.rates).enumerate();
+        axes.map(|(index, (condition, &rate))| Layout {
+            index,
+            time_axis: condition.time_axis,
+            rate,
+        })
+    }
+
+    /// Shape of each condition for `batch` windows of `frames` frames.
+    pub fn condition_shapes(&self, batch: usize, frames: usize) -> Vec<Vec<usize>> {
+        let shape = |(condition, rate): (&Condition, &usize)| {
+            let dims = condition.dims.iter();
+            let mut shape: Vec<usize> = dims.map(|dim| dim.unwrap_or(batch)).collect();
+            shape[condition.time_axis] = frames * rate;
+            shape
+        };
+        self.conditions.iter().zip(&self.rates).map(shape).collect()
+    }
+
+    /// The shapes of all inputs of a denoiser call, by name.
+    pub fn input_shapes(&self, windows: usize, frames: usize) -> Vec<(String, Vec<usize>)> {
+        let named = self.conditions.iter().map(|c| c.name.clone());
+        let own = [
+            ("x".to_owned(), vec![windows, frames * self.hop]),
+            ("t".to_owned(), vec![windows]),
+        ];
+        let conditions = named.zip(self.condition_shapes(windows, frames));
+        own.into_iter().chain(conditions).collect()
+    }
+
+    /// All inputs of a denoiser call.
+    pub fn inputs<'a>(&'a self, batch: &'a Batch) -> Inputs<'a> {
+        let conditions = self.conditions.iter().zip(&batch.conditions);
+        let conditions = conditions.map(|(c, array)| (c.name.as_str(), array.view()));
+        [
+            ("x", batch.x.view().into_dyn()),
+            ("t", batch.t.view().into_dyn()),
+        ]
+        .into_iter()
+        .chain(conditions)
+        .collect()
+    }
+
+    /// Some frames of one window of a batch.
+    pub fn part<'a>(&'a self, batch: &'a Batch, row: usize, frames: Range<usize>) -> Inputs<'a> {
+        let samples = Some((1, self.hop));
+        let conditions = self.layouts().map(|l| Some((l.time_axis, l.rate)));
+        let axes = [samples, None].into_iter().chain(conditions);
+        let cut = |((name, mut array), axis): ((&'a str, ArrayViewD<'a, f32>), _)| {
+            array.slice_axis_inplace(Axis(0), Slice::from(row..row + 1));
+            if let Some((axis, rate)) = axis {
+                let steps = Slice::from(frames.start * rate..frames.end * rate);
+                array.slice_axis_inplace(Axis(axis), steps);
+            }
+            (name, array)
+        };
+        self.inputs(batch).into_iter().zip(axes).map(cut).collect()
+    }
+}
