@@ -113,7 +113,7 @@ fn solvers(criterion: &mut Criterion, manifest: &Manifest) {
 
 /// A synthesis whose denoiser answers at once.
 fn updates(plan: &Plan, manifest: &Manifest, frames: usize, prediction: &[f32]) -> Vec<f32> {
-    let windows = WindowPlan::balanced(frames, manifest.context, plan.steps(), 1)
+    let windows = WindowPlan::balanced(frames, manifest.context, plan.steps(), 128)
         .expect("an even share is never too long");
     let hop = manifest.mel.hop;
     let mut front = Wavefront::new(plan.clone(), Noise::new(7), windows, hop);

@@ -22,6 +22,8 @@ pub(super) struct ThisMachine<'a> {
     pub runtime: &'a Runtime,
     pub source: &'a GraphSource<'a>,
     pub options: &'a SessionOptions,
+    /// Whether the last session that was made replays its bound runs.
+    pub replays: bool,
 }
 
 impl Machine for ThisMachine<'_> {
@@ -43,21 +45,38 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn commit(&mut self, provider: Provider) -> Result<Session, String> {
+        self.replays = false;
         match provider {
             Provider::Auto | Provider::Cpu => {
                 let builder = self.builder().map_err(|error| error.to_string())?;
                 self.load(builder)
             }
             Provider::Cuda => {
-                let cuda = provider::cuda(self.options.gpu.cuda());
-                self.load_on_gpu(provider, vec![cuda])
+                let cuda = |replays| provider::cuda(self.options.gpu.cuda(replays));
+                if self.source.bound {
+                    match self.load_on_gpu(provider, vec![cuda(true)]) {
+                        Ok(session) => {
+                            self.replays = true;
+                            return Ok(session);
+                        }
+                        Err(reason) => tracing::warn!(
+                            graph = self.source.label,
+                            reason,
+                            "CUDA cannot replay the runs of this graph; it launches each anew"
+                        ),
+                    }
+                }
+                self.load_on_gpu(provider, vec![cuda(false)])
             }
             Provider::TensorRt => {
                 let folder = self.engines().map_err(|error| error.to_string())?;
                 let folder = folder.map(|folder| folder.path.to_string_lossy().into_owned());
                 let gpu = &self.options.gpu;
                 let settings = gpu.tensorrt(self.source.profile, folder.as_deref());
-                let both = vec![provider::tensorrt(settings), provider::cuda(gpu.cuda())];
+                let both = vec![
+                    provider::tensorrt(settings),
+                    provider::cuda(gpu.cuda(false)),
+                ];
                 self.load_on_gpu(provider, both)
             }
         }

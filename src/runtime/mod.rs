@@ -3,6 +3,7 @@
 //! Nothing above this module names the crate that binds it.
 
 mod choice;
+mod device;
 mod engine_cache;
 mod environment;
 mod error;
@@ -21,6 +22,7 @@ mod provider;
 mod session;
 
 pub use choice::Obstacle;
+pub use device::{Binding, DeviceTensor};
 pub use engine_cache::{EngineFolder, EngineKey, EngineState};
 pub use environment::{LoadOptions, Runtime};
 pub use error::{Rejection, RuntimeError};

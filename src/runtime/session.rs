@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use ndarray::{ArrayD, ArrayViewD};
-use ort::session::{Session, SessionInputValue};
+use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::choice::{Chosen, Obstacle, choose};
+use super::device::REPLAY;
 use super::environment::Runtime;
 use super::error::RuntimeError;
 use super::machine::ThisMachine;
@@ -24,6 +25,8 @@ pub struct GraphSource<'a> {
     pub label: &'a str,
     /// The shapes that it will be given, where they are known: some providers build engines for them.
     pub profile: Option<&'a Profile>,
+    /// Whether it will be run through [bindings](Graph::bind), so that CUDA may record its launches and replay them.
+    pub bound: bool,
 }
 
 /// An input or output of a graph.
@@ -44,11 +47,15 @@ pub struct Port {
 /// it made a synthesis on two threads take twice as long (1.83 s for 10 s of audio, 0.87 s without).
 #[derive(Debug)]
 pub struct Graph {
-    session: Session,
-    label: String,
+    pub(super) session: Session,
+    pub(super) label: String,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    provider: Provider,
+    pub(super) provider: Provider,
+    /// The GPU's number.
+    pub(super) device: u32,
+    /// Whether runs are recorded and replayed.
+    pub(super) replays: bool,
     placement: Placement,
     note: Option<String>,
 }
@@ -68,6 +75,7 @@ impl Graph {
             bytes,
             label,
             profile: None,
+            bound: false,
         };
         Graph::load(runtime, &source, options)
     }
@@ -87,6 +95,7 @@ impl Graph {
             runtime,
             source,
             options,
+            replays: false,
         };
         let label = source.label;
         let Chosen {
@@ -104,6 +113,8 @@ impl Graph {
             session,
             label: label.to_owned(),
             provider,
+            device: options.gpu.device,
+            replays: machine.replays,
             placement,
             note: note(&passed_over),
         })
@@ -127,6 +138,11 @@ impl Graph {
     /// Where the nodes run, as the session itself tells.
     pub fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    /// Whether CUDA records the launches of its bound runs and replays them.
+    pub fn replays(&self) -> bool {
+        self.replays
     }
 
     /// Why `auto` took nothing faster.
@@ -164,7 +180,13 @@ impl Graph {
             })
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
-        let outputs = self.session.run(values).map_err(failed)?;
+        // A number below 0: nothing is recorded, as shapes and addresses are new in each such run.
+        let mut unrecorded = RunOptions::new().map_err(failed)?;
+        if self.replays {
+            unrecorded.set(REPLAY, "-1").map_err(failed)?;
+        }
+        let outputs = self.session.run_with_options(values, &unrecorded);
+        let outputs = outputs.map_err(failed)?;
         outputs
             .values()
             .map(|value| Ok(value.try_extract_array::<f32>()?.into_owned()))

@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::VocoderError;
 use super::batch::Batch;
+use super::chain::{Chain, Task};
 use super::clock::Clock;
 use super::interface::{Inputs, Interface};
 use super::piece::Piece;
-use super::sizes::Sizes;
+use super::sizes::{Limits, Sizes};
+use super::window::{CORE_OF_LANES, DEFAULT_CORE};
+use crate::diffusion::{Noise, Plan, Row};
 use crate::runtime::{Graph, Placement};
 use ndarray::{Array1, Array2, ArrayD, Ix2, s};
 use rayon::ThreadPool;
@@ -23,6 +26,9 @@ pub(super) const MOST_LANES: usize = 4;
 /// Windows in one call of a GPU when nothing is asked for; not measured.
 const BATCH_OF_A_GPU: usize = 16;
 
+/// How far a chain may be from the same steps one by one; the state's own size is about 1.
+const SAME: f32 = 1e-3;
+
 pub(super) struct Denoiser {
     first: Graph,
     /// The sessions of further lanes.
@@ -32,6 +38,8 @@ pub(super) struct Denoiser {
     pub interface: Arc<Interface>,
     /// The only sizes of calls; any size where `None`.
     pub sizes: Option<Sizes>,
+    /// For all steps of a window in a row, where there are planned sizes.
+    chain: Option<Chain>,
     clock: Clock,
 }
 
@@ -59,8 +67,110 @@ impl Denoiser {
             others,
             interface,
             sizes,
+            chain: None,
             clock,
         })
+    }
+
+    /// Takes a chain, unless it fails or makes something else than step by step is made.
+    pub fn try_chain(&mut self, chain: Chain) {
+        let (windows, frames) = self.call_size(1, 1);
+        self.chain = Some(chain);
+        let reason = match self.deviation(windows, frames) {
+            Ok(worst) if worst < SAME => return,
+            Ok(worst) => format!("its samples are off by {worst:.1e}"),
+            Err(error) => error.to_string(),
+        };
+        let provider = self.provider();
+        tracing::warn!(
+            provider,
+            reason,
+            "the steps of a window do not run in a row; each is copied in and out"
+        );
+        self.chain = None;
+    }
+
+    /// How far the chain is from the same steps one by one, in the worst of some samples.
+    fn deviation(&mut self, windows: usize, frames: usize) -> Result<f32, VocoderError> {
+        let plan = check_plan();
+        let noise = |step: usize, out: &mut Array2<f32>| {
+            let room = out.as_slice_mut().unwrap_or_default();
+            Noise::new(0).fill(step as u32, 0, room);
+        };
+        let mut batch = Batch::new(&self.interface, windows, frames);
+        noise(0, &mut batch.x);
+        let task = Task {
+            inside: &Array2::ones(batch.x.dim()),
+            batch: &batch,
+            plans: &[&plan],
+            noise: &|step, out| noise(step + 1, out),
+        };
+        // The first run of a size may be recorded, the second is replayed then.
+        self.run_chain(&task)?;
+        let found = self.run_chain(&task)?;
+        let (mut x, mut kept) = (batch.x.clone(), Array2::zeros(batch.x.dim()));
+        for (step, row) in plan.rows.iter().enumerate() {
+            let mut fresh = Array2::zeros(x.dim());
+            noise(step + 1, &mut fresh);
+            batch.x.assign(&x);
+            batch.t.fill(row.t as f32);
+            let answer = whole(&mut self.first, &self.interface, &batch, &self.clock)?;
+            let [a, b, c, d, u, v] =
+                [row.a, row.b, row.c, row.d, row.u, row.v].map(|value| value as f32);
+            let next = &x * a + &answer * b + &fresh * c + &kept * d;
+            kept = &x * u + &answer * v;
+            x = next;
+        }
+        let differences = x.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        // NaN is as far as can be.
+        Ok(differences.fold(0.0, |worst, d| if d <= worst { worst } else { d }))
+    }
+
+    /// How windows are bounded.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            planned: self.sizes.is_some(),
+            chained: self.chain.is_some(),
+            context: self.interface.context,
+        }
+    }
+
+    /// Longest core of a window when none is asked for.
+    pub fn usual_core(&self, steps: usize) -> usize {
+        match self.limits().chained_core(steps) {
+            Some(core) => core,
+            None if self.lanes() > 1 => CORE_OF_LANES,
+            None => DEFAULT_CORE,
+        }
+    }
+
+    /// The finished samples of windows, see [`Chain::run`].
+    ///
+    /// # Errors
+    /// [`VocoderError::Stopped`] where there is no chain.
+    pub fn run_chain(&mut self, task: &Task<'_>) -> Result<Array2<f32>, VocoderError> {
+        let chain = self.chain.as_mut().ok_or(VocoderError::Stopped)?;
+        chain.run(&mut self.first, task, &self.clock)
+    }
+
+    /// A call of all steps of `plan` on zeros, or of one step where they do not run in a row.
+    pub fn warm_up(
+        &mut self,
+        windows: usize,
+        frames: usize,
+        plan: &Plan,
+    ) -> Result<(), VocoderError> {
+        if !self.limits().chains(plan.steps()) {
+            return self.call_silence(windows, frames);
+        }
+        let batch = Batch::new(&self.interface, windows, frames);
+        let task = Task {
+            inside: &Array2::zeros(batch.x.dim()),
+            batch: &batch,
+            plans: &[plan],
+            noise: &|_, _| (),
+        };
+        self.run_chain(&task).map(drop)
     }
 
     /// The execution provider.
@@ -223,6 +333,28 @@ impl Desk {
     /// [`VocoderError::Stopped`] when no lane is left.
     pub fn answer(&self) -> Result<Answer, VocoderError> {
         self.answers.recv().map_err(|_| VocoderError::Stopped)
+    }
+}
+
+/// Two rows in which everything counts.
+fn check_plan() -> Plan {
+    let row = Row {
+        t: 0.25,
+        a: 0.7,
+        b: 0.4,
+        c: 0.1,
+        d: 0.0,
+        u: 0.5,
+        v: 0.3,
+    };
+    let last = Row {
+        t: 0.75,
+        d: 0.2,
+        ..row
+    };
+    Plan {
+        rows: vec![row, last],
+        clamp: None,
     }
 }
 

@@ -1,17 +1,18 @@
 //! The engine proper: a bundle's networks and the tick that moves streams forward.
 
 use super::batch::Batch;
+use super::chain::Task;
+use super::denoiser::Denoiser;
 use super::networks::Networks;
-use super::sizes::Sizes;
+use super::sizes::{Limits, Sizes};
 use super::stream::Stream;
 use super::tail::Filters;
 use super::wavefront::Window;
-use super::window::MAX_WINDOW_FRAMES;
-use super::{VocoderError, WindowPlan};
+use super::{ScheduleChoice, VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::runtime::{Placement, Runtime, SessionOptions};
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,12 @@ impl Vocoder {
         self.networks.denoiser.provider_note()
     }
 
+    /// Whether a window goes through all of so many steps without a copy in or out between them: the state, the conditions and the noise stay
+    /// in the device's memory. So it is on a GPU, for up to 8 steps, and with [`SessionOptions::planned_sizes`].
+    pub fn stays_on_device(&self, steps: usize) -> bool {
+        self.limits().chains(steps)
+    }
+
     /// Calls the graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits. `tell`
     /// is given the calls made and their number. Where sizes are free, as on the CPU, it does nothing.
     ///
@@ -89,7 +96,8 @@ impl Vocoder {
         batch: usize,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(), VocoderError> {
-        self.networks.warm(batch, tell)
+        let plan = ScheduleChoice::Default.resolve(&self.manifest, None)?.plan;
+        self.networks.warm(batch, &plan, tell)
     }
 
     /// Windows in one call that this provider does best: on a CPU as many as run side by side.
@@ -102,15 +110,9 @@ impl Vocoder {
         self.networks.spent()
     }
 
-    /// Longest core that a window may have.
-    pub(super) fn longest_core(&self) -> usize {
-        let planned = self
-            .networks
-            .denoiser
-            .sizes
-            .as_ref()
-            .map(|_| Sizes::longest_core());
-        planned.unwrap_or(MAX_WINDOW_FRAMES)
+    /// How the windows of its streams are bounded.
+    pub(super) fn limits(&self) -> Limits {
+        self.networks.denoiser.limits()
     }
 
     /// What finished samples go through.
@@ -125,7 +127,8 @@ impl Vocoder {
 
     /// Starts a synthesis of a mel in the bundle's convention.
     pub fn stream(&self, plan: Plan, seed: u64, windows: WindowPlan) -> Stream {
-        Stream::new(&self.manifest, &self.filters, plan, seed, windows)
+        let limits = self.limits();
+        Stream::new(&self.manifest, &self.filters, plan, seed, windows, &limits)
     }
 
     /// Runs windows of one length, of any steps and streams, in one denoiser call. `jobs` names each stream by its place in `streams`.
@@ -151,8 +154,19 @@ impl Vocoder {
         }
         let sizes = self.networks.denoiser.sizes.as_ref();
         let most = sizes.map_or(MAX_BATCH, |_| Sizes::largest_batch());
-        for jobs in sound.chunks(most) {
-            self.call(streams, jobs, &mut outcome)?;
+        // Windows that go through all steps in a row go with others of as many steps.
+        let steps = |job: &(usize, Window)| streams[job.0].chain().map(Plan::steps);
+        let mut kinds: Vec<_> = sound.iter().map(steps).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        for kind in kinds {
+            let alike = sound
+                .iter()
+                .filter(|job| streams[job.0].chain().map(Plan::steps) == kind);
+            let alike: Vec<_> = alike.copied().collect();
+            for jobs in alike.chunks(most) {
+                self.call(streams, jobs, &mut outcome)?;
+            }
         }
         Ok(outcome)
     }
@@ -176,7 +190,10 @@ impl Vocoder {
         for (row, (index, window)) in jobs.iter().enumerate() {
             batch.set(row, &interface, streams[*index], window);
         }
-        let predictions = denoiser.call(batch)?;
+        let predictions = match chain_of(streams, jobs) {
+            Some(plans) => through_all_steps(denoiser, batch, streams, jobs, &plans)?,
+            None => denoiser.call(batch)?,
+        };
 
         let mut windows = vec![Vec::new(); streams.len()];
         for (row, (index, window)) in jobs.iter().enumerate() {
@@ -205,6 +222,43 @@ impl Vocoder {
         }
         Ok(())
     }
+}
+
+/// The plans of windows that go through all steps in a row.
+fn chain_of<'a>(streams: &'a [&mut Stream], jobs: &[(usize, Window)]) -> Option<Vec<&'a Plan>> {
+    jobs.iter()
+        .map(|(index, _)| streams[*index].chain())
+        .collect()
+}
+
+/// Takes windows through all steps of their plans, of which each has as many.
+fn through_all_steps(
+    denoiser: &mut Denoiser,
+    batch: &Batch,
+    streams: &[&mut Stream],
+    jobs: &[(usize, Window)],
+    plans: &[&Plan],
+) -> Result<Array2<f32>, VocoderError> {
+    let hop = denoiser.interface.hop;
+    let mut inside = Array2::zeros(batch.x.dim());
+    for (mut row, (index, window)) in inside.rows_mut().into_iter().zip(jobs) {
+        let there = streams[*index].front.inside(window, window.frames * hop);
+        row.slice_mut(s![there]).fill(1.0);
+    }
+    let noise = |step: usize, out: &mut Array2<f32>| {
+        for (row, (index, window)) in out.rows_mut().into_iter().zip(jobs) {
+            if let Some(row) = row.into_slice() {
+                let front = &streams[*index].front;
+                front.fill_noise(step as u32 + 1, window, &mut row[..window.frames * hop]);
+            }
+        }
+    };
+    denoiser.run_chain(&Task {
+        batch,
+        plans,
+        inside: &inside,
+        noise: &noise,
+    })
 }
 
 /// Takes the answers to a stream's windows, each with its row, and moves on what they finish. Gives the frames by which its steps advanced.

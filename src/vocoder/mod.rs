@@ -10,6 +10,7 @@
 //! windows change nothing is told in [`window`]. A [`Scheduler`] drives many streams on a thread of its own.
 
 mod batch;
+mod chain;
 mod clock;
 mod conditioner;
 mod conditions;

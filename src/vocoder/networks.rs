@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::VocoderError;
+use super::chain::Chain;
 use super::clock::Clock;
 use super::conditioner::{Conditioner, rates};
 use super::denoiser::{Denoiser, MOST_LANES};
@@ -17,6 +18,9 @@ use ndarray::Array3;
 
 /// Frames of the call that learns how many time steps a frame has in each condition, and whether the hop is right.
 const PROBE_FRAMES: usize = 4;
+
+/// One row of a solver's plan; `models/solver/make_update.py` made it.
+const UPDATE: &[u8] = include_bytes!("../../models/solver/update.onnx");
 
 pub(super) struct Networks {
     pub conditioner: Conditioner,
@@ -62,6 +66,10 @@ impl Networks {
         let clock = Clock::default();
         let planned = options.planned_sizes || first.provider() != Provider::Cpu.name();
         let sizes = |sizes| planned.then_some(sizes);
+        let chain = match planned {
+            true => Some(Chain::new(loader.update(&first)?, interface.clone())),
+            false => None,
+        };
         let mut networks = Networks {
             conditioner: Conditioner {
                 graph: conditioner,
@@ -77,6 +85,9 @@ impl Networks {
         // Sees that the hop is right and that a batch of two is taken.
         let (windows, frames) = networks.denoiser.call_size(2, PROBE_FRAMES);
         networks.denoiser.probe(windows, frames)?;
+        if let Some(chain) = chain {
+            networks.denoiser.try_chain(chain);
+        }
         Ok(networks)
     }
 
@@ -95,8 +106,8 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn conditioner(&self, profile: &Profile) -> Result<Graph, VocoderError> {
-        let bytes = &self.bundle.conditioner;
-        self.load(bytes, "conditioner", Some(profile), self.options)
+        let source = (&self.bundle.conditioner[..], "conditioner");
+        self.load(source, Some(profile), false, self.options)
     }
 
     /// The denoiser and, on a CPU, the same again for each further lane. With `on_cpu`, which is how the conditioner ended up, they are loaded
@@ -116,7 +127,8 @@ impl Loader<'_> {
             provider: Provider::Cpu,
             ..share.clone()
         };
-        let load = |options| self.load(&self.bundle.denoiser, "denoiser", Some(profile), options);
+        let source = (&self.bundle.denoiser[..], "denoiser");
+        let load = |options| self.load(source, Some(profile), true, options);
         thread::scope(|scope| {
             let started: Vec<_> = (1..lanes).map(|_| scope.spawn(|| load(&more))).collect();
             let first = load(&share);
@@ -130,11 +142,27 @@ impl Loader<'_> {
         })
     }
 
+    /// The graph of a solver's update, where the denoiser runs.
+    fn update(&self, denoiser: &Graph) -> Result<Graph, VocoderError> {
+        let provider = match denoiser.provider() {
+            name if name == Provider::Cpu.name() => Provider::Cpu,
+            // Beside TensorRT too: it has the same memory, and engines are not worth it for sums.
+            _ => Provider::Cuda,
+        };
+        let mut options = SessionOptions {
+            provider,
+            ..self.options.clone()
+        };
+        options.gpu.fp16 = false;
+        options.gpu.engine_cache = None;
+        self.load((UPDATE, "update"), None, true, &options)
+    }
+
     fn load(
         &self,
-        bytes: &[u8],
-        graph: &str,
+        (bytes, graph): (&[u8], &str),
         profile: Option<&Profile>,
+        bound: bool,
         options: &SessionOptions,
     ) -> Result<Graph, VocoderError> {
         let label = &format!("{} {graph}", self.bundle.manifest.name);
@@ -142,6 +170,7 @@ impl Loader<'_> {
             bytes,
             label,
             profile,
+            bound,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
     }

@@ -31,12 +31,14 @@ impl Vocoder {
         let steps = plan.steps();
         options.batch.map_or(Ok(()), check_batch)?;
         let context = self.manifest().context;
-        let lanes = self.networks.denoiser.lanes();
+        let denoiser = &self.networks.denoiser;
+        let (lanes, chained) = (denoiser.lanes(), self.limits().chains(steps));
+        let longest = denoiser.usual_core(steps);
         let windows = match options.window_frames {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
-            None => WindowPlan::balanced(mel.frames(), context, steps, lanes)?,
+            None => WindowPlan::balanced(mel.frames(), context, steps, longest)?,
         };
-        let windows = windows.at_most(self.longest_core());
+        let windows = windows.at_most(self.limits().longest_core(steps));
         let mut progress = Progress {
             done: 0,
             total: (mel.frames() * steps) as u64,
@@ -44,13 +46,13 @@ impl Vocoder {
         let mut calls = 0;
         let mut watch = |frames| {
             progress.done += frames;
-            calls += 1;
+            calls += if chained { steps } else { 1 };
             observer(progress)
         };
 
         let mut stream = self.stream(plan, options.seed, windows);
         let samples = match options.batch {
-            None if lanes > 1 => {
+            None if lanes > 1 && !chained => {
                 flow::through_lanes(&mut self.networks, &mut stream, mel, &mut watch)?
             }
             batch => {
@@ -82,6 +84,8 @@ impl Vocoder {
         watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, VocoderError> {
         let longest = stream.front.windows().chunks.longest;
+        // Windows that go through all steps at once do not wait for each other.
+        let longest = longest * if stream.chain().is_some() { batch } else { 1 };
         let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
         for piece in mel.view().axis_chunks_iter(Axis(1), longest) {
             stream.push(piece)?;
@@ -103,7 +107,7 @@ impl Vocoder {
         observer: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<bool, VocoderError> {
         let jobs: Vec<_> = stream
-            .ready()
+            .ready_up_to(batch)
             .into_iter()
             .map(|window| (0, window))
             .collect();

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::offline::check_batch;
+use super::sizes::Limits;
 use super::tail::Filters;
 use super::window::{Chunks, DEFAULT_CHUNKS};
 use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
@@ -129,7 +130,7 @@ struct Shared {
     placement: Placement,
     provider_note: Option<String>,
     filters: Filters,
-    longest_core: usize,
+    limits: Limits,
     options: SchedulerOptions,
     active: AtomicUsize,
 }
@@ -150,7 +151,7 @@ impl Scheduler {
             placement: worker.vocoder().placement().clone(),
             provider_note: worker.vocoder().provider_note().map(str::to_owned),
             filters: worker.vocoder().filters().clone(),
-            longest_core: worker.vocoder().longest_core(),
+            limits: worker.vocoder().limits(),
             options,
             active: AtomicUsize::new(0),
         });
@@ -206,7 +207,8 @@ impl Scheduler {
         let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
         let chunks = chunks(request)?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
-        let windows = windows.at_most(self.shared.longest_core);
+        let limits = &self.shared.limits;
+        let windows = windows.at_most(limits.longest_core(plan.steps()));
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
         let stream_plan = StreamPlan {
@@ -217,8 +219,8 @@ impl Scheduler {
             seed: request.seed,
         };
         let place = Place::take(&self.shared)?;
-        let stream =
-            super::Stream::new(manifest, &self.shared.filters, plan, request.seed, windows);
+        let filters = &self.shared.filters;
+        let stream = super::Stream::new(manifest, filters, plan, request.seed, windows, limits);
         // Room for what one window needs at once, and as much again to work ahead.
         let room = 2 * (windows.chunks.longest + windows.look_ahead()) + port::PIECE;
         let frames = Arc::new(Semaphore::new(room));

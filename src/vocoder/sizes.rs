@@ -3,7 +3,10 @@
 //! A GPU provider tunes itself, or builds engines, for the shapes that it is given. So windows are padded there to one of these sizes: behind the
 //! frames that a window is right about lie its own `context`, and what is put behind that reaches none of them.
 
+use super::chain::MAX_STEPS;
 use super::networks::Networks;
+use super::window::MAX_WINDOW_FRAMES;
+use crate::diffusion::Plan;
 use crate::runtime::{InputProfile, Profile};
 
 /// Cores, in frames.
@@ -95,6 +98,42 @@ impl Sizes {
     }
 }
 
+/// How the windows of a model's streams are bounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Whether windows have planned sizes.
+    pub planned: bool,
+    /// Whether they go through all steps in a row, where there are few enough.
+    pub chained: bool,
+    /// The denoiser's context.
+    pub context: usize,
+}
+
+impl Limits {
+    /// Longest core of a window of a plan of `steps`.
+    pub fn longest_core(&self, steps: usize) -> usize {
+        match (self.chained_core(steps), self.planned) {
+            (Some(core), _) => core,
+            (None, true) => Sizes::longest_core(),
+            (None, false) => MAX_WINDOW_FRAMES,
+        }
+    }
+
+    /// Whether a plan of `steps` runs in a row.
+    pub fn chains(&self, steps: usize) -> bool {
+        self.chained_core(steps).is_some()
+    }
+
+    /// Longest core of a window that has the context of all its steps in it, within the largest planned size; `None` where too little of it
+    /// would be core.
+    pub fn chained_core(&self, steps: usize) -> Option<usize> {
+        let contexts = 2 * self.context * steps.saturating_sub(1);
+        let core = Sizes::longest_core().saturating_sub(contexts);
+        let is_worth_it = steps <= MAX_STEPS && core >= Sizes::longest_core() / 2;
+        (self.chained && is_worth_it).then_some(core)
+    }
+}
+
 /// The least of `sizes` that holds `wanted`.
 fn fitting(sizes: &[usize], wanted: usize) -> usize {
     let found = sizes.iter().find(|&&size| size >= wanted);
@@ -103,10 +142,12 @@ fn fitting(sizes: &[usize], wanted: usize) -> usize {
 
 impl Networks {
     /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits.
-    /// `tell` is given the calls made and their number. Does nothing where sizes are free.
+    /// `tell` is given the calls made and their number. Does nothing where sizes are free. Where a window goes through all steps in a row, it
+    /// goes through those of `plan`.
     pub fn warm(
         &mut self,
         batch: usize,
+        plan: &Plan,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(), super::VocoderError> {
         let sizes = (self.conditioner.sizes.clone(), self.denoiser.sizes.clone());
@@ -125,7 +166,7 @@ impl Networks {
         }
         for (done, (windows, frames)) in windows.iter().enumerate() {
             tell(lengths.len() + done, total);
-            self.denoiser.call_silence(*windows, *frames)?;
+            self.denoiser.warm_up(*windows, *frames, plan)?;
         }
         tell(total, total);
         Ok(())
@@ -175,14 +216,40 @@ mod tests {
             (1..=12).map(move |steps| WindowPlan::streaming(chunks, CONTEXT, steps).unwrap())
         });
         let clips = (1..600)
-            .map(|frames| WindowPlan::balanced(frames, CONTEXT, 4, 1 + frames % 2).unwrap());
+            .map(|frames| WindowPlan::balanced(frames, CONTEXT, 4, 80 + frames % 48).unwrap());
         for plan in plans.chain(clips) {
-            let plan = plan.at_most(Sizes::longest_core());
-            for core in plan.cores() {
-                let padded = sizes.frames(core + 2 * CONTEXT.denoiser);
-                assert!(planned.contains(&padded), "{core} of {plan:?}");
+            for chained in [false, true] {
+                let limits = Limits {
+                    planned: true,
+                    chained,
+                    context: CONTEXT.denoiser,
+                };
+                let fitting = plan.at_most(limits.longest_core(plan.steps));
+                let plan = match limits.chains(plan.steps) {
+                    true => fitting.chained(plan.steps),
+                    false => fitting,
+                };
+                for core in plan.cores() {
+                    let padded = sizes.frames(core + 2 * plan.context);
+                    assert!(planned.contains(&padded), "{core} of {plan:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn few_steps_run_in_a_row_and_many_do_not() {
+        let limits = |chained| Limits {
+            planned: true,
+            chained,
+            context: 8,
+        };
+        assert_eq!(limits(true).chained_core(1), Some(256));
+        assert_eq!(limits(true).chained_core(4), Some(208));
+        assert_eq!(limits(true).chained_core(8), Some(144));
+        assert_eq!(limits(true).chained_core(9), None);
+        assert_eq!(limits(true).longest_core(9), 256);
+        assert_eq!(limits(false).chained_core(4), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::conditioner::Conditioner;
 use super::conditions::Conditions;
 use super::queue::MelQueue;
+use super::sizes::Limits;
 use super::tail::{Filters, Tail};
 use super::wavefront::{Wavefront, Window};
 use super::{VocoderError, WindowPlan};
@@ -18,6 +19,8 @@ pub struct Stream {
     pub(super) conditions: Conditions,
     pub(super) front: Wavefront,
     tail: Tail,
+    /// The plan whose steps the windows go through in a row; then the front knows of one step alone.
+    chain: Option<Plan>,
     convention: String,
     bands: usize,
     ended: bool,
@@ -32,13 +35,21 @@ impl Stream {
         plan: Plan,
         seed: u64,
         windows: WindowPlan,
+        limits: &Limits,
     ) -> Stream {
-        let mel = &manifest.mel;
+        let (mel, steps) = (&manifest.mel, plan.steps());
+        let windows = windows.at_most(limits.longest_core(steps));
+        let (plan, chain, windows) = if limits.chains(steps) {
+            (Plan::of_answers(), Some(plan), windows.chained(steps))
+        } else {
+            (plan, None, windows)
+        };
         Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
             tail: Tail::new(filters),
+            chain,
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
@@ -101,12 +112,17 @@ impl Stream {
 
     /// The windows that can run now, at most one a step.
     pub fn ready(&self) -> Vec<Window> {
+        self.ready_up_to(1)
+    }
+
+    /// The same with up to `at_once` where none waits for another. They must run in their order.
+    pub(super) fn ready_up_to(&self, at_once: usize) -> Vec<Window> {
         let conditioned = if self.ended {
             i64::MAX
         } else {
             self.mel.end() as i64 - self.front.windows().conditioner_context as i64
         };
-        self.front.ready(conditioned)
+        self.front.ready_up_to(conditioned, at_once)
     }
 
     /// Appends the samples finished since the last call to `out`.
@@ -122,6 +138,11 @@ impl Stream {
     /// Whether the mel has ended and every sample is finished.
     pub fn is_done(&self) -> bool {
         self.ended && self.front.is_done()
+    }
+
+    /// The plan whose steps its windows go through in a row, if they do.
+    pub(super) fn chain(&self) -> Option<&Plan> {
+        self.chain.as_ref()
     }
 
     /// Runs the conditioner as far as `window` needs.
@@ -147,7 +168,7 @@ impl Stream {
     /// Takes the denoiser's answer to a window, `state` being what the denoiser was given. What the last step finished waits for
     /// [`Stream::collect`].
     ///
-    /// Returns the frames by which the step advanced.
+    /// Returns the frames by which the step advanced, of a chain those of all its steps.
     pub(super) fn apply(
         &mut self,
         window: &Window,
@@ -166,7 +187,8 @@ impl Stream {
         let before = self.front.frames_done();
         self.front.apply(window, state, prediction);
         self.conditions.drop_before(self.front.oldest_frame());
-        Ok(self.front.frames_done() - before)
+        let steps = self.chain.as_ref().map_or(1, Plan::steps) as u64;
+        Ok((self.front.frames_done() - before) * steps)
     }
 
     /// Moves what the last step finished through the filters that come after it.

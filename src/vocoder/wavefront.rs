@@ -3,6 +3,7 @@
 use super::WindowPlan;
 use super::queue::SampleQueue;
 use crate::diffusion::{Noise, Plan, Row};
+use std::ops::Range;
 
 /// One denoiser call to be made: step, and the frames that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,21 +88,25 @@ impl Wavefront {
 
     /// The windows that can run now, at most one a step, when the conditions of all frames before `conditioned` can be had.
     pub fn ready(&self, conditioned: i64) -> Vec<Window> {
+        self.ready_up_to(conditioned, 1)
+    }
+
+    /// The same, with up to `at_once` of one length where there is a single step and none waits for another. They must run in their order.
+    pub(super) fn ready_up_to(&self, conditioned: i64, at_once: usize) -> Vec<Window> {
+        if let [only] = &self.steps[..] {
+            let first = self.window(0, only.next, conditioned);
+            let next = |window: &Window| {
+                let next = window.core_start + window.core as i64;
+                self.window(0, next, conditioned)
+                    .filter(|next| next.frames == window.frames)
+            };
+            return std::iter::successors(first, next).take(at_once).collect();
+        }
         let mut before = conditioned;
         let mut ready = Vec::new();
         for (step, state) in self.steps.iter().enumerate() {
             let core_start = state.next;
-            let core = self.core(step, core_start);
-            let needed = core_start + (core + self.windows.context) as i64;
-            if needed <= before && !self.is_past_end(core_start) {
-                ready.push(Window {
-                    step,
-                    core_start,
-                    core,
-                    start: core_start - self.windows.context as i64,
-                    frames: core + 2 * self.windows.context,
-                });
-            }
+            ready.extend(self.window(step, core_start, before));
             // Beyond the end everything is known: it is zero.
             before = if self.is_past_end(core_start) {
                 i64::MAX
@@ -110,6 +115,20 @@ impl Wavefront {
             };
         }
         ready
+    }
+
+    /// The window of `step` whose core begins at `core_start`, if all before `known` is enough for it.
+    fn window(&self, step: usize, core_start: i64, known: i64) -> Option<Window> {
+        let (context, core) = (self.windows.context, self.core(step, core_start));
+        let needed = core_start + (core + context) as i64;
+        let is_ready = needed <= known && !self.is_past_end(core_start);
+        is_ready.then_some(Window {
+            step,
+            core_start,
+            core,
+            start: core_start - context as i64,
+            frames: core + 2 * context,
+        })
     }
 
     fn core(&self, step: usize, start: i64) -> usize {
@@ -124,22 +143,30 @@ impl Wavefront {
 
     /// Writes the state that `window` reads, `window.frames * hop` samples.
     pub fn state(&self, window: &Window, out: &mut [f32]) {
-        let from = window.start * self.hop as i64;
-        if window.step > 0 {
-            return self.steps[window.step].state.read(from, out);
+        match window.step {
+            0 => self.fill_noise(0, window, out),
+            step => self.steps[step]
+                .state
+                .read(window.start * self.hop as i64, out),
         }
+    }
+
+    /// Writes the seed's noise number `number` in the frames that `window` covers, 0 beyond the clip.
+    pub(super) fn fill_noise(&self, number: u32, window: &Window, out: &mut [f32]) {
         out.fill(0.0);
-        let end = self
-            .total
-            .map_or(i64::MAX, |frames| frames * self.hop as i64);
-        let (low, high) = (from.max(0), (from + out.len() as i64).min(end));
-        if low < high {
-            self.noise.fill(
-                0,
-                low as u64,
-                &mut out[(low - from) as usize..(high - from) as usize],
-            );
-        }
+        let inside = self.inside(window, out.len());
+        let first = window.start * self.hop as i64 + inside.start as i64;
+        self.noise.fill(number, first as u64, &mut out[inside]);
+    }
+
+    /// The samples of a window, counted from its first, that lie within the clip as far as that is known.
+    pub(super) fn inside(&self, window: &Window, length: usize) -> Range<usize> {
+        let hop = self.hop as i64;
+        let (from, length) = (window.start * hop, length as i64);
+        let end = self.total.map_or(i64::MAX, |frames| frames * hop);
+        let low = (-from).clamp(0, length);
+        let high = end.saturating_sub(from).clamp(low, length);
+        low as usize..high as usize
     }
 
     /// Takes the denoiser's answer to a ready window: `state` as given by [`Wavefront::state`], and the prediction of the same length.

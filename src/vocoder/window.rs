@@ -15,10 +15,10 @@ use crate::bundle::Context;
 pub const MAX_WINDOW_FRAMES: usize = 16_384;
 
 /// Longest windows chosen when none are asked for: long enough that the context costs little, short enough for the caches.
-const DEFAULT_CORE: usize = 128;
+pub(super) const DEFAULT_CORE: usize = 128;
 
 /// The same where several lanes work side by side: shorter, so that none waits long at the beginning and at the end.
-const CORE_OF_LANES: usize = 80;
+pub(super) const CORE_OF_LANES: usize = 80;
 
 /// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
 const MAX_TRAIL: usize = 8192;
@@ -98,23 +98,18 @@ impl WindowPlan {
         })
     }
 
-    /// Windows that share a clip of `frames` evenly, for so many lanes.
+    /// Windows of at most `longest` frames that share a clip of `frames` evenly.
     ///
     /// # Errors
-    /// None: an even share is never too long.
+    /// [`VocoderError::WindowLength`] unless `longest` is 1 to [`MAX_WINDOW_FRAMES`].
     pub fn balanced(
         frames: usize,
         context: Context,
         steps: usize,
-        lanes: usize,
+        longest: usize,
     ) -> Result<WindowPlan, VocoderError> {
-        let longest = if lanes > 1 {
-            CORE_OF_LANES
-        } else {
-            DEFAULT_CORE
-        };
         let frames = frames.max(1);
-        let count = frames.div_ceil(longest);
+        let count = frames.div_ceil(longest.max(1));
         WindowPlan::exact(frames.div_ceil(count), context, steps)
     }
 
@@ -145,6 +140,16 @@ impl WindowPlan {
             lead: context.denoiser,
             steps,
         })
+    }
+
+    /// The same for windows that go through all `steps` in a row: they have the context of every step.
+    #[must_use]
+    pub(super) fn chained(self, steps: usize) -> WindowPlan {
+        WindowPlan {
+            context: self.context * steps,
+            steps: 1,
+            ..self
+        }
     }
 
     /// The same with no core longer than `longest`.
@@ -221,7 +226,7 @@ mod tests {
     #[test]
     fn windows_share_a_clip_evenly() {
         let core = |frames| {
-            WindowPlan::balanced(frames, CONTEXT, 4, 1)
+            WindowPlan::balanced(frames, CONTEXT, 4, DEFAULT_CORE)
                 .unwrap()
                 .core(0, 0)
         };
