@@ -1,16 +1,16 @@
-//! Time of one denoiser call by windows and frames, on any provider: `cargo run --release --example denoiser_calls -- cuda --batches 1,8,64`.
+//! Time of all steps of a window, by windows, frames and steps, on any provider: `cargo run --release --example denoiser_calls -- cuda --batches 1,8,64`.
 //!
-//! Prints a JSON object a line: provider, nodes by provider, windows, frames, the median of the calls in milliseconds and the real-time factor
-//! of one step. Each call gets windows of streams of their own, whose conditions are there, so that what is timed is one call of the graph with
-//! its copies and the solver's update, and nothing else.
+//! Prints a JSON object a line: provider, nodes by provider, windows, frames, steps, whether the state stays on the device, the median of the
+//! runs in milliseconds, and the real-time factor. Each run gets windows of streams of their own, whose conditions are there, so that what is
+//! timed is the denoiser with its copies and the solver's updates, and at the last step the filters after the diffusion.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use ndarray::Array2;
 use vocode::bundle::Bundle;
 use vocode::runtime::{GpuOptions, LoadOptions, Provider, Runtime, SessionOptions};
-use vocode::vocoder::{Chunks, ScheduleChoice, Stream, Vocoder, Window, WindowPlan};
+use vocode::vocoder::{ScheduleChoice, Stream, Vocoder, Window, WindowPlan};
 
 /// Times denoiser calls.
 #[derive(Parser)]
@@ -23,7 +23,10 @@ struct Args {
     /// Cores of the windows, in frames
     #[arg(long, value_delimiter = ',', default_value = "16,64,128,256")]
     cores: Vec<usize>,
-    /// Calls of each kind
+    /// Denoising steps
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,6")]
+    steps: Vec<usize>,
+    /// Runs of each kind
     #[arg(long, default_value_t = 15)]
     runs: usize,
     /// Half precision (TensorRT)
@@ -33,6 +36,9 @@ struct Args {
     #[arg(long)]
     tf32: bool,
 }
+
+/// Runs of one kind end then, however few they were.
+const ENOUGH: Duration = Duration::from_secs(2);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -49,20 +55,23 @@ fn main() -> Result<(), Failure> {
         ..SessionOptions::default()
     };
     let mut vocoder = Vocoder::new(Bundle::embedded()?, &runtime, &options)?;
-    for &batch in &args.batches {
-        for &core in &args.cores {
-            // The first call of a size may tune.
-            call(&mut vocoder, batch, core)?;
-            let times: Result<Vec<f64>, Failure> = (0..args.runs.max(1))
-                .map(|_| call(&mut vocoder, batch, core))
-                .collect();
-            print(&vocoder, batch, core, times?);
+    for &steps in &args.steps {
+        for &batch in &args.batches {
+            for &core in &args.cores {
+                // The first run of a size may tune or record.
+                let (_, core) = all_steps(&mut vocoder, steps, batch, core)?;
+                let (mut times, began) = (Vec::new(), Instant::now());
+                while times.is_empty() || times.len() < args.runs && began.elapsed() < ENOUGH {
+                    times.push(all_steps(&mut vocoder, steps, batch, core)?.0);
+                }
+                print(&vocoder, steps, batch, core, times);
+            }
         }
     }
     Ok(())
 }
 
-fn print(vocoder: &Vocoder, batch: usize, core: usize, mut times: Vec<f64>) {
+fn print(vocoder: &Vocoder, steps: usize, batch: usize, core: usize, mut times: Vec<f64>) {
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let mel = &vocoder.manifest().mel;
@@ -70,6 +79,8 @@ fn print(vocoder: &Vocoder, batch: usize, core: usize, mut times: Vec<f64>) {
     let line = serde_json::json!({
         "provider": vocoder.provider(),
         "provider_nodes": vocoder.placement().nodes,
+        "state_on_device": vocoder.stays_on_device(steps),
+        "steps": steps,
         "windows": batch,
         "core_frames": core,
         "milliseconds": 1e3 * median,
@@ -78,36 +89,51 @@ fn print(vocoder: &Vocoder, batch: usize, core: usize, mut times: Vec<f64>) {
     println!("{line}");
 }
 
-/// Seconds of the second step's first window of `batch` streams.
-fn call(vocoder: &mut Vocoder, batch: usize, core: usize) -> Result<f64, Failure> {
+/// Seconds that the first windows of `batch` streams take in all steps together, and their cores.
+fn all_steps(
+    vocoder: &mut Vocoder,
+    steps: usize,
+    batch: usize,
+    core: usize,
+) -> Result<(f64, usize), Failure> {
     let mut streams: Vec<Stream> = (0..batch)
-        .map(|seed| stream(vocoder, seed as u64, core))
+        .map(|seed| stream(vocoder, seed as u64, steps, core))
         .collect::<Result<_, _>>()?;
+    let rounds = if vocoder.stays_on_device(steps) {
+        1
+    } else {
+        steps
+    };
+    let (mut done, mut seconds) = (0, 0.0);
     loop {
         let windows: Vec<Window> = streams.iter().flat_map(|s| s.ready().pop()).collect();
         let jobs: Vec<(usize, Window)> = windows.into_iter().enumerate().collect();
-        let second = jobs.iter().all(|(_, window)| window.step == 1);
+        let Some((_, first)) = jobs.first().copied() else {
+            return Err("the mel is too short for all steps".into());
+        };
         let mut all: Vec<&mut Stream> = streams.iter_mut().collect();
         let began = Instant::now();
         vocoder.run(&mut all, &jobs)?;
-        if second {
-            return Ok(began.elapsed().as_secs_f64());
+        // Between them, earlier steps move on: what they take is not counted.
+        if first.step == done && first.core_start <= 0 {
+            seconds += began.elapsed().as_secs_f64();
+            done += 1;
+        }
+        if done == rounds {
+            return Ok((seconds, first.core));
         }
     }
 }
 
 /// A stream whose mel is there.
-fn stream(vocoder: &Vocoder, seed: u64, core: usize) -> Result<Stream, Failure> {
+fn stream(vocoder: &Vocoder, seed: u64, steps: usize, core: usize) -> Result<Stream, Failure> {
     let manifest = vocoder.manifest();
-    let plan = ScheduleChoice::Steps(2).resolve(manifest, None)?.plan;
-    let chunks = Chunks {
-        first: core,
-        longest: core,
-    };
-    let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
+    let plan = ScheduleChoice::Steps(steps).resolve(manifest, None)?.plan;
+    let windows = WindowPlan::exact(core, manifest.context, plan.steps())?;
     let mut stream = vocoder.stream(plan, seed, windows);
     let mel = &manifest.mel;
     let level = mel.floor_value() + 4.0;
-    stream.push(Array2::from_elem((mel.n_mels, 4 * core + 64), level).view())?;
+    let frames = (steps + 3) * core + 256;
+    stream.push(Array2::from_elem((mel.n_mels, frames), level).view())?;
     Ok(stream)
 }

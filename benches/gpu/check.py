@@ -136,7 +136,9 @@ def check(args: argparse.Namespace, env: dict[str, str], keep: object) -> None:
     part("demo", demo(args.binary, running, env))
     part("bench", {p: bench(args.binary, p, env) for p in running})
     flags = {"cuda": {"cuda, TF32": ["--tf32"]}, "tensorrt": {"tensorrt, fp16": ["--fp16"]}}
-    tables = {p: calls([args.calls, p], 120, env) for p in running}
+    # A CPU would take minutes for the largest batches.
+    less = {"cpu": ["--batches", "1,8", "--steps", "1,4"]}
+    tables = {p: calls([args.calls, p, *less.get(p, [])], 120, env) for p in running}
     for provider, more in flags.items():
         if provider in running:
             tables |= {name: calls([args.calls, provider, *f], 120, env) for name, f in more.items()}

@@ -25,21 +25,23 @@ def steps(results: dict) -> list[str]:
 
 
 def calls(results: dict) -> list[str]:
-    """Milliseconds of a denoiser call by windows and frames."""
+    """Milliseconds of all steps by windows, frames and steps. PyTorch's are its one call, times the steps."""
     tables = dict(results.get("denoiser_calls", {}))
     torch = results.get("torch", [])
     torch = torch if isinstance(torch, list) else []
-    for kind in ("eager", "compiled"):
-        tables[f"PyTorch, {kind}"] = [row for row in torch if row.get("kind") == kind]
-    rows = {}
+    found = {}
     for name, table in tables.items():
-        measured = [row for row in table if "milliseconds" in row] if isinstance(table, list) else []
-        rows[name] = {(row["windows"], row["core_frames"]): row["milliseconds"] for row in measured}
-    keys = sorted({key for table in rows.values() for key in table})
-    lines = ["| windows | frames | " + " | ".join(rows) + " |", "|---:|---:|" + "---:|" * len(rows)]
-    for key in keys:
-        cells = " | ".join(figure(table.get(key), 2) for table in rows.values())
-        lines.append(f"| {key[0]} | {key[1]} | {cells} |")
+        rows = [row for row in table if "milliseconds" in row] if isinstance(table, list) else []
+        found[name] = {(row["steps"], row["windows"], row["core_frames"]): row["milliseconds"] for row in rows}
+    counts = sorted({steps for table in found.values() for steps, _, _ in table})
+    for kind in ("eager", "compiled"):
+        rows = [row for row in torch if row.get("kind") == kind and "milliseconds" in row]
+        times = {(n, row["windows"], row["core_frames"]): n * row["milliseconds"] for row in rows for n in counts}
+        found[f"PyTorch, {kind}"] = times
+    lines = ["| steps | windows | frames | " + " | ".join(found) + " |", "|---:|---:|---:|" + "---:|" * len(found)]
+    for key in sorted({key for table in found.values() for key in table}):
+        cells = [figure(table.get(key), 2) for table in found.values()]
+        lines.append("| " + " | ".join([*map(str, key), *cells]) + " |")
     return lines
 
 
@@ -49,7 +51,11 @@ def main() -> None:
     print("GPU: " + (", ".join(gpu.get("devices", [])) or f"none ({gpu.get('no_driver')})"))
     for provider, found in results.get("providers", {}).items():
         told = found["told"]
-        print(f"- {provider}: " + (f"runs, {told['provider_nodes']}" if found["runs"] else f"does not run: {told}"))
+        if found["runs"]:
+            where = "stays on the device between steps" if told["state_on_device"] else "is copied in and out at each step"
+            print(f"- {provider}: runs, {told['provider_nodes']}; the state {where}")
+        else:
+            print(f"- {provider}: does not run: {told}")
     suite = results.get("conformance")
     print(f"- conformance suite: {'not run' if suite is None else 'passed' if suite['ok'] else 'FAILED'}")
     print(f"- demo against the CPU: {results.get('demo')}\n")

@@ -80,7 +80,8 @@ impl Graph {
             }
             let mut options = RunOptions::new()?;
             if self.replays {
-                options.set(REPLAY, kind.to_string())?;
+                // 0 is ONNX Runtime's own.
+                options.set(REPLAY, (kind + 1).to_string())?;
             }
             Ok(Binding { binding, options })
         };

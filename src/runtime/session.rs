@@ -57,7 +57,7 @@ pub struct Graph {
     /// Whether runs are recorded and replayed.
     pub(super) replays: bool,
     placement: Placement,
-    note: Option<String>,
+    passed_over: Vec<(Provider, Obstacle)>,
 }
 
 impl Graph {
@@ -104,9 +104,6 @@ impl Graph {
             placement,
             passed_over,
         } = choose(&mut machine, options.provider, label)?;
-        for (better, obstacle) in &passed_over {
-            tell(label, *better, provider, obstacle);
-        }
         Ok(Graph {
             inputs: ports(session.inputs(), label)?,
             outputs: ports(session.outputs(), label)?,
@@ -116,8 +113,13 @@ impl Graph {
             device: options.gpu.device,
             replays: machine.replays,
             placement,
-            note: note(&passed_over),
+            passed_over,
         })
+    }
+
+    /// Its name in messages.
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// The inputs, in the graph's order.
@@ -145,9 +147,15 @@ impl Graph {
         self.replays
     }
 
-    /// Why `auto` took nothing faster.
+    /// What `auto` would have taken before, and why it did not.
+    pub fn passed_over(&self) -> &[(Provider, Obstacle)] {
+        &self.passed_over
+    }
+
+    /// Why `auto` took nothing faster: the first reason against the provider that came nearest.
     pub fn provider_note(&self) -> Option<&str> {
-        self.note.as_deref()
+        let (_, obstacle) = self.passed_over.last()?;
+        obstacle.reasons.first().map(String::as_str)
     }
 
     /// Runs the graph once. `inputs` are named and may come in any order; every input of the graph is needed.
@@ -245,21 +253,6 @@ impl Port {
                 .zip(shape)
                 .all(|(dim, size)| dim.is_none_or(|expected| expected == *size))
     }
-}
-
-/// Says that `better` was passed over: as a warning where somebody expects it to run.
-fn tell(graph: &str, better: Provider, taken: Provider, obstacle: &Obstacle) {
-    if obstacle.expected {
-        tracing::warn!(graph, "{better} was passed over for {taken}: {obstacle}");
-    } else {
-        tracing::info!(graph, "{better} was passed over for {taken}: {obstacle}");
-    }
-}
-
-/// The first reason against the provider that came nearest.
-fn note(passed_over: &[(Provider, Obstacle)]) -> Option<String> {
-    let (_, obstacle) = passed_over.last()?;
-    obstacle.reasons.first().cloned()
 }
 
 fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {

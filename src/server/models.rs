@@ -113,7 +113,7 @@ impl Model {
             .unwrap_or_else(|| bundle.manifest.name.clone());
         let session = options.session_of(&name);
         let start = || {
-            let mut vocoder = Vocoder::new(bundle, runtime, &session)?;
+            let vocoder = Vocoder::new(bundle, runtime, &session)?;
             tracing::info!(
                 model = name,
                 provider = vocoder.provider(),
@@ -123,24 +123,21 @@ impl Model {
                 "loaded"
             );
             // Tenths, so that minutes of building are not silent.
-            let mut told = 0;
-            let batch = options.batch.unwrap_or_else(|| vocoder.best_batch());
-            vocoder.warm(batch, &mut |done, total| {
+            let (mut told, model) = (0, name.clone());
+            let tell = move |done, total: usize| {
                 let tenth = 10 * done / total.max(1);
                 if tenth > told {
                     told = tenth;
-                    tracing::info!(model = name, done, total, "preparing");
+                    tracing::info!(model, done, total, "preparing");
                 }
-            })?;
-            Scheduler::start(
-                vocoder,
-                SchedulerOptions {
-                    // The entrance keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
-                    max_streams: 2 * options.limits.max_streams,
-                    batch: options.batch,
-                    label: name.clone(),
-                },
-            )
+            };
+            let scheduling = SchedulerOptions {
+                // The entrance keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
+                max_streams: 2 * options.limits.max_streams,
+                batch: options.batch,
+                label: name.clone(),
+            };
+            Scheduler::start_warm(vocoder, scheduling, tell)
         };
         let failed = |source| ServerError::Model {
             model: label.clone(),

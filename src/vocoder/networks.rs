@@ -63,6 +63,7 @@ impl Networks {
         let on_cpu = conditioner.provider() == Provider::Cpu.name();
         let (first, others) = loader.denoisers(&profile, on_cpu)?;
         signature.check_denoiser(ports(&first))?;
+        tell_passed_over(&conditioner, &first);
         let clock = Clock::default();
         let planned = options.planned_sizes || first.provider() != Provider::Cpu.name();
         let sizes = |sizes| planned.then_some(sizes);
@@ -173,6 +174,23 @@ impl Loader<'_> {
             bound,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
+    }
+}
+
+/// Says what was passed over for the denoiser, and for the conditioner where that is something else: as a warning where somebody expects it
+/// to run.
+fn tell_passed_over(conditioner: &Graph, denoiser: &Graph) {
+    let also = (conditioner.passed_over() != denoiser.passed_over()).then_some(conditioner);
+    for graph in also.into_iter().chain([denoiser]) {
+        let taken = graph.provider();
+        for (better, obstacle) in graph.passed_over() {
+            let graph = graph.label();
+            if obstacle.expected {
+                tracing::warn!(graph, "{better} was passed over for {taken}: {obstacle}");
+            } else {
+                tracing::info!(graph, "{better} was passed over for {taken}: {obstacle}");
+            }
+        }
     }
 }
 

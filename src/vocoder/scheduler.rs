@@ -141,9 +141,32 @@ impl Scheduler {
     /// # Errors
     /// [`VocoderError::BatchSize`]; [`VocoderError::Thread`] when the system has none left.
     pub fn start(vocoder: Vocoder, options: SchedulerOptions) -> Result<Scheduler, VocoderError> {
+        Scheduler::start_with(vocoder, options, |_, _| Ok(()))
+    }
+
+    /// The same once the model is [warm](Vocoder::warm) for the calls that it will be given. What CUDA records is recorded for one thread, so
+    /// the scheduler's own does it; `tell` is given the calls made and their number.
+    ///
+    /// # Errors
+    /// Also a graph that fails.
+    pub fn start_warm(
+        vocoder: Vocoder,
+        options: SchedulerOptions,
+        mut tell: impl FnMut(usize, usize) + Send + 'static,
+    ) -> Result<Scheduler, VocoderError> {
+        Scheduler::start_with(vocoder, options, move |vocoder, batch| {
+            vocoder.warm(batch, &mut tell)
+        })
+    }
+
+    fn start_with(
+        vocoder: Vocoder,
+        options: SchedulerOptions,
+        prepare: impl FnOnce(&mut Vocoder, usize) -> Result<(), VocoderError> + Send + 'static,
+    ) -> Result<Scheduler, VocoderError> {
         check_batch(options.batch.unwrap_or(1))?;
         let (commands, inbox) = mpsc::unbounded_channel();
-        let worker = Worker::new(vocoder, &options, inbox);
+        let mut worker = Worker::new(vocoder, &options, inbox);
         let shared = Arc::new(Shared {
             manifest: worker.vocoder().manifest().clone(),
             sha256: worker.vocoder().sha256().to_owned(),
@@ -155,10 +178,20 @@ impl Scheduler {
             options,
             active: AtomicUsize::new(0),
         });
+        let (tell, told) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("vocode-scheduler".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || {
+                let prepared = worker.prepare(prepare);
+                let works = prepared.is_ok();
+                // Whoever starts a scheduler waits for this.
+                let _ = tell.send(prepared);
+                if works {
+                    worker.run();
+                }
+            })
             .map_err(|source| VocoderError::Thread { source })?;
+        told.recv().map_err(|_| VocoderError::Stopped)??;
         Ok(Scheduler { shared, commands })
     }
 

@@ -48,6 +48,11 @@ impl Worker {
         &self.vocoder
     }
 
+    /// Does something with the model before the work begins, given also the windows of a call.
+    pub fn prepare<T>(&mut self, work: impl FnOnce(&mut Vocoder, usize) -> T) -> T {
+        work(&mut self.vocoder, self.batch)
+    }
+
     /// Works until nobody can ask for anything any more.
     pub fn run(mut self) {
         let mut idle = true;
