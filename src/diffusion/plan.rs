@@ -26,6 +26,19 @@ pub struct Row {
 }
 
 impl Row {
+    /// The next state of one sample, before the plan's clamp; from state, prediction, fresh noise and what the row before remembered.
+    pub(crate) fn next(&self, [state, prediction, noise, remembered]: [f32; 4]) -> f64 {
+        self.a * f64::from(state)
+            + self.b * f64::from(prediction)
+            + self.c * f64::from(noise)
+            + self.d * f64::from(remembered)
+    }
+
+    /// What the row after finds remembered of one sample.
+    pub(crate) fn remember(&self, state: f32, prediction: f32) -> f32 {
+        (self.u * f64::from(state) + self.v * f64::from(prediction)) as f32
+    }
+
     fn is_finite(&self) -> bool {
         [self.t, self.a, self.b, self.c, self.d, self.u, self.v]
             .iter()

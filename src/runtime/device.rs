@@ -3,7 +3,6 @@
 //! On a GPU nothing is copied between the runs of such a graph, and where its provider can, CUDA replays the launches of the first run of each
 //! binding instead of making them again. On the CPU the same code works in main memory, which is how it is tested.
 
-use ort::AsPointer;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions};
 use ort::value::{Tensor, TensorRef};
@@ -51,7 +50,7 @@ impl Graph {
             }
         };
         let mut tensor = DeviceTensor {
-            value: allocate().map_err(|error| failed(&self.label, &error))?,
+            value: allocate().map_err(|error| RuntimeError::run(&self.label, &error))?,
             shape: shape.to_vec(),
             label: self.label.clone(),
             in_main_memory: matches!(self.provider, Provider::Auto | Provider::Cpu),
@@ -85,7 +84,7 @@ impl Graph {
             }
             Ok(Binding { binding, options })
         };
-        bind().map_err(|error| failed(&self.label, &error))
+        bind().map_err(|error| RuntimeError::run(&self.label, &error))
     }
 
     /// Runs the graph on what is bound.
@@ -96,7 +95,7 @@ impl Graph {
         self.session
             .run_binding_with_options(&binding.binding, &binding.options)
             .map(drop)
-            .map_err(|error| failed(&self.label, &error))
+            .map_err(|error| RuntimeError::run(&self.label, &error))
     }
 }
 
@@ -120,7 +119,7 @@ impl DeviceTensor {
             let source = TensorRef::from_array_view((self.shape.as_slice(), values))?;
             source.copy_into(&mut self.value)
         };
-        copy().map_err(|error| failed(&self.label, &error))
+        copy().map_err(|error| RuntimeError::run(&self.label, &error))
     }
 
     /// Copies its values out.
@@ -134,7 +133,7 @@ impl DeviceTensor {
             return Ok(());
         }
         let copied = self.value.to(AllocationDevice::CPU, 0);
-        let copied = copied.map_err(|error| failed(&self.label, &error))?;
+        let copied = copied.map_err(|error| RuntimeError::run(&self.label, &error))?;
         out.copy_from_slice(copied.extract_tensor().1);
         Ok(())
     }
@@ -149,18 +148,5 @@ impl DeviceTensor {
             expected: format!("{:?}", self.shape),
             found: vec![found],
         })
-    }
-}
-
-impl std::fmt::Debug for Binding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Binding").field(&self.binding.ptr()).finish()
-    }
-}
-
-fn failed(label: &str, error: &ort::Error) -> RuntimeError {
-    RuntimeError::Run {
-        label: label.to_owned(),
-        reason: error.to_string(),
     }
 }

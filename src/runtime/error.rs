@@ -165,6 +165,16 @@ pub enum RuntimeError {
     },
 }
 
+impl RuntimeError {
+    /// [`RuntimeError::Run`] with what ONNX Runtime said.
+    pub(super) fn run(label: &str, error: &ort::Error) -> RuntimeError {
+        RuntimeError::Run {
+            label: label.to_owned(),
+            reason: error.to_string(),
+        }
+    }
+}
+
 fn list(attempts: &[Attempt]) -> String {
     attempts
         .iter()

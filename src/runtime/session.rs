@@ -1,6 +1,7 @@
 //! One graph, ready to run.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ndarray::{ArrayD, ArrayViewD};
 use ort::session::{RunOptions, Session, SessionInputValue};
@@ -45,7 +46,6 @@ pub struct Port {
 /// Shapes may change from call to call: the memory pattern, which plans the buffers of one fixed shape, is off.
 /// Threads without work sleep at once: spinning takes a processor from whatever else runs, and where one of two processors was busy
 /// it made a synthesis on two threads take twice as long (1.83 s for 10 s of audio, 0.87 s without).
-#[derive(Debug)]
 pub struct Graph {
     pub(super) session: Session,
     pub(super) label: String,
@@ -56,8 +56,20 @@ pub struct Graph {
     pub(super) device: u32,
     /// Whether runs are recorded and replayed.
     pub(super) replays: bool,
+    /// Of runs that are not bound.
+    unbound: RunOptions,
     placement: Placement,
     passed_over: Vec<(Provider, Obstacle)>,
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its run options cannot be shown.
+        f.debug_struct("Graph")
+            .field("label", &self.label)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Graph {
@@ -104,6 +116,8 @@ impl Graph {
             placement,
             passed_over,
         } = choose(&mut machine, options.provider, label)?;
+        let replays = machine.replays;
+        let unbound = unbound(replays).map_err(|error| RuntimeError::run(label, &error))?;
         Ok(Graph {
             inputs: ports(session.inputs(), label)?,
             outputs: ports(session.outputs(), label)?,
@@ -111,7 +125,8 @@ impl Graph {
             label: label.to_owned(),
             provider,
             device: options.gpu.device,
-            replays: machine.replays,
+            replays,
+            unbound,
             placement,
             passed_over,
         })
@@ -142,11 +157,6 @@ impl Graph {
         &self.placement
     }
 
-    /// Whether CUDA records the launches of its bound runs and replays them.
-    pub fn replays(&self) -> bool {
-        self.replays
-    }
-
     /// What `auto` would have taken before, and why it did not.
     pub fn passed_over(&self) -> &[(Provider, Obstacle)] {
         &self.passed_over
@@ -169,10 +179,7 @@ impl Graph {
     ) -> Result<Vec<ArrayD<f32>>, RuntimeError> {
         self.check(inputs)?;
         let label = &self.label;
-        let failed = |error: ort::Error| RuntimeError::Run {
-            label: label.clone(),
-            reason: error.to_string(),
-        };
+        let failed = |error: ort::Error| RuntimeError::run(label, &error);
         let arrays: Vec<_> = inputs
             .iter()
             .map(|(_, array)| array.as_standard_layout())
@@ -188,12 +195,7 @@ impl Graph {
             })
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
-        // A number below 0: nothing is recorded, as shapes and addresses are new in each such run.
-        let mut unrecorded = RunOptions::new().map_err(failed)?;
-        if self.replays {
-            unrecorded.set(REPLAY, "-1").map_err(failed)?;
-        }
-        let outputs = self.session.run_with_options(values, &unrecorded);
+        let outputs = self.session.run_with_options(values, &self.unbound);
         let outputs = outputs.map_err(failed)?;
         outputs
             .values()
@@ -253,6 +255,15 @@ impl Port {
                 .zip(shape)
                 .all(|(dim, size)| dim.is_none_or(|expected| expected == *size))
     }
+}
+
+/// The options of runs whose shapes and addresses are new each time: with a number below 0 nothing of them is recorded.
+fn unbound(replays: bool) -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    if replays {
+        options.set(REPLAY, "-1")?;
+    }
+    Ok(options)
 }
 
 fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {

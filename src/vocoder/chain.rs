@@ -47,7 +47,7 @@ struct Rig {
     states: [DeviceTensor; 2],
     remembered: [DeviceTensor; 2],
     prediction: DeviceTensor,
-    noise: Kept,
+    noise: DeviceTensor,
     inside: Kept,
     conditions: Vec<DeviceTensor>,
     steps: Vec<StepRig>,
@@ -110,7 +110,7 @@ impl Chain {
             if rows.iter().any(|(row, _)| row.c != 0.0) {
                 let mut noise = Array2::zeros((windows, samples));
                 (task.noise)(step, &mut noise);
-                rig.noise.set(noise.as_slice().unwrap_or_default())?;
+                rig.noise.write(noise.as_slice().unwrap_or_default())?;
             }
             let own = &mut rig.steps[step];
             let times: Vec<f32> = rows.iter().map(|(row, _)| row.t as f32).collect();
@@ -144,7 +144,7 @@ impl Rig {
             states: [signal()?, signal()?],
             remembered: [signal()?, signal()?],
             prediction: signal()?,
-            noise: Kept::new(signal()?),
+            noise: signal()?,
             inside: Kept::new(signal()?),
             conditions: conditions.collect::<Result<_, _>>()?,
             steps: Vec::new(),
@@ -177,7 +177,7 @@ impl Rig {
             let inputs = [
                 ("x", &*before),
                 ("prediction", &self.prediction),
-                ("noise", &self.noise.tensor),
+                ("noise", &self.noise),
                 ("remembered", &*found),
                 ("inside", &self.inside.tensor),
                 ("row", &row.tensor),

@@ -17,7 +17,7 @@ use super::sizes::{Limits, Sizes};
 use super::window::{CORE_OF_LANES, DEFAULT_CORE};
 use crate::diffusion::{Noise, Plan, Row};
 use crate::runtime::{Graph, Placement};
-use ndarray::{Array1, Array2, ArrayD, Ix2, s};
+use ndarray::{Array1, Array2, ArrayD, Ix2, Zip, s};
 use rayon::ThreadPool;
 
 /// Most lanes; each holds the graph's weights once more.
@@ -108,20 +108,23 @@ impl Denoiser {
         // The first run of a size may be recorded, the second is replayed then.
         self.run_chain(&task)?;
         let found = self.run_chain(&task)?;
-        let (mut x, mut kept) = (batch.x.clone(), Array2::zeros(batch.x.dim()));
+        let mut fresh = Array2::zeros(batch.x.dim());
+        let mut remembered = fresh.clone();
         for (step, row) in plan.rows.iter().enumerate() {
-            let mut fresh = Array2::zeros(x.dim());
             noise(step + 1, &mut fresh);
-            batch.x.assign(&x);
             batch.t.fill(row.t as f32);
             let answer = whole(&mut self.first, &self.interface, &batch, &self.clock)?;
-            let [a, b, c, d, u, v] =
-                [row.a, row.b, row.c, row.d, row.u, row.v].map(|value| value as f32);
-            let next = &x * a + &answer * b + &fresh * c + &kept * d;
-            kept = &x * u + &answer * v;
-            x = next;
+            Zip::from(&mut batch.x)
+                .and(&answer)
+                .and(&fresh)
+                .and(&mut remembered)
+                .for_each(|x, &answer, &fresh, remembered| {
+                    let next = row.next([*x, answer, fresh, *remembered]);
+                    *remembered = row.remember(*x, answer);
+                    *x = next as f32;
+                });
         }
-        let differences = x.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        let differences = batch.x.iter().zip(&found).map(|(a, b)| (a - b).abs());
         // NaN is as far as can be.
         Ok(differences.fold(0.0, |worst, d| if d <= worst { worst } else { d }))
     }
@@ -215,7 +218,7 @@ impl Denoiser {
     }
 
     /// A call on zeros, for what it alone does.
-    pub fn call_silence(&mut self, windows: usize, frames: usize) -> Result<(), VocoderError> {
+    fn call_silence(&mut self, windows: usize, frames: usize) -> Result<(), VocoderError> {
         let (windows, frames) = self.call_size(windows, frames);
         let mut batch = Batch::new(&self.interface, windows, frames);
         batch.t = Array1::from_elem(windows, 0.5);

@@ -145,25 +145,20 @@ impl Vocoder {
         jobs: &[(usize, Window)],
     ) -> Result<Outcome, VocoderError> {
         let mut outcome = Outcome::default();
-        let mut sound: Vec<(usize, Window)> = Vec::with_capacity(jobs.len());
+        // Windows that go through all steps in a row go with others of as many steps.
+        let mut sound: Vec<(Option<usize>, (usize, Window))> = Vec::with_capacity(jobs.len());
         for (index, window) in jobs {
-            match streams[*index].condition(&mut self.networks.conditioner, window) {
-                Ok(()) => sound.push((*index, *window)),
+            let stream = &mut streams[*index];
+            match stream.condition(&mut self.networks.conditioner, window) {
+                Ok(()) => sound.push((stream.chain().map(Plan::steps), (*index, *window))),
                 Err(error) => outcome.failed.push((*index, error)),
             }
         }
         let sizes = self.networks.denoiser.sizes.as_ref();
         let most = sizes.map_or(MAX_BATCH, |_| Sizes::largest_batch());
-        // Windows that go through all steps in a row go with others of as many steps.
-        let steps = |job: &(usize, Window)| streams[job.0].chain().map(Plan::steps);
-        let mut kinds: Vec<_> = sound.iter().map(steps).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        for kind in kinds {
-            let alike = sound
-                .iter()
-                .filter(|job| streams[job.0].chain().map(Plan::steps) == kind);
-            let alike: Vec<_> = alike.copied().collect();
+        sound.sort_by_key(|(steps, _)| *steps);
+        for alike in sound.chunk_by(|a, b| a.0 == b.0) {
+            let alike: Vec<_> = alike.iter().map(|(_, job)| *job).collect();
             for jobs in alike.chunks(most) {
                 self.call(streams, jobs, &mut outcome)?;
             }

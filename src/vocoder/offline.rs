@@ -38,7 +38,6 @@ impl Vocoder {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
             None => WindowPlan::balanced(mel.frames(), context, steps, longest)?,
         };
-        let windows = windows.at_most(self.limits().longest_core(steps));
         let mut progress = Progress {
             done: 0,
             total: (mel.frames() * steps) as u64,
@@ -51,6 +50,7 @@ impl Vocoder {
         };
 
         let mut stream = self.stream(plan, options.seed, windows);
+        let window_frames = stream.front.windows().chunks.longest;
         let samples = match options.batch {
             None if lanes > 1 && !chained => {
                 flow::through_lanes(&mut self.networks, &mut stream, mel, &mut watch)?
@@ -68,7 +68,7 @@ impl Vocoder {
             solver,
             seed: options.seed,
             provider: self.provider().to_owned(),
-            window_frames: windows.chunks.longest,
+            window_frames,
             calls,
             elapsed: began.elapsed(),
             graph_time: self.graph_time() - graph_time,

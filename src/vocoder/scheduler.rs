@@ -240,8 +240,6 @@ impl Scheduler {
         let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
         let chunks = chunks(request)?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
-        let limits = &self.shared.limits;
-        let windows = windows.at_most(limits.longest_core(plan.steps()));
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
         let stream_plan = StreamPlan {
@@ -253,7 +251,15 @@ impl Scheduler {
         };
         let place = Place::take(&self.shared)?;
         let filters = &self.shared.filters;
-        let stream = super::Stream::new(manifest, filters, plan, request.seed, windows, limits);
+        let stream = super::Stream::new(
+            manifest,
+            filters,
+            plan,
+            request.seed,
+            windows,
+            &self.shared.limits,
+        );
+        let windows = stream.front.windows();
         // Room for what one window needs at once, and as much again to work ahead.
         let room = 2 * (windows.chunks.longest + windows.look_ahead()) + port::PIECE;
         let frames = Arc::new(Semaphore::new(room));

@@ -2,7 +2,7 @@
 
 use super::WindowPlan;
 use super::queue::SampleQueue;
-use crate::diffusion::{Noise, Plan, Row};
+use crate::diffusion::{Noise, Plan};
 use std::ops::Range;
 
 /// One denoiser call to be made: step, and the frames that it covers.
@@ -207,7 +207,7 @@ impl Wavefront {
                 noise.get(i).copied().unwrap_or(0.0),
                 remembered.get(i).copied().unwrap_or(0.0),
             ];
-            let value = combine(&row, parts);
+            let value = row.next(parts);
             clamp.map_or(value, |[low, high]| value.clamp(low, high)) as f32
         });
         match self.steps.get_mut(step + 1) {
@@ -217,7 +217,7 @@ impl Wavefront {
                 if self.plan.rows[step + 1].d != 0.0 {
                     let pairs = state.iter().zip(prediction);
                     next.remembered
-                        .append(pairs.map(|(&x, &p)| remember(&row, x, p)));
+                        .append(pairs.map(|(&x, &p)| row.remember(x, p)));
                 }
             }
         }
@@ -267,17 +267,6 @@ impl Wavefront {
                 .map(|step| step.state.len() + step.remembered.len())
                 .sum::<usize>()
     }
-}
-
-fn combine(row: &Row, [state, prediction, noise, remembered]: [f32; 4]) -> f64 {
-    row.a * f64::from(state)
-        + row.b * f64::from(prediction)
-        + row.c * f64::from(noise)
-        + row.d * f64::from(remembered)
-}
-
-fn remember(row: &Row, state: f32, prediction: f32) -> f32 {
-    (row.u * f64::from(state) + row.v * f64::from(prediction)) as f32
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bundle::Context;
+use crate::diffusion::Row;
 use crate::vocoder::window::Chunks;
 use proptest::prelude::*;
 
@@ -54,8 +55,8 @@ fn whole(plan: &Plan, noise: Noise, frames: usize) -> Vec<f32> {
         let mut fresh = vec![0.0; len];
         noise.fill(k as u32 + 1, 0, &mut fresh);
         for i in 0..len {
-            let value = combine(row, [state[i], prediction[i], fresh[i], remembered[i]]);
-            remembered[i] = remember(row, state[i], prediction[i]);
+            let value = row.next([state[i], prediction[i], fresh[i], remembered[i]]);
+            remembered[i] = row.remember(state[i], prediction[i]);
             state[i] = value.clamp(-0.9, 0.9) as f32;
         }
     }

@@ -174,12 +174,8 @@ impl Tables {
         ratios: &mut [f32],
     ) {
         let c = &self.convention;
-        let epsilon = c.magnitude_epsilon as f32;
         for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
-            *magnitude = bin.norm_sqr() + epsilon;
-        }
-        if c.power == 1.0 {
-            magnitudes.iter_mut().for_each(|m| *m = m.sqrt());
+            *magnitude = c.bin_magnitude(f64::from(bin.norm_sqr())) as f32;
         }
         for ((ratio, (first, weights)), wanted) in ratios.iter_mut().zip(&self.bands).zip(wanted) {
             let terms = weights.iter().zip(&magnitudes[*first..]);
