@@ -49,23 +49,29 @@ def filterbank() -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _tensors(device: torch.device) -> tuple[Tensor, Tensor]:
-    bank = torch.tensor(filterbank(), dtype=torch.float32, device=device)
-    return bank, torch.hann_window(N_FFT, device=device)
+def _tensors(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    bank = torch.tensor(filterbank(), dtype=dtype, device=device)
+    return bank, torch.hann_window(N_FFT, dtype=dtype, device=device)
 
 
 def mel_of_padded(padded: Tensor) -> Tensor:
     """Mel of audio that already carries (n_fft - hop) / 2 = 384 samples of context on each side.
 
-    `padded` is `[B, F * hop + 768]`; the result `[B, n_mels, F]`.
+    `padded` is `[B, F * hop + 768]`; the result `[B, n_mels, F]`, in double precision where `padded` is, else in single.
     """
-    bank, window = _tensors(padded.device)
-    spectrum = torch.stft(padded.float(), N_FFT, HOP, N_FFT, window, center=False, return_complex=True)
+    if padded.dtype != torch.float64:
+        padded = padded.float()
+    bank, window = _tensors(padded.device, padded.dtype)
+    spectrum = torch.stft(padded, N_FFT, HOP, N_FFT, window, center=False, return_complex=True)
     magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + EPSILON)
     return torch.log(torch.clamp(bank @ magnitude, min=FLOOR))
 
 
 def mel_spectrogram(audio: Tensor) -> Tensor:
-    """Mel of whole clips, `[B, N]` -> `[B, n_mels, N // hop]`, with the convention's reflect padding."""
+    """Mel of whole clips, `[B, N]` -> `[B, n_mels, N // hop]`, with the convention's reflect padding.
+
+    Computed in double precision, as in Rust: near the floor what a single-precision FFT gives differs by 1e-4 from processor to processor.
+    """
     margin = (N_FFT - HOP) // 2
-    return mel_of_padded(torch.nn.functional.pad(audio[:, None], (margin, margin), mode="reflect")[:, 0])
+    padded = torch.nn.functional.pad(audio.double()[:, None], (margin, margin), mode="reflect")[:, 0]
+    return mel_of_padded(padded).float()
