@@ -6,6 +6,7 @@ pub mod envelope;
 mod error;
 mod filter;
 mod frames;
+mod overlap;
 pub mod stft;
 mod vector;
 
@@ -15,3 +16,4 @@ pub use error::DspError;
 pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;
 pub use stft::{Stft, hann};
+pub(crate) use vector::first_not_finite;

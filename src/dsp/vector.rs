@@ -1,4 +1,4 @@
-//! Elementary functions of whole slices, several numbers at a time.
+//! Functions of whole slices, several numbers at a time.
 
 use wide::f32x8;
 
@@ -24,6 +24,14 @@ fn apply(values: &mut [f32], function: impl Fn(f32x8) -> f32x8) {
     rest.copy_from_slice(&last[..rest.len()]);
 }
 
+/// The first value that is NaN or infinite.
+pub(crate) fn first_not_finite(values: &[f32]) -> Option<f32> {
+    // Without a way out within a block, which would be gone through one by one.
+    let has_other = |block: &&[f32]| !block.iter().fold(true, |all, v| all & v.is_finite());
+    let block = values.chunks(256).find(has_other)?;
+    block.iter().copied().find(|value| !value.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +54,16 @@ mod tests {
                 prop_assert!((found - value).abs() < 2e-5, "ln exp {value}: {found}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found() {
+        let mut values = vec![1.0; 1000];
+        assert_eq!(first_not_finite(&values), None);
+        values[999] = f32::NEG_INFINITY;
+        assert_eq!(first_not_finite(&values), Some(f32::NEG_INFINITY));
+        values[300] = f32::NAN;
+        assert!(first_not_finite(&values).is_some_and(f32::is_nan));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::interface::Interface;
 use super::stream::Stream;
 use super::wavefront::Window;
-use ndarray::{Array1, Array2, ArrayD, Axis, Slice};
+use ndarray::{Array1, Array2, ArrayD, Axis};
 
 /// Windows that go through the denoiser together.
 #[derive(Default)]
@@ -53,10 +53,10 @@ impl Batch {
         }
         self.t[row] = stream.front.time(window.step) as f32;
         for (condition, layout) in self.conditions.iter_mut().zip(interface.layouts()) {
-            let mut item = condition.index_axis_mut(Axis(0), row);
-            let steps = Slice::from(..window.frames * layout.rate);
-            let covered = item.slice_axis_mut(Axis(layout.time_axis - 1), steps);
-            stream.conditions.read(layout, window.start, covered);
+            if let Some(item) = condition.index_axis_mut(Axis(0), row).into_slice() {
+                let (start, frames) = (window.start, window.frames);
+                stream.conditions.read(layout, start, frames, item);
+            }
         }
     }
 }

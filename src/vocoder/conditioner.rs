@@ -7,6 +7,7 @@ use super::clock::Clock;
 use super::interface::{Interface, Layout};
 use super::sizes::Sizes;
 use crate::bundle::Condition;
+use crate::dsp::first_not_finite;
 use crate::runtime::Graph;
 use ndarray::{Array3, ArrayD, Axis, s};
 
@@ -42,7 +43,7 @@ impl Conditioner {
                 let found = output.shape();
                 return Err(VocoderError::shape("conditioner", name, shape, found));
             }
-            if let Some(&value) = output.iter().find(|value| !value.is_finite()) {
+            if let Some(value) = first_not_finite(output.as_slice().unwrap_or_default()) {
                 return Err(VocoderError::OutputNotFinite {
                     graph: "conditioner",
                     output: name.clone(),

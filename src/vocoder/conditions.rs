@@ -1,7 +1,7 @@
 //! The conditioner's answers that are still needed, frame by frame.
 
 use super::interface::Layout;
-use ndarray::{ArrayD, ArrayViewMutD, Axis, Slice};
+use ndarray::ArrayD;
 use std::collections::VecDeque;
 
 /// Most frames of a chunk. They are what a stream holds most of: about 6 KB a frame in the built-in model.
@@ -20,8 +20,8 @@ pub(super) struct Conditions {
 struct Chunk {
     start: i64,
     frames: usize,
-    /// One array a condition, batch of 1.
-    arrays: Vec<ArrayD<f32>>,
+    /// The rows of each condition.
+    rows: Vec<Vec<f32>>,
 }
 
 impl Conditions {
@@ -43,36 +43,39 @@ impl Conditions {
         for low in (0..frames).step_by(CHUNK) {
             let high = (low + CHUNK).min(frames);
             let cut = |(layout, array): &(Layout, ArrayD<f32>)| {
-                let steps = Slice::from((skip + low) * layout.rate..(skip + high) * layout.rate);
-                array.slice_axis(Axis(layout.time_axis), steps).to_owned()
+                let all = array.as_slice().unwrap_or_default();
+                let row_length = all.len() / layout.rows;
+                let mut rows = Vec::with_capacity(layout.rows * (high - low) * layout.width);
+                let kept = (skip + low) * layout.width..(skip + high) * layout.width;
+                for row in all.chunks_exact(row_length) {
+                    rows.extend_from_slice(&row[kept.clone()]);
+                }
+                rows
             };
             self.chunks.push_back(Chunk {
                 start: self.next + low as i64,
                 frames: high - low,
-                arrays: arrays.iter().map(cut).collect(),
+                rows: arrays.iter().map(cut).collect(),
             });
         }
         self.next += frames as i64;
     }
 
-    /// Copies the frames from `start` on into one batch item of a condition, `out` without the batch axis.
-    pub fn read(&self, layout: Layout, start: i64, mut out: ArrayViewMutD<'_, f32>) {
-        let axis = Axis(layout.time_axis - 1);
-        let end = start + (out.len_of(axis) / layout.rate) as i64;
+    /// Copies `frames` frames from `start` on to the beginning of each row of `out`, one batch item of a condition.
+    pub fn read(&self, layout: Layout, start: i64, frames: usize, out: &mut [f32]) {
+        let (end, width) = (start + frames as i64, layout.width);
+        let row_length = out.len() / layout.rows;
         for chunk in &self.chunks {
-            let (low, high) = (
-                start.max(chunk.start),
-                end.min(chunk.start + chunk.frames as i64),
-            );
-            if low < high {
-                let steps = |from: i64| {
-                    Slice::from(
-                        (low - from) as usize * layout.rate..(high - from) as usize * layout.rate,
-                    )
-                };
-                let source = chunk.arrays[layout.index].index_axis(Axis(0), 0);
-                out.slice_axis_mut(axis, steps(start))
-                    .assign(&source.slice_axis(axis, steps(chunk.start)));
+            let low = start.max(chunk.start);
+            let high = end.min(chunk.start + chunk.frames as i64);
+            if low >= high {
+                continue;
+            }
+            let steps = |from: i64| (low - from) as usize * width..(high - from) as usize * width;
+            let targets = out.chunks_exact_mut(row_length);
+            let sources = chunk.rows[layout.index].chunks_exact(chunk.frames * width);
+            for (target, source) in targets.zip(sources) {
+                target[steps(start)].copy_from_slice(&source[steps(chunk.start)]);
             }
         }
     }
@@ -92,7 +95,13 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array3, ArrayD};
+    use ndarray::{Array2, Array3, ArrayD, Axis};
+
+    const LAYOUT: Layout = Layout {
+        index: 0,
+        rows: 2,
+        width: 2,
+    };
 
     /// A condition `[1, 2, frames * 2]` whose values tell their band and time step.
     fn answer(start: i64, frames: usize) -> ArrayD<f32> {
@@ -104,35 +113,28 @@ mod tests {
 
     #[test]
     fn reading_joins_stretches() {
-        let layout = Layout {
-            index: 0,
-            time_axis: 2,
-            rate: 2,
-        };
         let mut conditions = Conditions::new(-2);
         for frames in [9, 5, 40] {
             let (next, skip) = (conditions.end(), 3);
-            conditions.append(frames, skip, &[(layout, answer(next - 3, frames + 6))]);
+            conditions.append(frames, skip, &[(LAYOUT, answer(next - 3, frames + 6))]);
         }
         assert_eq!(conditions.end(), 52);
         conditions.drop_before(6);
         for (start, frames) in [(5, 9), (0, 12), (20, 32)] {
-            let mut out = ArrayD::from_elem(vec![2, 2 * frames], f32::NAN);
-            conditions.read(layout, start, out.view_mut());
+            // With room for two frames more in each row.
+            let mut out = Array2::from_elem((2, 2 * frames + 4), -1.0);
+            conditions.read(LAYOUT, start, frames, out.as_slice_mut().unwrap());
             let expected = answer(start, frames);
-            assert_eq!(out, expected.index_axis(Axis(0), 0), "{start}");
+            let (found, room) = out.view().split_at(Axis(1), 2 * frames);
+            assert_eq!(found.into_dyn(), expected.index_axis(Axis(0), 0), "{start}");
+            assert!(room.iter().all(|value| *value == -1.0));
         }
     }
 
     #[test]
     fn what_no_window_needs_is_forgotten() {
-        let layout = Layout {
-            index: 0,
-            time_axis: 2,
-            rate: 2,
-        };
         let mut conditions = Conditions::new(0);
-        conditions.append(64, 0, &[(layout, answer(0, 64))]);
+        conditions.append(64, 0, &[(LAYOUT, answer(0, 64))]);
         conditions.drop_before(40);
         let held: usize = conditions.chunks.iter().map(|chunk| chunk.frames).sum();
         assert_eq!(held, 32);

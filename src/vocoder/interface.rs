@@ -24,10 +24,10 @@ pub(super) struct Interface {
 pub(super) struct Layout {
     /// The condition's place among the conditioner's outputs.
     pub index: usize,
-    /// Its time axis.
-    pub time_axis: usize,
-    /// Its time steps in a frame.
-    pub rate: usize,
+    /// Stretches of consecutive frames in one batch item: as many as there are places before the time axis.
+    pub rows: usize,
+    /// Values of one frame in a row.
+    pub width: usize,
 }
 
 /// Inputs of a denoiser call, by name.
@@ -36,11 +36,15 @@ pub(super) type Inputs<'a> = Vec<(&'a str, ArrayViewD<'a, f32>)>;
 impl Interface {
     /// How each condition lies in memory.
     pub fn layouts(&self) -> impl Iterator<Item = Layout> {
-        let axes = self.conditions.iter().zip(&self.rates).enumerate();
-        axes.map(|(index, (condition, &rate))| Layout {
-            index,
-            time_axis: condition.time_axis,
-            rate,
+        let frame = self.condition_shapes(1, 1).into_iter();
+        let conditions = frame.zip(&self.conditions).enumerate();
+        conditions.map(|(index, (shape, condition))| {
+            let (before, after) = shape.split_at(condition.time_axis);
+            Layout {
+                index,
+                rows: before.iter().product(),
+                width: after.iter().product(),
+            }
         })
     }
 
@@ -82,7 +86,8 @@ impl Interface {
     /// Some frames of one window of a batch.
     pub fn part<'a>(&'a self, batch: &'a Batch, row: usize, frames: Range<usize>) -> Inputs<'a> {
         let samples = Some((1, self.hop));
-        let conditions = self.layouts().map(|l| Some((l.time_axis, l.rate)));
+        let conditions = self.conditions.iter().zip(&self.rates);
+        let conditions = conditions.map(|(condition, rate)| Some((condition.time_axis, *rate)));
         let axes = [samples, None].into_iter().chain(conditions);
         let cut = |((name, mut array), axis): ((&'a str, ArrayViewD<'a, f32>), _)| {
             array.slice_axis_inplace(Axis(0), Slice::from(row..row + 1));

@@ -9,6 +9,7 @@ use super::wavefront::{Wavefront, Window};
 use super::{VocoderError, WindowPlan};
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
+use crate::dsp::first_not_finite;
 use ndarray::ArrayView2;
 
 /// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::run`](super::Vocoder::run) does.
@@ -175,7 +176,7 @@ impl Stream {
         state: &[f32],
         prediction: &[f32],
     ) -> Result<u64, VocoderError> {
-        if let Some(&value) = prediction.iter().find(|value| !value.is_finite()) {
+        if let Some(value) = first_not_finite(prediction) {
             let output = "prediction".to_owned();
             return Err(VocoderError::OutputNotFinite {
                 graph: "denoiser",

@@ -194,22 +194,26 @@ impl Wavefront {
     /// Applies a row to samples `from ..` and hands the result to the next step.
     fn advance(&mut self, step: usize, from: i64, state: &[f32], prediction: &[f32]) {
         let row = self.plan.rows[step];
-        let mut noise = vec![0.0; if row.c == 0.0 { 0 } else { state.len() }];
-        self.noise.fill(step as u32 + 1, from as u64, &mut noise);
-        let mut remembered = vec![0.0; if row.d == 0.0 { 0 } else { state.len() }];
-        self.steps[step].remembered.read(from, &mut remembered);
-
-        let clamp = self.plan.clamp;
-        let new = (0..state.len()).map(|i| {
-            let parts = [
-                state[i],
-                prediction[i],
-                noise.get(i).copied().unwrap_or(0.0),
-                remembered.get(i).copied().unwrap_or(0.0),
-            ];
-            let value = row.next(parts);
-            clamp.map_or(value, |[low, high]| value.clamp(low, high)) as f32
-        });
+        let mut noise = vec![0.0; state.len()];
+        if row.c != 0.0 {
+            self.noise.fill(step as u32 + 1, from as u64, &mut noise);
+        }
+        let mut remembered = vec![0.0; state.len()];
+        if row.d != 0.0 {
+            self.steps[step].remembered.read(from, &mut remembered);
+        }
+        let [low, high] = self
+            .plan
+            .clamp
+            .unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+        let pairs = state.iter().zip(prediction);
+        let others = noise.iter().zip(&remembered);
+        let new = pairs
+            .zip(others)
+            .map(|((&x, &prediction), (&noise, &remembered))| {
+                let value = row.next([x, prediction, noise, remembered]);
+                value.clamp(low, high) as f32
+            });
         match self.steps.get_mut(step + 1) {
             None => self.finished.extend(new),
             Some(next) => {

@@ -8,6 +8,7 @@ use realfft::num_complex::Complex;
 
 use super::{LIMIT, Tables};
 use crate::dsp::block::FilterBlock;
+use crate::dsp::overlap::{self, OverlapAdd};
 use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
@@ -24,7 +25,7 @@ pub struct ConsistencyStream {
     mel_frames: usize,
     /// Samples not given out yet, and what is to be added to them.
     samples: VecDeque<f32>,
-    change: VecDeque<f32>,
+    change: OverlapAdd,
     /// Samples given out.
     done: usize,
     /// The frame to be looked at next.
@@ -43,7 +44,7 @@ impl ConsistencyStream {
             wanted: vec![0.0; tables.convention.n_mels],
             mel_frames: 0,
             samples: VecDeque::new(),
-            change: VecDeque::new(),
+            change: OverlapAdd::new(tables.window.len()),
             done: 0,
             frame: 0,
             block: FilterBlock::new(&tables.forward, &tables.inverse),
@@ -85,8 +86,9 @@ impl ConsistencyStream {
     fn look(&mut self) {
         let t = &self.tables;
         let block = &mut self.block.samples;
-        for ((slot, sample), weight) in block.iter_mut().zip(&self.samples).zip(&t.window) {
-            *slot = sample * weight;
+        overlap::read(&self.samples, 0, block);
+        for (slot, weight) in block.iter_mut().zip(&t.window) {
+            *slot *= weight;
         }
         self.block.filter(|spectrum| {
             t.log_ratios(
@@ -105,24 +107,20 @@ impl ConsistencyStream {
                 *bin *= *gain - 1.0;
             }
         });
-        let block = &self.block.samples;
-        if self.change.len() < block.len() {
-            self.change.resize(block.len(), 0.0);
-        }
-        for ((sum, x), weight) in self.change.iter_mut().zip(block).zip(&t.synthesis) {
-            *sum += x * weight;
-        }
+        self.change.add_weighted(&self.block.samples, &t.synthesis);
     }
 
     /// Gives out the oldest `count` samples.
     fn emit(&mut self, count: usize, out: &mut Vec<f32>) {
         let count = count.min(self.samples.len());
-        let changed = count.min(self.change.len());
-        let changes = self
-            .change
-            .drain(..changed)
-            .chain(std::iter::repeat_n(0.0, count - changed));
-        out.extend(self.samples.drain(..count).zip(changes).map(|(x, c)| x + c));
+        let from = out.len();
+        out.resize(from + count, 0.0);
+        overlap::read(&self.samples, 0, &mut out[from..]);
+        self.samples.drain(..count);
+        for (x, change) in out[from..].iter_mut().zip(self.change.samples()) {
+            *x += change;
+        }
+        self.change.advance(count);
         self.done += count;
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
 use crate::dsp::block::FilterBlock;
+use crate::dsp::overlap::{self, OverlapAdd};
 use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
 use ndarray::ArrayView2;
 
@@ -30,8 +31,8 @@ pub struct EnvelopeStream {
     ended: bool,
     /// The frame to be filtered next; starts outside the clip.
     frame: i64,
-    /// Overlap-add, from the start of that frame's block.
-    sum: VecDeque<f32>,
+    /// From the start of that frame's block.
+    sum: OverlapAdd,
     block: FilterBlock,
 }
 
@@ -49,7 +50,7 @@ impl EnvelopeStream {
             ended: false,
             // A smoothing longer than the edge begins earlier, on windows without samples.
             frame: -(tables.edge.max(tables.kernel.len() / 2) as i64),
-            sum: vec![0.0; tables.fft].into(),
+            sum: OverlapAdd::new(tables.fft),
             block: FilterBlock::new(&tables.forward, &tables.inverse),
             tables,
         }
@@ -153,34 +154,26 @@ impl EnvelopeStream {
             from if from < 0 => (from.unsigned_abs() as usize, 0),
             from => (0, from as usize),
         };
-        let slots = block[offset..].iter_mut().zip(&t.window).skip(before);
-        let there = self.samples.range(from.min(self.samples.len())..);
-        for ((slot, weight), sample) in slots.zip(there) {
-            *slot = weight * sample;
+        let window = t.window.get(before..).unwrap_or_default();
+        let slots = &mut block[offset + t.window.len() - window.len()..][..window.len()];
+        overlap::read(&self.samples, from, slots);
+        for (slot, weight) in slots.iter_mut().zip(window) {
+            *slot *= weight;
         }
         self.block.filter(|spectrum| {
             for (bin, gain) in spectrum.iter_mut().zip(gain) {
                 *bin *= *gain;
             }
         });
-        self.sum
-            .iter_mut()
-            .zip(&self.block.samples)
-            .for_each(|(sum, x)| *sum += x);
+        self.sum.add(&self.block.samples);
     }
 
     /// Moves `count` samples, the first at time `base`, from the overlap-add to `out`, less what lies outside the clip.
     fn emit(&mut self, base: i64, count: usize, out: &mut Vec<f32>) {
-        let total = self.total();
-        let inside = |n: usize| (0..total).contains(&(base + n as i64));
-        out.extend(
-            self.sum
-                .drain(..count)
-                .enumerate()
-                .filter(|(n, _)| inside(*n))
-                .map(|(_, x)| x),
-        );
-        self.sum.resize(self.tables.fft, 0.0);
+        let low = (-base).clamp(0, count as i64);
+        let high = (self.total() - base).clamp(low, count as i64);
+        out.extend(&self.sum.samples()[low as usize..high as usize]);
+        self.sum.advance(count);
     }
 
     /// Drops samples that no later window reaches.
