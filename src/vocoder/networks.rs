@@ -197,3 +197,58 @@ fn tell_passed_over(conditioner: &Graph, denoiser: &Graph) {
 fn ports(graph: &Graph) -> (&[Port], &[Port]) {
     (graph.inputs(), graph.outputs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Flavour, LoadOptions, RuntimeError, install};
+    use std::path::Path;
+
+    /// Installed below `target` if need be, where the integration tests look for it too.
+    fn runtime() -> Runtime {
+        match Runtime::load(&LoadOptions::default()) {
+            Err(RuntimeError::NotFound { .. }) => {}
+            other => return other.unwrap(),
+        }
+        let executable = std::env::current_exe().unwrap();
+        let folder = executable.ancestors().nth(3).unwrap().join("vocode-data");
+        let installed = install(Flavour::Cpu, Some(&folder), &mut |_| {}).unwrap();
+        let library = Some(installed.library);
+        Runtime::load(&LoadOptions { library }).unwrap()
+    }
+
+    fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+        let places = 0..=bytes.len() - from.len();
+        let place = places
+            .into_iter()
+            .find(|&place| bytes[place..].starts_with(from))
+            .unwrap();
+        [&bytes[..place], to, &bytes[place + from.len()..]].concat()
+    }
+
+    #[test]
+    fn steps_run_in_a_row_only_where_that_makes_no_difference() {
+        let runtime = runtime();
+        let bundle = Bundle::from_dir(Path::new("tests/fixtures/tiny_ddpm")).unwrap();
+        let options = SessionOptions {
+            provider: Provider::Cpu,
+            planned_sizes: true,
+            ..SessionOptions::default()
+        };
+        let mut networks = Networks::load(&bundle, &runtime, &options).unwrap();
+        let denoiser = &mut networks.denoiser;
+        assert!(denoiser.limits().chained);
+
+        let wrong = replaced(UPDATE, b"Add", b"Sub");
+        // One that answers wrongly, one that takes something else, and again the right one.
+        for (update, is_taken) in [
+            (&wrong[..], false),
+            (&bundle.conditioner, false),
+            (UPDATE, true),
+        ] {
+            let graph = Graph::from_bytes(&runtime, update, "update", &options).unwrap();
+            denoiser.try_chain(Chain::new(graph, denoiser.interface.clone()));
+            assert_eq!(denoiser.limits().chained, is_taken);
+        }
+    }
+}
