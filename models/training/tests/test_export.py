@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from conftest import random_model
@@ -59,6 +61,32 @@ def test_graphs_are_of_opset_17_with_free_batch_and_time(bundle: Path) -> None:
         ("denoiser", "cond"): ["B", 1536, "F"],
         ("denoiser", "prediction"): ["B", "N"],
     }
+
+
+def test_the_shapes_inside_are_what_their_names_say(model: Model) -> None:
+    known = {"B": 2, "F": 3, "N": 3 * HOP}
+
+    def size(dim: onnx.TensorShapeProto.Dimension) -> int:
+        if not dim.dim_param:
+            return dim.dim_value
+        if dim.dim_param in known:
+            return known[dim.dim_param]
+        slope, offset = re.fullmatch(r"(\d+)F([+-]\d+)?", dim.dim_param).groups()
+        return int(slope) * known["F"] + int(offset or 0)
+
+    generator = np.random.default_rng(0)
+    for graph in onnx_model.graphs(model):
+        made = {name for node in graph.graph.node for name in node.output}
+        inside = made - {port.name for port in graph.graph.output}
+        assert {value.name for value in graph.graph.value_info} == inside
+        shapes = {value.name: [size(d) for d in value.type.tensor_type.shape.dim] for value in graph.graph.value_info}
+        graph.graph.output.extend(graph.graph.value_info)
+        session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+        given = {
+            port.name: generator.random([size(d) for d in port.type.tensor_type.shape.dim], np.float32) for port in graph.graph.input
+        }
+        found = session.run(list(shapes), given)
+        assert [list(value.shape) for value in found] == list(shapes.values())
 
 
 def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path) -> None:

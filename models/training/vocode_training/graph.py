@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .shapes import name_shapes
+
 OPSET = 17
 IR_VERSION = 9
 Dims = list[int | str]
@@ -22,7 +24,6 @@ class Graph:
         self.half = half
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
-        self.known: dict[str, Dims] = {}
 
     def weight(self, name: str, values: np.ndarray, scale: float = 1.0, exact: bool = False) -> str:
         """A float32 weight, `scale * values`; one that is `exact` is never stored as float16, a scaled one is stored without its scale."""
@@ -54,11 +55,6 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
-    def know(self, value: str, *dims: int | str) -> str:
-        """State the shape of a value where it cannot be inferred; optimisers that need two shapes to be the same compare names."""
-        self.known[value] = list(dims)
-        return value
-
     def split(self, value: str, parts: int, axis: int) -> list[str]:
         """Equal parts along an axis."""
         names = [f"Split_{len(self.nodes)}_{i}" for i in range(parts)]
@@ -70,16 +66,17 @@ class Graph:
         product = self.op("MatMul", value, self.weight(f"{name}.weight", weight.T))
         return product if bias is None else self.op("Add", product, self.weight(f"{name}.bias", bias))
 
-    def model(self, inputs: dict[str, Dims], outputs: dict[str, Dims]) -> onnx.ModelProto:
-        """The finished model, checked; every input and output is float32, a named dimension is dynamic."""
+    def model(self, inputs: dict[str, Dims], outputs: dict[str, Dims], per_frame: dict[str, int]) -> onnx.ModelProto:
+        """The finished model, checked; every input and output is float32. A named dimension is dynamic: `B` the batch, the others so many a frame."""
 
         def ports(dims: dict[str, Dims]) -> list[onnx.ValueInfoProto]:
             return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in dims.items()]
 
         weights = list(self.weights.values())
-        graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), weights, value_info=ports(self.known))
+        graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), weights)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="vocode_training"
         )
+        name_shapes(model, per_frame)
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -60,7 +60,7 @@ def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.Mode
         x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
     x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
     graph.op("Transpose", _linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
-    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]})
+    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]}, {"F": 1})
 
 
 def _scales(graph: Graph) -> tuple[str, str, str]:
@@ -104,7 +104,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     graph = Graph("denoiser", half)
     c_in, c_skip, c_out = _scales(graph)
     by_frame = graph.ints(KEEP, -1, HOP // config.fold, 2 * channels)
-    by_step = graph.ints(KEEP, -1, channels)
+    by_step = graph.ints(KEEP, -1, 2 * channels)
 
     bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), _step_bias(graph, denoiser))
     biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
@@ -114,8 +114,8 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     for i, (layer, layer_bias) in enumerate(zip(denoiser.layers, biases, strict=True)):
         u = graph.linear(shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
         u = graph.op("Add", graph.op("Reshape", u, by_frame), layer_bias)
-        gate, content = graph.split(u, 2, axis=-1)
-        product = graph.op("Reshape", graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content)), by_step)
+        gate, content = graph.split(graph.op("Reshape", u, by_step), 2, axis=-1)
+        product = graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content))
         skip = graph.linear(product, f"layers.{i}.skip", array(layer.skip.weight), None)
         total = graph.op("Add", total, skip) if total else skip
         if i + 1 < count:
@@ -129,7 +129,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}
-    model = graph.model(inputs, {"prediction": ["B", "N"]})
+    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": HOP})
     onnx.helper.set_model_props(model, {CONFIG_KEY: json.dumps(config.to_dict())})
     return model
 

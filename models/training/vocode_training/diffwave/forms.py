@@ -53,23 +53,19 @@ class _Convolutions:
     def matrix(self, state: str, name: str, weight: Tensor, bias: Tensor | None = None, scale: float = 1.0, onto: str = "") -> str:
         kernel = weight.reshape(*weight.shape, *[1] * (len(self.dims(1)) - 2))
         product = self.conv(state, name, kernel, bias, scale)
-        return self.known("Add", product, onto, channels=len(weight)) if onto else product
+        return self.graph.op("Add", product, onto) if onto else product
 
     def conv(self, state: str, name: str, kernel: Tensor, bias: Tensor | None, scale: float = 1.0, **attributes: object) -> str:
         """A convolution with the kernel `[out, in, ...]`."""
         inputs = [self.graph.weight(f"{name}.weight", array(kernel), scale)]
         if bias is not None:
             inputs.append(self.graph.weight(f"{name}.bias", array(bias)))
-        return self.known("Conv", state, *inputs, channels=len(kernel), kernel_shape=list(kernel.shape[2:]), **attributes)
-
-    def known(self, kind: str, *inputs: str, channels: int, **attributes: object) -> str:
-        """An operator whose output is a state."""
-        return self.graph.know(self.graph.op(kind, *inputs, **attributes), *self.dims(channels))
+        return self.graph.op("Conv", state, *inputs, kernel_shape=list(kernel.shape[2:]), **attributes)
 
     def preactivation(self, state: str, cond: str, name: str, taps: Affine, matrix: Affine, dilation: int, scale: float) -> str:
         """Dilated convolution, times `scale`, and condition, with the biases of both."""
         dilated = self.dilated(state, f"{name}.taps", Affine(taps.weight, taps.bias + matrix.bias), dilation, scale)
-        return self.known("Add", dilated, self.matrix(cond, f"{name}.cond", matrix.weight), channels=len(taps.bias))
+        return self.graph.op("Add", dilated, self.matrix(cond, f"{name}.cond", matrix.weight))
 
 
 class Conv1d(_Convolutions):
@@ -137,8 +133,8 @@ class Conv2d(_Convolutions):
         parts = []
         for part, kind, taps, matrix in zip(("gate", "content"), ("Sigmoid", "Tanh"), layer.taps.halves(), layer.cond.halves(), strict=True):
             value = self.preactivation(state, cond, f"{name}.{part}", taps, matrix, layer.dilation, scale)
-            parts.append(self.known(kind, value, channels=len(taps.bias)))
-        return self.known("Mul", *parts, channels=len(taps.bias))
+            parts.append(self.graph.op(kind, value))
+        return self.graph.op("Mul", *parts)
 
     def _with_neighbours(self, state: str, dilation: int) -> str:
         """As many rows before the first and after the last as a dilation reaches; these are rows of the columns beside."""

@@ -38,7 +38,7 @@ def conditioner_graph(network: DiffWave, form: str = DEFAULT_FORM, half: bool = 
         _form(graph, network, form).condition(phased, bands, out="cond")
     else:
         in_order(graph, phased, bands, out="cond")
-    return graph.model({"mel": ["B", network.n_mels, "F"]}, {"cond": _cond_dims(network, form)})
+    return graph.model({"mel": ["B", network.n_mels, "F"]}, {"cond": _cond_dims(network, form)}, _per_frame(network))
 
 
 def denoiser_graph(network: DiffWave, form: str = DEFAULT_FORM, half: bool = False) -> onnx.ModelProto:
@@ -62,7 +62,7 @@ def denoiser_graph(network: DiffWave, form: str = DEFAULT_FORM, half: bool = Fal
     y = graph.op("Relu", work.matrix(total, "skip", network.skip.weight, bias, scale))
     work.close(work.matrix(y, "output", *network.output), "prediction")
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": _cond_dims(network, form)}
-    return graph.model(inputs, {"prediction": ["B", "N"]})
+    return graph.model(inputs, {"prediction": ["B", "N"]}, _per_frame(network))
 
 
 def _form(graph: Graph, network: DiffWave, form: str) -> Form:
@@ -74,6 +74,11 @@ def _cond_dims(network: DiffWave, form: str) -> Dims:
     if network.shared:
         return _form(Graph("dims"), network, form).dims(network.n_mels)
     return ["B", len(network.layers) * network.n_mels, "S"]
+
+
+def _per_frame(network: DiffWave) -> dict[str, int]:
+    """How much of each dynamic dimension a frame is."""
+    return {"F": 1, "S": network.upsamplers[0].strides()[0], "N": network.hop}
 
 
 def _layer_conditions(graph: Graph, network: DiffWave, work: Form) -> list[str]:
