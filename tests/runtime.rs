@@ -79,7 +79,7 @@ fn ports_tell_names_and_shapes() {
     );
     assert_eq!(graph.outputs()[1].dims, [None, Some(3)]);
     assert_eq!(graph.outputs()[0].ty, "float32");
-    assert_eq!(graph.provider(), "cpu");
+    assert_eq!(graph.provider(), Provider::Cpu);
     let nodes = &graph.placement().nodes;
     assert_eq!(nodes.keys().collect::<Vec<_>>(), ["CPUExecutionProvider"]);
     assert!(
@@ -158,10 +158,10 @@ fn auto_runs_on_what_works_and_a_named_provider_is_never_replaced() {
             },
         )
     };
-    assert_ne!(with(Provider::Auto).unwrap().provider(), "auto");
+    assert_ne!(with(Provider::Auto).unwrap().provider(), Provider::Auto);
     for provider in [Provider::Cuda, Provider::TensorRt] {
         match with(provider) {
-            Ok(graph) => assert_eq!(graph.provider(), provider.name()),
+            Ok(graph) => assert_eq!(graph.provider(), provider),
             Err(error) => {
                 assert!(
                     matches!(error, RuntimeError::ProviderUnavailable { .. }),

@@ -130,7 +130,7 @@ pub struct GpuArgs {
     /// Multiply in TF32: faster, less exact (CUDA)
     #[arg(long, env = "VOCODE_TF32", value_parser = FalseyValueParser::new())]
     pub tf32: bool,
-    /// Most memory for the model on the GPU, as in 2GiB [default: what there is]
+    /// Most memory for each graph of the model on the GPU, as in 2GiB [default: what there is]
     #[arg(long, env = "VOCODE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<ByteSize>,
     /// Folder for the engines that TensorRT builds [default: in vocode's data folder]

@@ -41,11 +41,12 @@ pub struct ServeArgs {
     models: Vec<ModelSource>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Where one model runs, instead of what --provider and --device say for all, as in fast=cuda:1
+    /// Where one model runs and with what, instead of what is said for all, as in fast=cuda:1 or best=tensorrt,fp16; the settings are fp16, tf32,
+    /// memory-limit=SIZE and engine-cache=DIR
     #[arg(
         long = "model-provider",
         env = "VOCODE_MODEL_PROVIDER",
-        value_name = "NAME=PROVIDER[:DEVICE]"
+        value_name = "NAME=PROVIDER[:DEVICE][,SETTING]..."
     )]
     placements: Vec<ModelProvider>,
     /// Most windows in one call of the model [default: on a CPU its threads, up to 4; on a GPU 16]

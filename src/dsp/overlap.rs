@@ -49,8 +49,8 @@ impl OverlapAdd {
     }
 }
 
-/// Copies what waits from place `from` on to the beginning of `out`, and tells how many samples that were.
-pub(super) fn read(waiting: &VecDeque<f32>, from: usize, out: &mut [f32]) -> usize {
+/// Writes what waits from place `from` on; zeros behind the last.
+pub(super) fn read(waiting: &VecDeque<f32>, from: usize, out: &mut [f32]) {
     let (older, newer) = waiting.as_slices();
     let first = older.get(from..).unwrap_or_default();
     let second = newer
@@ -58,9 +58,11 @@ pub(super) fn read(waiting: &VecDeque<f32>, from: usize, out: &mut [f32]) -> usi
         .unwrap_or_default();
     let from_first = first.len().min(out.len());
     let from_second = second.len().min(out.len() - from_first);
-    out[..from_first].copy_from_slice(&first[..from_first]);
-    out[from_first..from_first + from_second].copy_from_slice(&second[..from_second]);
-    from_first + from_second
+    let (start, rest) = out.split_at_mut(from_first);
+    let (middle, end) = rest.split_at_mut(from_second);
+    start.copy_from_slice(&first[..from_first]);
+    middle.copy_from_slice(&second[..from_second]);
+    end.fill(0.0);
 }
 
 #[cfg(test)]
@@ -86,9 +88,10 @@ mod tests {
         for from in 0..10 {
             for length in 0..9 {
                 let mut out = vec![-1.0; length];
-                let found = read(&waiting, from, &mut out);
-                let expected: Vec<f32> = waiting.iter().copied().skip(from).take(length).collect();
-                assert_eq!(out[..found], expected[..], "{from}, {length}");
+                read(&waiting, from, &mut out);
+                let there = waiting.iter().copied().chain(std::iter::repeat(0.0));
+                let expected: Vec<f32> = there.skip(from).take(length).collect();
+                assert_eq!(out, expected, "{from}, {length}");
             }
         }
     }

@@ -26,7 +26,7 @@ fn apply(values: &mut [f32], function: impl Fn(f32x8) -> f32x8) {
 
 /// The first value that is NaN or infinite.
 pub(crate) fn first_not_finite(values: &[f32]) -> Option<f32> {
-    // Without a way out within a block, which would be gone through one by one.
+    // No early exit within a block: such a loop is not vectorised.
     let has_other = |block: &&[f32]| !block.iter().fold(true, |all, v| all & v.is_finite());
     let block = values.chunks(256).find(has_other)?;
     block.iter().copied().find(|value| !value.is_finite())

@@ -43,7 +43,7 @@ pub struct Obstacle {
 
 impl Obstacle {
     /// What happened to a provider that nothing stood in the way of.
-    fn surprise(reason: String) -> Obstacle {
+    pub(crate) fn surprise(reason: String) -> Obstacle {
         Obstacle {
             reasons: vec![reason],
             expected: true,
@@ -66,7 +66,7 @@ pub(super) struct Chosen<S> {
     pub passed_over: Vec<(Provider, Obstacle)>,
 }
 
-/// Loads a graph on the provider asked for.
+/// Loads a graph on the provider asked for. `auto` does not try again what was passed over `before`.
 ///
 /// # Errors
 /// For a provider asked for by name: [`RuntimeError::ProviderUnavailable`] when it cannot run the whole graph. Where the CPU cannot:
@@ -75,6 +75,7 @@ pub(super) fn choose<M: Machine>(
     machine: &mut M,
     wanted: Provider,
     label: &str,
+    before: &[(Provider, Obstacle)],
 ) -> Result<Chosen<M::Session>, RuntimeError> {
     let candidates = match &wanted {
         Provider::Auto => &AUTO[..],
@@ -82,6 +83,10 @@ pub(super) fn choose<M: Machine>(
     };
     let mut passed_over = Vec::new();
     for &provider in candidates {
+        if let Some(again) = before.iter().find(|(of, _)| *of == provider) {
+            passed_over.push(again.clone());
+            continue;
+        }
         match attempt(machine, provider) {
             Ok((session, placement)) => {
                 return Ok(Chosen {
@@ -207,6 +212,24 @@ mod tests {
         assert_eq!(chosen.passed_over[1].1.to_string(), "out of memory");
         assert!(chosen.passed_over[1].1.expected);
         assert_eq!(machine.committed, [Cuda, Cpu]);
+    }
+
+    fn choose(
+        machine: &mut StandIn,
+        wanted: Provider,
+        label: &str,
+    ) -> Result<Chosen<Provider>, RuntimeError> {
+        super::choose(machine, wanted, label, &[])
+    }
+
+    #[test]
+    fn what_was_passed_over_before_is_not_tried_again() {
+        let before = [(TensorRt, Obstacle::surprise("out of memory".to_owned()))];
+        let mut machine = StandIn::default();
+        let chosen = super::choose(&mut machine, Auto, "g", &before).unwrap();
+        assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
+        assert_eq!(chosen.passed_over, before);
+        assert_eq!(machine.committed, [Cuda]);
     }
 
     #[test]

@@ -62,13 +62,16 @@ impl Graph {
     /// Binds all inputs and outputs. `kind` is a number of its own for each binding of the graph: what CUDA has recorded goes by it.
     ///
     /// # Errors
-    /// [`RuntimeError::Run`] for names that the graph does not have.
+    /// [`RuntimeError::Run`] for names that the graph does not have, [`RuntimeError::Shape`] for a shape that was not planned.
     pub fn bind(
         &self,
         kind: usize,
         inputs: &[(&str, &DeviceTensor)],
         outputs: &mut [(&str, &mut DeviceTensor)],
     ) -> Result<Binding, RuntimeError> {
+        for (name, tensor) in inputs {
+            self.check_planned(name, &tensor.shape)?;
+        }
         let mut bind = || -> ort::Result<Binding> {
             let mut binding = self.session.create_binding()?;
             for (name, tensor) in inputs {
@@ -92,10 +95,13 @@ impl Graph {
     /// # Errors
     /// [`RuntimeError::Run`] when ONNX Runtime fails.
     pub fn run_bound(&mut self, binding: &Binding) -> Result<(), RuntimeError> {
-        self.session
-            .run_binding_with_options(&binding.binding, &binding.options)
-            .map(drop)
-            .map_err(|error| RuntimeError::run(&self.label, &error))
+        let session = &mut self.session;
+        let run = || {
+            let outputs = session.run_binding_with_options(&binding.binding, &binding.options);
+            outputs.map(drop)
+        };
+        let ran = self.clock.during(run);
+        ran.map_err(|error| RuntimeError::run(&self.label, &error))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Where TensorRT's engines are kept from one start to the next.
 //!
-//! An engine is good for one graph on one kind of GPU under one TensorRT and one driver. Each graph has a folder of its own, with a note of
-//! what its engines were built for; where any of that has changed they are built again, and that is said.
+//! An engine is good for one graph in one precision on one kind of GPU under one TensorRT and one driver. Each graph has a folder of its own,
+//! with a note of what its engines were built for, written once they are; where any of that has changed they are built again, and that is said.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -35,13 +35,14 @@ pub struct EngineKey {
     pub profile: Profile,
 }
 
-/// A folder of engines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A folder of engines. No other process works on it as long as this is there.
+#[derive(Debug)]
 pub struct EngineFolder {
     /// The folder.
     pub path: PathBuf,
     /// What was in it.
     pub state: EngineState,
+    _lock: File,
 }
 
 /// What a folder of engines held.
@@ -76,32 +77,68 @@ impl EngineKey {
 }
 
 impl EngineFolder {
-    /// The folder for `key` below `root`, made ready: its note says what the engines in it are for, and it holds no others.
+    /// The folder for `key` below `root`, made ready: it holds engines for `key` and no others. Waits for another process that works on it,
+    /// and calls `wait` before.
     ///
     /// # Errors
-    /// A folder that cannot be made, emptied or written to.
-    pub fn prepare(root: &Path, key: &EngineKey) -> std::io::Result<EngineFolder> {
-        // One folder a graph and GPU, so that two GPUs in one machine do not drive each other's engines out.
-        let name = sha256(format!("{}\n{}", key.graph, key.device).as_bytes());
+    /// A folder that cannot be made, locked or emptied.
+    pub fn prepare(
+        root: &Path,
+        key: &EngineKey,
+        wait: impl FnOnce(),
+    ) -> std::io::Result<EngineFolder> {
+        // One folder a graph, precision and GPU, so that they do not drive each other's engines out.
+        let precision = if key.fp16 { "fp16" } else { "fp32" };
+        let name = sha256(format!("{}\n{precision}\n{}", key.graph, key.device).as_bytes());
         let path = root.join(&name[..16]);
+        fs::create_dir_all(root)?;
+        let lock = File::create(path.with_extension("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                wait();
+                lock.lock()?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
         let state = match read(&path) {
             Some(old) if old == *key => EngineState::Kept,
             Some(old) => EngineState::Stale {
                 changed: key.changes(&old),
             },
             None if path.exists() => EngineState::Stale {
-                changed: vec!["its note"],
+                changed: vec!["its note, which a build that ended would have left"],
             },
             None => EngineState::New,
         };
-        if state != EngineState::Kept {
-            if path.exists() {
-                fs::remove_dir_all(&path)?;
-            }
-            fs::create_dir_all(&path)?;
-            write(&path, key)?;
+        let folder = EngineFolder {
+            path,
+            state,
+            _lock: lock,
+        };
+        if folder.state != EngineState::Kept {
+            folder.empty()?;
         }
-        Ok(EngineFolder { path, state })
+        Ok(folder)
+    }
+
+    /// Throws the engines away.
+    ///
+    /// # Errors
+    /// A folder that cannot be emptied.
+    pub fn empty(&self) -> std::io::Result<()> {
+        if self.path.exists() {
+            fs::remove_dir_all(&self.path)?;
+        }
+        fs::create_dir_all(&self.path)
+    }
+
+    /// Writes down that the engines for `key` are all there.
+    ///
+    /// # Errors
+    /// A note that cannot be written.
+    pub fn finish(&self, key: &EngineKey) -> std::io::Result<()> {
+        write(&self.path, key)
     }
 }
 
@@ -142,76 +179,110 @@ mod tests {
         }
     }
 
+    fn prepare(root: &Path, key: &EngineKey) -> EngineFolder {
+        EngineFolder::prepare(root, key, || panic!("nobody else has it")).unwrap()
+    }
+
+    /// Engines for `key`, as a build leaves them; gives the folder.
+    fn build(root: &Path, key: &EngineKey) -> PathBuf {
+        let folder = prepare(root, key);
+        fs::write(folder.path.join("x.engine"), "built").unwrap();
+        folder.finish(key).unwrap();
+        folder.path
+    }
+
     #[test]
     fn engines_are_kept_while_nothing_changes() {
         let root = tempfile::tempdir().unwrap();
-        let first = EngineFolder::prepare(root.path(), &key()).unwrap();
-        assert_eq!(first.state, EngineState::New);
-        fs::write(first.path.join("x.engine"), "built").unwrap();
-        let second = EngineFolder::prepare(root.path(), &key()).unwrap();
-        assert_eq!(
-            (second.state, &second.path),
-            (EngineState::Kept, &first.path)
-        );
-        assert!(second.path.join("x.engine").exists());
+        assert_eq!(prepare(root.path(), &key()).state, EngineState::New);
+        let path = build(root.path(), &key());
+        let again = prepare(root.path(), &key());
+        assert_eq!((&again.state, &again.path), (&EngineState::Kept, &path));
+        assert!(path.join("x.engine").exists());
+    }
+
+    #[test]
+    fn a_build_that_did_not_end_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let broken_off = prepare(root.path(), &key());
+        fs::write(broken_off.path.join("x.engine"), "half").unwrap();
+        drop(broken_off);
+        let again = prepare(root.path(), &key());
+        assert!(matches!(again.state, EngineState::Stale { .. }));
+        assert!(!again.path.join("x.engine").exists());
+    }
+
+    #[test]
+    fn a_folder_is_one_process_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let first = prepare(root.path(), &key());
+        let (waits, is_waiting) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let wait = || waits.send(()).unwrap();
+                EngineFolder::prepare(root.path(), &key(), wait)
+                    .unwrap()
+                    .state
+            });
+            is_waiting.recv().unwrap();
+            first.finish(&key()).unwrap();
+            drop(first);
+            assert_eq!(second.join().unwrap(), EngineState::Kept);
+        });
     }
 
     #[test]
     fn each_change_makes_them_stale_and_is_named() {
         type Change = fn(&mut EngineKey);
         let other_profile = |key: &mut EngineKey| key.profile.inputs[0].most[0] = 16;
-        let changes: [(&str, Change); 5] = [
+        let changes: [(&str, Change); 4] = [
             ("TensorRT", |key| key.tensorrt = "10.10.0".to_owned()),
             ("ONNX Runtime", |key| key.onnxruntime = "1.32.0".to_owned()),
             ("driver", |key| key.driver = "590.2".to_owned()),
-            ("precision", |key| key.fp16 = true),
             ("window sizes", other_profile),
         ];
         for (name, change) in changes {
             let root = tempfile::tempdir().unwrap();
-            let first = EngineFolder::prepare(root.path(), &key()).unwrap();
-            fs::write(first.path.join("x.engine"), "built").unwrap();
+            let path = build(root.path(), &key());
             let mut changed = key();
             change(&mut changed);
-            let second = EngineFolder::prepare(root.path(), &changed).unwrap();
             let stale = EngineState::Stale {
                 changed: vec![name],
             };
-            assert_eq!(second.state, stale);
-            assert!(!second.path.join("x.engine").exists(), "{name}");
-            let third = EngineFolder::prepare(root.path(), &changed).unwrap();
-            assert_eq!(third.state, EngineState::Kept);
+            assert_eq!(prepare(root.path(), &changed).state, stale);
+            assert!(!path.join("x.engine").exists(), "{name}");
+            build(root.path(), &changed);
+            assert_eq!(prepare(root.path(), &changed).state, EngineState::Kept);
         }
     }
 
     #[test]
-    fn other_graphs_and_other_gpus_have_their_own() {
+    fn other_graphs_gpus_and_precisions_have_their_own() {
         let root = tempfile::tempdir().unwrap();
-        let mut paths = vec![EngineFolder::prepare(root.path(), &key()).unwrap().path];
+        let mut paths = vec![build(root.path(), &key())];
         let mut other_gpu = key();
         other_gpu.device = "NVIDIA Other".to_owned();
         let mut other_graph = key();
         other_graph.graph = sha256(b"another");
-        for other in [other_gpu, other_graph] {
-            let folder = EngineFolder::prepare(root.path(), &other).unwrap();
+        let mut half = key();
+        half.fp16 = true;
+        for other in [other_gpu, other_graph, half] {
+            let folder = prepare(root.path(), &other);
             assert_eq!(folder.state, EngineState::New);
             paths.push(folder.path);
         }
         paths.sort();
         paths.dedup();
-        assert_eq!(paths.len(), 3);
-        assert_eq!(
-            EngineFolder::prepare(root.path(), &key()).unwrap().state,
-            EngineState::Kept
-        );
+        assert_eq!(paths.len(), 4);
+        assert_eq!(prepare(root.path(), &key()).state, EngineState::Kept);
     }
 
     #[test]
     fn a_folder_whose_note_cannot_be_read_is_stale() {
         let root = tempfile::tempdir().unwrap();
-        let folder = EngineFolder::prepare(root.path(), &key()).unwrap();
-        fs::write(folder.path.join(NOTE), "graph = 3").unwrap();
-        let again = EngineFolder::prepare(root.path(), &key()).unwrap();
+        let path = build(root.path(), &key());
+        fs::write(path.join(NOTE), "graph = 3").unwrap();
+        let again = prepare(root.path(), &key());
         assert!(matches!(again.state, EngineState::Stale { .. }));
     }
 
@@ -220,6 +291,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, "x").unwrap();
-        assert!(EngineFolder::prepare(&file, &key()).is_err());
+        assert!(EngineFolder::prepare(&file, &key(), || ()).is_err());
     }
 }

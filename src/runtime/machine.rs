@@ -1,6 +1,9 @@
 //! The real outside of a choice of provider: this machine, its ONNX Runtime, and one graph.
 
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
@@ -69,15 +72,11 @@ impl Machine for ThisMachine<'_> {
                 self.load_on_gpu(provider, vec![cuda(false)])
             }
             Provider::TensorRt => {
-                let folder = self.engines().map_err(|error| error.to_string())?;
-                let folder = folder.map(|folder| folder.path.to_string_lossy().into_owned());
-                let gpu = &self.options.gpu;
-                let settings = gpu.tensorrt(self.source.profile, folder.as_deref());
-                let both = vec![
-                    provider::tensorrt(settings),
-                    provider::cuda(gpu.cuda(false)),
-                ];
-                self.load_on_gpu(provider, both)
+                self.runtime.nvidia().preload(provider)?;
+                match self.engines().map_err(|error| error.to_string())? {
+                    Some((folder, key)) => self.load_cached(&folder, &key),
+                    None => self.load_tensorrt(None),
+                }
             }
         }
     }
@@ -121,17 +120,58 @@ impl ThisMachine<'_> {
         self.load(strict().map_err(|error| error.to_string())?)
     }
 
-    /// The folder of the graph's engines; `None` where there is no telling what they are good for.
-    fn engines(&self) -> Result<Option<EngineFolder>, RuntimeError> {
+    /// Loads the graph with the engines that `folder` keeps, or is to keep. Kept ones that TensorRT refuses are built again.
+    fn load_cached(&self, folder: &EngineFolder, key: &EngineKey) -> Result<Session, String> {
+        let graph = self.source.label;
+        let path = folder.path.to_string_lossy();
+        let failed = |error: std::io::Error| format!("{path}: {error}");
+        let is_kept = folder.state == EngineState::Kept;
+        let load = || self.load_tensorrt(Some(&path));
+        let built = || patiently(graph, load);
+        let session = match if is_kept { load() } else { built() } {
+            Err(reason) if is_kept => {
+                tracing::warn!(graph, %path, reason, "TensorRT's engines are of no use and are built again");
+                folder.empty().map_err(failed)?;
+                built()?
+            }
+            other => other?,
+        };
+        folder.finish(key).map_err(failed)?;
+        Ok(session)
+    }
+
+    fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, String> {
+        let gpu = &self.options.gpu;
+        let settings = gpu.tensorrt(self.source.profile, folder);
+        let both = vec![
+            provider::tensorrt(settings),
+            provider::cuda(gpu.cuda(false)),
+        ];
+        self.load_on_gpu(Provider::TensorRt, both)
+    }
+
+    /// The folder of the graph's engines, and what they are for; `None` where there is no telling.
+    fn engines(&self) -> Result<Option<(EngineFolder, EngineKey)>, RuntimeError> {
+        let graph = self.source.label;
         let (Some(root), Some(key)) = (self.engine_root(), self.engine_key()) else {
+            tracing::warn!(
+                graph,
+                "TensorRT's engines are not kept: no telling what they are good for, or where to"
+            );
             return Ok(None);
         };
         let failed = |source| RuntimeError::EngineCache {
             path: root.clone(),
             source,
         };
-        let folder = EngineFolder::prepare(&root, &key).map_err(failed)?;
-        let (graph, path) = (self.source.label, folder.path.display());
+        let wait = || {
+            tracing::warn!(
+                graph,
+                "another process works on TensorRT's engines; this one waits"
+            )
+        };
+        let folder = EngineFolder::prepare(&root, &key, wait).map_err(failed)?;
+        let path = folder.path.display();
         match &folder.state {
             EngineState::Kept => tracing::debug!(graph, %path, "TensorRT's engines are there"),
             EngineState::New => {
@@ -144,7 +184,7 @@ impl ThisMachine<'_> {
                 "TensorRT's engines do not fit any more and are built again; this takes minutes"
             ),
         }
-        Ok(Some(folder))
+        Ok(Some((folder, key)))
     }
 
     fn engine_root(&self) -> Option<PathBuf> {
@@ -166,4 +206,22 @@ impl ThisMachine<'_> {
             profile: self.source.profile?.clone(),
         })
     }
+}
+
+/// Does `work` and tells every few seconds that it goes on.
+fn patiently<T>(graph: &str, work: impl FnOnce() -> T) -> T {
+    const EVERY: Duration = Duration::from_secs(10);
+    let (done, is_done) = mpsc::channel::<()>();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                let seconds = began.elapsed().as_secs();
+                tracing::warn!(graph, seconds, "TensorRT is building engines");
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }

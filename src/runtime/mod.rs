@@ -3,6 +3,7 @@
 //! Nothing above this module names the crate that binds it.
 
 mod choice;
+mod clock;
 mod device;
 mod engine_cache;
 mod environment;
@@ -22,6 +23,7 @@ mod provider;
 mod session;
 
 pub use choice::Obstacle;
+pub use clock::Clock;
 pub use device::{Binding, DeviceTensor};
 pub use engine_cache::{EngineFolder, EngineKey, EngineState};
 pub use environment::{LoadOptions, Runtime};

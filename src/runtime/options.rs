@@ -59,41 +59,63 @@ impl SessionOptions {
             let most = MAX_THREADS;
             return Err(RuntimeError::Threads { found, most });
         }
-        let gpu = &self.gpu;
-        let settings: [(bool, &str, &[Provider]); 5] = [
-            (
-                gpu.device != 0,
-                "--device",
-                &[Provider::Cuda, Provider::TensorRt],
-            ),
-            (gpu.fp16, "--fp16", &[Provider::TensorRt]),
-            (gpu.tf32, "--tf32", &[Provider::Cuda, Provider::TensorRt]),
-            (
-                gpu.memory_limit.is_some(),
-                "--memory-limit",
-                &[Provider::Cuda, Provider::TensorRt],
-            ),
-            (
-                gpu.engine_cache.is_some(),
-                "--engine-cache",
-                &[Provider::TensorRt],
-            ),
-        ];
-        for (given, setting, takers) in settings {
-            if given && self.provider != Provider::Auto && !takers.contains(&self.provider) {
-                let takers: Vec<_> = takers.iter().map(|taker| taker.name()).collect();
-                return Err(RuntimeError::Setting {
-                    setting,
-                    provider: self.provider,
-                    takers: takers.join(" or "),
-                });
-            }
+        if self.provider == Provider::Auto {
+            return Ok(());
         }
-        Ok(())
+        let refused = |(setting, takers): (&'static str, &[Provider])| {
+            let takers: Vec<_> = takers.iter().map(|taker| taker.name()).collect();
+            RuntimeError::Setting {
+                setting,
+                provider: self.provider,
+                takers: takers.join(" or "),
+            }
+        };
+        self.gpu
+            .not_of(self.provider)
+            .next()
+            .map_or(Ok(()), |setting| Err(refused(setting)))
+    }
+
+    /// The settings that were given and that `provider` does not hear of.
+    pub(crate) fn without_effect_on(&self, provider: Provider) -> impl Iterator<Item = &str> {
+        self.gpu.not_of(provider).map(|(setting, _)| setting)
     }
 }
 
 impl GpuOptions {
+    /// The settings that were given and are not those of `provider`, with the providers whose they are.
+    fn not_of(
+        &self,
+        provider: Provider,
+    ) -> impl Iterator<Item = (&'static str, &'static [Provider])> {
+        const BOTH: &[Provider] = &[Provider::Cuda, Provider::TensorRt];
+        const TENSORRT: &[Provider] = &[Provider::TensorRt];
+        [
+            (self.device != 0, "--device", BOTH),
+            (self.fp16, "--fp16", TENSORRT),
+            (self.tf32, "--tf32", BOTH),
+            (self.memory_limit.is_some(), "--memory-limit", BOTH),
+            (self.engine_cache.is_some(), "--engine-cache", TENSORRT),
+        ]
+        .into_iter()
+        .filter(move |(given, _, takers)| *given && !takers.contains(&provider))
+        .map(|(_, setting, takers)| (setting, takers))
+    }
+
+    /// The same without what `provider` does not hear of.
+    #[must_use]
+    pub fn for_provider(&self, provider: Provider) -> GpuOptions {
+        match provider {
+            Provider::Auto | Provider::TensorRt => self.clone(),
+            Provider::Cuda => GpuOptions {
+                fp16: false,
+                engine_cache: None,
+                ..self.clone()
+            },
+            Provider::Cpu => GpuOptions::default(),
+        }
+    }
+
     /// The CUDA provider's settings.
     ///
     /// Convolutions are chosen by heuristics, as a search would be made again for each new shape; one-dimensional ones are laid out as

@@ -40,9 +40,40 @@ impl Profile {
     }
 }
 
+impl InputProfile {
+    /// Whether a shape is within the least and the most.
+    pub(super) fn holds(&self, shape: &[usize]) -> bool {
+        let ends = self.least.iter().zip(&self.most);
+        self.least.len() == shape.len()
+            && shape
+                .iter()
+                .zip(ends)
+                .all(|(size, (least, most))| (least..=most).contains(&size))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shape_is_held_between_its_ends() {
+        let input = InputProfile {
+            name: "x".to_owned(),
+            least: vec![1, 4096],
+            usual: vec![1, 20480],
+            most: vec![8, 65536],
+        };
+        for (shape, is_held) in [
+            (&[1, 4096][..], true),
+            (&[8, 65536], true),
+            (&[9, 4096], false),
+            (&[1, 4095], false),
+            (&[1], false),
+        ] {
+            assert_eq!(input.holds(shape), is_held, "{shape:?}");
+        }
+    }
 
     #[test]
     fn shapes_are_written_as_tensorrt_reads_them() {

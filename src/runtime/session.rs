@@ -8,6 +8,7 @@ use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::choice::{Chosen, Obstacle, choose};
+use super::clock::Clock;
 use super::device::REPLAY;
 use super::environment::Runtime;
 use super::error::RuntimeError;
@@ -28,6 +29,10 @@ pub struct GraphSource<'a> {
     pub profile: Option<&'a Profile>,
     /// Whether it will be run through [bindings](Graph::bind), so that CUDA may record its launches and replay them.
     pub bound: bool,
+    /// What `auto` does not try again.
+    pub passed_over: &'a [(Provider, Obstacle)],
+    /// Adds up the time of its runs.
+    pub clock: &'a Clock,
 }
 
 /// An input or output of a graph.
@@ -58,6 +63,9 @@ pub struct Graph {
     pub(super) replays: bool,
     /// Of runs that are not bound.
     unbound: RunOptions,
+    /// The only shapes that it is given, where they are planned.
+    planned: Option<Profile>,
+    pub(super) clock: Clock,
     placement: Placement,
     passed_over: Vec<(Provider, Obstacle)>,
 }
@@ -88,6 +96,8 @@ impl Graph {
             label,
             profile: None,
             bound: false,
+            passed_over: &[],
+            clock: &Clock::default(),
         };
         Graph::load(runtime, &source, options)
     }
@@ -115,8 +125,9 @@ impl Graph {
             provider,
             placement,
             passed_over,
-        } = choose(&mut machine, options.provider, label)?;
+        } = choose(&mut machine, options.provider, label, source.passed_over)?;
         let replays = machine.replays;
+        let is_planned = options.planned_sizes || provider != Provider::Cpu;
         let unbound = unbound(replays).map_err(|error| RuntimeError::run(label, &error))?;
         Ok(Graph {
             inputs: ports(session.inputs(), label)?,
@@ -127,6 +138,8 @@ impl Graph {
             device: options.gpu.device,
             replays,
             unbound,
+            planned: source.profile.filter(|_| is_planned).cloned(),
+            clock: source.clock.clone(),
             placement,
             passed_over,
         })
@@ -147,9 +160,9 @@ impl Graph {
         &self.outputs
     }
 
-    /// The provider that runs the graph: `cpu`, `cuda` or `tensorrt`, never `auto`. All nodes are its own, see [`Graph::placement`].
-    pub fn provider(&self) -> &str {
-        self.provider.name()
+    /// The provider that runs the graph, never `auto`. All nodes are its own, see [`Graph::placement`].
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// Where the nodes run, as the session itself tells.
@@ -195,8 +208,9 @@ impl Graph {
             })
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
-        let outputs = self.session.run_with_options(values, &self.unbound);
-        let outputs = outputs.map_err(failed)?;
+        let session = &mut self.session;
+        let run = || session.run_with_options(values, &self.unbound);
+        let outputs = self.clock.during(run).map_err(failed)?;
         outputs
             .values()
             .map(|value| Ok(value.try_extract_array::<f32>()?.into_owned()))
@@ -229,6 +243,23 @@ impl Graph {
                     input: port.name.clone(),
                     expected: port.shape(),
                     found: array.shape().to_vec(),
+                });
+            }
+            self.check_planned(name, array.shape())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a shape for which nothing was planned: an engine would be built for it, or refuse it, while somebody waits.
+    pub(super) fn check_planned(&self, name: &str, shape: &[usize]) -> Result<(), RuntimeError> {
+        let inputs = self.planned.iter().flat_map(|profile| &profile.inputs);
+        for input in inputs.filter(|input| input.name == name) {
+            if !input.holds(shape) {
+                return Err(RuntimeError::Shape {
+                    label: self.label.clone(),
+                    input: name.to_owned(),
+                    expected: format!("{:?} to {:?}, as planned", input.least, input.most),
+                    found: shape.to_vec(),
                 });
             }
         }

@@ -18,6 +18,7 @@ mod memory;
 mod metrics;
 mod models;
 mod options;
+mod placement;
 mod request;
 mod run;
 mod service;
@@ -29,7 +30,6 @@ mod tls;
 mod trace;
 
 pub use error::ServerError;
-pub use options::{
-    Address, DEFAULT_ADDRESS, Limits, ModelProvider, ModelSource, ServerOptions, TlsFiles,
-};
+pub use options::{Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
+pub use placement::ModelProvider;
 pub use run::{check, serve};

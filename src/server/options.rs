@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::runtime::{GpuOptions, Provider, SessionOptions};
+use super::placement::ModelProvider;
+use crate::runtime::SessionOptions;
 
 /// Where to listen when nothing is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
@@ -41,53 +42,9 @@ impl ServerOptions {
     pub(super) fn session_of(&self, model: &str) -> SessionOptions {
         let mut session = self.session.clone();
         if let Some(placed) = self.placements.iter().find(|placed| placed.model == model) {
-            session.provider = placed.provider;
-            session.gpu.device = placed.device.unwrap_or(session.gpu.device);
-            if placed.provider == Provider::Cpu {
-                // What the other models' GPU was told.
-                session.gpu = GpuOptions::default();
-            }
+            placed.apply(&mut session);
         }
         session
-    }
-}
-
-/// Where one model runs: `NAME=PROVIDER` or `NAME=PROVIDER:DEVICE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelProvider {
-    /// The model's name.
-    pub model: String,
-    /// The execution provider.
-    pub provider: Provider,
-    /// The GPU's number; that of the other models when `None`.
-    pub device: Option<u32>,
-}
-
-impl FromStr for ModelProvider {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ModelProvider, String> {
-        let (model, place) = text
-            .split_once('=')
-            .filter(|(model, _)| !model.is_empty())
-            .ok_or("expected NAME=PROVIDER or NAME=PROVIDER:DEVICE, such as fast=cuda:1")?;
-        let (provider, device) = match place.split_once(':') {
-            Some((provider, device)) => (provider, Some(device)),
-            None => (place, None),
-        };
-        let number = |device: &str| {
-            let refused = |_| format!("{device} is no number of a GPU");
-            device.parse().map_err(refused)
-        };
-        let provider: Provider = provider.parse().map_err(|e| format!("{e}"))?;
-        if provider == Provider::Cpu && device.is_some() {
-            return Err("cpu takes no device".to_owned());
-        }
-        Ok(ModelProvider {
-            model: model.to_owned(),
-            provider,
-            device: device.map(number).transpose()?,
-        })
     }
 }
 
@@ -226,24 +183,6 @@ mod tests {
             );
         }
         assert!("unix:".parse::<Address>().unwrap_err().contains("path"));
-    }
-
-    #[test]
-    fn a_model_runs_where_it_is_placed() {
-        let read = |text: &str| text.parse::<ModelProvider>();
-        let placed = read("fast=cuda:1").unwrap();
-        assert_eq!((placed.provider, placed.device), (Provider::Cuda, Some(1)));
-        assert_eq!(read("a=cpu").unwrap().device, None);
-        for (bad, word) in [
-            ("cuda", "NAME=PROVIDER"),
-            ("=cuda", "NAME=PROVIDER"),
-            ("a=gpu", "auto, cpu, cuda, tensorrt"),
-            ("a=cuda:x", "x is no number"),
-            ("a=cpu:0", "no device"),
-        ] {
-            let message = read(bad).unwrap_err();
-            assert!(message.contains(word), "{bad}: {message}");
-        }
     }
 
     #[test]

@@ -52,10 +52,10 @@ impl Batch {
             stream.front.state(window, &mut state[..samples]);
         }
         self.t[row] = stream.front.time(window.step) as f32;
-        for (condition, layout) in self.conditions.iter_mut().zip(interface.layouts()) {
+        for (condition, layout) in self.conditions.iter_mut().zip(&interface.layouts) {
             if let Some(item) = condition.index_axis_mut(Axis(0), row).into_slice() {
                 let (start, frames) = (window.start, window.frames);
-                stream.conditions.read(layout, start, frames, item);
+                stream.conditions.read(*layout, start, frames, item);
             }
         }
     }

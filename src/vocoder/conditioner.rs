@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::VocoderError;
-use super::clock::Clock;
 use super::interface::{Interface, Layout};
 use super::sizes::Sizes;
 use crate::bundle::Condition;
@@ -22,37 +21,27 @@ pub(super) struct Conditioner {
     pub n_mels: usize,
     /// The only sizes of calls; any size where `None`.
     pub sizes: Option<Sizes>,
-    pub clock: Clock,
 }
 
 impl Conditioner {
     /// Conditions of all frames of `mel` `[1, n_mels, F]`, and of the frames that a planned size adds behind them.
-    pub fn call(&mut self, mel: Array3<f32>) -> Result<Vec<(Layout, ArrayD<f32>)>, VocoderError> {
+    pub fn call(&mut self, mel: Array3<f32>) -> Result<Vec<(Layout, Vec<f32>)>, VocoderError> {
         let mel = match &self.sizes {
             Some(sizes) => padded(mel, sizes, self.floor),
             None => mel,
         };
         let frames = mel.len_of(Axis(2));
         let mel = [("mel", mel.view().into_dyn())];
-        let outputs = self.clock.during(|| self.graph.run(&mel))?;
+        let outputs = self.graph.run(&mel)?;
         let shapes = self.interface.condition_shapes(1, frames);
         let conditions = &self.interface.conditions;
-        for ((output, shape), Condition { name, .. }) in outputs.iter().zip(&shapes).zip(conditions)
-        {
-            if output.shape() != shape {
-                let found = output.shape();
-                return Err(VocoderError::shape("conditioner", name, shape, found));
-            }
-            if let Some(value) = first_not_finite(output.as_slice().unwrap_or_default()) {
-                return Err(VocoderError::OutputNotFinite {
-                    graph: "conditioner",
-                    output: name.clone(),
-                    value,
-                    step: None,
-                });
-            }
-        }
-        Ok(self.interface.layouts().zip(outputs).collect())
+        let expected = shapes.iter().zip(conditions);
+        let answers = self.interface.layouts.iter().zip(outputs).zip(expected);
+        answers
+            .map(|((layout, output), (shape, condition))| {
+                Ok((*layout, checked(output, shape, &condition.name)?))
+            })
+            .collect()
     }
 
     /// Conditions of `frames` frames at the floor, for what the call alone does.
@@ -85,6 +74,28 @@ pub(super) fn rates(
         })
     };
     outputs.iter().zip(conditions).map(rate).collect()
+}
+
+/// The values of an answer that has the right shape, in the order of its axes.
+fn checked(output: ArrayD<f32>, shape: &[usize], name: &str) -> Result<Vec<f32>, VocoderError> {
+    if output.shape() != shape {
+        let found = output.shape();
+        return Err(VocoderError::shape("conditioner", name, shape, found));
+    }
+    let values = if output.is_standard_layout() {
+        output.into_raw_vec_and_offset().0
+    } else {
+        output.iter().copied().collect()
+    };
+    match first_not_finite(&values) {
+        None => Ok(values),
+        Some(value) => Err(VocoderError::OutputNotFinite {
+            graph: "conditioner",
+            output: name.to_owned(),
+            value,
+            step: None,
+        }),
+    }
 }
 
 /// `mel` with frames at the floor behind it, up to a planned size.

@@ -1,7 +1,6 @@
 //! The conditioner's answers that are still needed, frame by frame.
 
 use super::interface::Layout;
-use ndarray::ArrayD;
 use std::collections::VecDeque;
 
 /// Most frames of a chunk. They are what a stream holds most of: about 6 KB a frame in the built-in model.
@@ -38,12 +37,11 @@ impl Conditions {
         self.next
     }
 
-    /// Keeps the conditions of the next `frames` frames, batch of 1, which lie behind `skip` others in each of `arrays`.
-    pub fn append(&mut self, frames: usize, skip: usize, arrays: &[(Layout, ArrayD<f32>)]) {
+    /// Keeps the conditions of the next `frames` frames, batch of 1, which lie behind `skip` others in each of `answers`.
+    pub fn append(&mut self, frames: usize, skip: usize, answers: &[(Layout, Vec<f32>)]) {
         for low in (0..frames).step_by(CHUNK) {
             let high = (low + CHUNK).min(frames);
-            let cut = |(layout, array): &(Layout, ArrayD<f32>)| {
-                let all = array.as_slice().unwrap_or_default();
+            let cut = |(layout, all): &(Layout, Vec<f32>)| {
                 let row_length = all.len() / layout.rows;
                 let mut rows = Vec::with_capacity(layout.rows * (high - low) * layout.width);
                 let kept = (skip + low) * layout.width..(skip + high) * layout.width;
@@ -55,7 +53,7 @@ impl Conditions {
             self.chunks.push_back(Chunk {
                 start: self.next + low as i64,
                 frames: high - low,
-                rows: arrays.iter().map(cut).collect(),
+                rows: answers.iter().map(cut).collect(),
             });
         }
         self.next += frames as i64;
@@ -111,12 +109,16 @@ mod tests {
         .into_dyn()
     }
 
+    fn values(start: i64, frames: usize) -> Vec<f32> {
+        answer(start, frames).iter().copied().collect()
+    }
+
     #[test]
     fn reading_joins_stretches() {
         let mut conditions = Conditions::new(-2);
         for frames in [9, 5, 40] {
             let (next, skip) = (conditions.end(), 3);
-            conditions.append(frames, skip, &[(LAYOUT, answer(next - 3, frames + 6))]);
+            conditions.append(frames, skip, &[(LAYOUT, values(next - 3, frames + 6))]);
         }
         assert_eq!(conditions.end(), 52);
         conditions.drop_before(6);
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn what_no_window_needs_is_forgotten() {
         let mut conditions = Conditions::new(0);
-        conditions.append(64, 0, &[(LAYOUT, answer(0, 64))]);
+        conditions.append(64, 0, &[(LAYOUT, values(0, 64))]);
         conditions.drop_before(40);
         let held: usize = conditions.chunks.iter().map(|chunk| chunk.frames).sum();
         assert_eq!(held, 32);

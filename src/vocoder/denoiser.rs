@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::VocoderError;
 use super::batch::Batch;
 use super::chain::{Chain, Task};
-use super::clock::Clock;
 use super::interface::{Inputs, Interface};
 use super::piece::Piece;
 use super::sizes::{Limits, Sizes};
@@ -40,7 +39,6 @@ pub(super) struct Denoiser {
     pub sizes: Option<Sizes>,
     /// For all steps of a window in a row, where there are planned sizes.
     chain: Option<Chain>,
-    clock: Clock,
 }
 
 impl Denoiser {
@@ -53,7 +51,6 @@ impl Denoiser {
         others: Vec<Graph>,
         interface: Arc<Interface>,
         sizes: Option<Sizes>,
-        clock: Clock,
     ) -> Result<Denoiser, VocoderError> {
         let pool = || {
             rayon::ThreadPoolBuilder::new()
@@ -68,7 +65,6 @@ impl Denoiser {
             interface,
             sizes,
             chain: None,
-            clock,
         })
     }
 
@@ -92,7 +88,7 @@ impl Denoiser {
 
     /// How far the chain is from the same steps one by one, in the worst of some samples.
     fn deviation(&mut self, windows: usize, frames: usize) -> Result<f32, VocoderError> {
-        let plan = check_plan();
+        let plan = full_plan(2);
         let noise = |step: usize, out: &mut Array2<f32>| {
             let room = out.as_slice_mut().unwrap_or_default();
             Noise::new(0).fill(step as u32, 0, room);
@@ -113,7 +109,7 @@ impl Denoiser {
         for (step, row) in plan.rows.iter().enumerate() {
             noise(step + 1, &mut fresh);
             batch.t.fill(row.t as f32);
-            let answer = whole(&mut self.first, &self.interface, &batch, &self.clock)?;
+            let answer = whole(&mut self.first, &self.interface, &batch)?;
             Zip::from(&mut batch.x)
                 .and(&answer)
                 .and(&fresh)
@@ -153,24 +149,20 @@ impl Denoiser {
     /// [`VocoderError::Stopped`] where there is no chain.
     pub fn run_chain(&mut self, task: &Task<'_>) -> Result<Array2<f32>, VocoderError> {
         let chain = self.chain.as_mut().ok_or(VocoderError::Stopped)?;
-        chain.run(&mut self.first, task, &self.clock)
+        chain.run(&mut self.first, task)
     }
 
-    /// A call of all steps of `plan` on zeros, or of one step where they do not run in a row.
-    pub fn warm_up(
-        &mut self,
-        windows: usize,
-        frames: usize,
-        plan: &Plan,
-    ) -> Result<(), VocoderError> {
-        if !self.limits().chains(plan.steps()) {
+    /// A call of as many steps as may run in a row on zeros, or of one where none do.
+    pub fn warm_up(&mut self, windows: usize, frames: usize) -> Result<(), VocoderError> {
+        let Some(steps) = self.limits().longest_chain() else {
             return self.call_silence(windows, frames);
-        }
+        };
+        let plan = full_plan(steps);
         let batch = Batch::new(&self.interface, windows, frames);
         let task = Task {
             inside: &Array2::zeros(batch.x.dim()),
             batch: &batch,
-            plans: &[plan],
+            plans: &[&plan],
             noise: &|_, _| (),
         };
         self.run_chain(&task).map(drop)
@@ -178,7 +170,7 @@ impl Denoiser {
 
     /// The execution provider.
     pub fn provider(&self) -> &str {
-        self.first.provider()
+        self.first.provider().name()
     }
 
     /// Where the nodes run.
@@ -228,16 +220,16 @@ impl Denoiser {
     /// A call on zeros of all windows at once, to see that the graph takes a batch.
     pub fn probe(&mut self, windows: usize, frames: usize) -> Result<(), VocoderError> {
         let batch = Batch::new(&self.interface, windows, frames);
-        whole(&mut self.first, &self.interface, &batch, &self.clock).map(drop)
+        whole(&mut self.first, &self.interface, &batch).map(drop)
     }
 
     /// The answer, `[windows, frames * hop]`. With several lanes it is zero in the context of a window that was cut.
     pub fn call(&mut self, batch: &Batch) -> Result<Array2<f32>, VocoderError> {
         let Some(pool) = &self.pool else {
-            return whole(&mut self.first, &self.interface, batch, &self.clock);
+            return whole(&mut self.first, &self.interface, batch);
         };
         let (windows, samples) = batch.x.dim();
-        let (interface, clock) = (&*self.interface, &self.clock);
+        let interface = &*self.interface;
         let lanes = 1 + self.others.len();
         let frames = samples / interface.hop;
         let pieces = Piece::of_batch(windows, frames, interface.context, lanes);
@@ -249,7 +241,7 @@ impl Denoiser {
                 scope.spawn(move |_| {
                     while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let part = interface.part(batch, piece.row, piece.frames.clone());
-                        let found = run(graph, &part, clock);
+                        let found = run(graph, &part);
                         let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
                         match (&mut *answer, found) {
                             (Ok(answer), Ok(found)) => {
@@ -275,12 +267,12 @@ impl Denoiser {
             jobs: jobs_in,
             answers: answers_out,
         };
-        let (interface, clock) = (&*self.interface, &self.clock);
+        let interface = &*self.interface;
         let jobs = &Mutex::new(jobs_out);
         std::thread::scope(|scope| {
             for graph in std::iter::once(&mut self.first).chain(&mut self.others) {
                 let answers = answers_in.clone();
-                scope.spawn(move || attend(graph, interface, clock, jobs, &answers));
+                scope.spawn(move || attend(graph, interface, jobs, &answers));
             }
             drop(answers_in);
             lead(desk)
@@ -339,8 +331,8 @@ impl Desk {
     }
 }
 
-/// Two rows in which everything counts.
-fn check_plan() -> Plan {
+/// Rows in which everything counts.
+pub(super) fn full_plan(steps: usize) -> Plan {
     let row = Row {
         t: 0.25,
         a: 0.7,
@@ -350,22 +342,22 @@ fn check_plan() -> Plan {
         u: 0.5,
         v: 0.3,
     };
-    let last = Row {
+    let later = Row {
         t: 0.75,
         d: 0.2,
         ..row
     };
-    Plan {
-        rows: vec![row, last],
-        clamp: None,
+    let mut rows = vec![later; steps];
+    if let Some(first) = rows.first_mut() {
+        *first = row;
     }
+    Plan { rows, clamp: None }
 }
 
 /// Works on jobs until no more can come.
 fn attend(
     graph: &mut Graph,
     interface: &Interface,
-    clock: &Clock,
     jobs: &Mutex<Receiver<Job>>,
     answers: &Sender<Answer>,
 ) {
@@ -375,7 +367,7 @@ fn attend(
     };
     while let Some(Job { step, batch, piece }) = next() {
         let part = interface.part(&batch, piece.row, piece.frames.clone());
-        let found = run(graph, &part, clock);
+        let found = run(graph, &part);
         // Given back before the answer tells that it is free.
         drop(part);
         drop(batch);
@@ -390,15 +382,14 @@ fn whole(
     graph: &mut Graph,
     interface: &Interface,
     batch: &Batch,
-    clock: &Clock,
 ) -> Result<Array2<f32>, VocoderError> {
-    run(graph, &interface.inputs(batch), clock)
+    run(graph, &interface.inputs(batch))
 }
 
 /// One run of the graph; its answer has the shape of `x`, which comes first.
-fn run(graph: &mut Graph, inputs: &Inputs<'_>, clock: &Clock) -> Result<Array2<f32>, VocoderError> {
+fn run(graph: &mut Graph, inputs: &Inputs<'_>) -> Result<Array2<f32>, VocoderError> {
     let expected = inputs.first().map_or(&[][..], |(_, x)| x.shape());
-    let answer = clock.during(|| graph.run(inputs))?.into_iter().next();
+    let answer = graph.run(inputs)?.into_iter().next();
     let answer = answer.unwrap_or_else(|| ArrayD::zeros(vec![0]));
     let found = answer.shape().to_vec();
     match answer.into_dimensionality::<Ix2>() {

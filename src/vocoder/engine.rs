@@ -8,7 +8,7 @@ use super::sizes::{Limits, Sizes};
 use super::stream::Stream;
 use super::tail::Filters;
 use super::wavefront::Window;
-use super::{ScheduleChoice, VocoderError, WindowPlan};
+use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::runtime::{Placement, Runtime, SessionOptions};
@@ -96,8 +96,7 @@ impl Vocoder {
         batch: usize,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(), VocoderError> {
-        let plan = ScheduleChoice::Default.resolve(&self.manifest, None)?.plan;
-        self.networks.warm(batch, &plan, tell)
+        self.networks.warm(batch, tell)
     }
 
     /// Windows in one call that this provider does best: on a CPU as many as run side by side.

@@ -17,6 +17,8 @@ pub(super) struct Interface {
     pub hop: usize,
     /// Frames on each side of a window that its answer is not right about.
     pub context: usize,
+    /// How each condition lies in memory.
+    pub layouts: Vec<Layout>,
 }
 
 /// How one condition lies in memory.
@@ -34,18 +36,32 @@ pub(super) struct Layout {
 pub(super) type Inputs<'a> = Vec<(&'a str, ArrayViewD<'a, f32>)>;
 
 impl Interface {
-    /// How each condition lies in memory.
-    pub fn layouts(&self) -> impl Iterator<Item = Layout> {
-        let frame = self.condition_shapes(1, 1).into_iter();
-        let conditions = frame.zip(&self.conditions).enumerate();
-        conditions.map(|(index, (shape, condition))| {
-            let (before, after) = shape.split_at(condition.time_axis);
+    /// Of conditions with so many time steps a frame.
+    pub fn new(
+        conditions: Vec<Condition>,
+        rates: Vec<usize>,
+        hop: usize,
+        context: usize,
+    ) -> Interface {
+        let mut interface = Interface {
+            conditions,
+            rates,
+            hop,
+            context,
+            layouts: Vec::new(),
+        };
+        let frame = interface.condition_shapes(1, 1).into_iter();
+        let axes = interface.conditions.iter().map(|c| c.time_axis);
+        let layout = |(index, (shape, time_axis)): (usize, (Vec<usize>, usize))| {
+            let (before, after) = shape.split_at(time_axis);
             Layout {
                 index,
                 rows: before.iter().product(),
                 width: after.iter().product(),
             }
-        })
+        };
+        interface.layouts = frame.zip(axes).enumerate().map(layout).collect();
+        interface
     }
 
     /// Shape of each condition for `batch` windows of `frames` frames.

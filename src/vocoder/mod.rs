@@ -11,7 +11,6 @@
 
 mod batch;
 mod chain;
-mod clock;
 mod conditioner;
 mod conditions;
 mod denoiser;

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use super::VocoderError;
 use super::chain::Chain;
-use super::clock::Clock;
 use super::conditioner::{Conditioner, rates};
 use super::denoiser::{Denoiser, MOST_LANES};
 use super::interface::Interface;
 use super::sizes::Sizes;
 use crate::bundle::{Bundle, Context, Signature};
-use crate::runtime::{Graph, GraphSource, Port, Profile, Provider, Runtime, SessionOptions};
+use crate::runtime::{
+    Clock, Graph, GraphSource, Obstacle, Port, Profile, Provider, Runtime, RuntimeError,
+    SessionOptions,
+};
 use ndarray::Array3;
 
 /// Frames of the call that learns how many time steps a frame has in each condition, and whether the hop is right.
@@ -29,67 +31,31 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    /// Loads both graphs, checks their ports against the manifest, and calls each once on a few silent frames.
+    /// Loads both graphs, checks their ports against the manifest, and calls each once on a few silent frames. Under `auto` a provider that
+    /// does not run both of them is passed over for both.
     pub fn load(
         bundle: &Bundle,
         runtime: &Runtime,
         options: &SessionOptions,
     ) -> Result<Networks, VocoderError> {
         options.check()?;
-        let loader = Loader {
-            bundle,
-            runtime,
-            options,
-        };
-        let manifest = &bundle.manifest;
-        let Context {
-            denoiser: context,
-            conditioner: margin,
-        } = manifest.context;
-        let of_mel = Sizes::of_windows(2 * (context + margin)).alone();
-        let of_windows = Sizes::of_windows(2 * context);
-        let (n_mels, floor) = (manifest.mel.n_mels, manifest.mel.floor_value());
-        let mel = of_mel.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
-        let mut conditioner = loader.conditioner(&mel)?;
-        let signature = Signature::of_conditioner(manifest, ports(&conditioner))?;
-        let silence = Array3::from_elem((1, n_mels, PROBE_FRAMES), floor);
-        let interface = Arc::new(Interface {
-            rates: rates(&mut conditioner, &signature.conditions, &silence)?,
-            conditions: signature.conditions.clone(),
-            hop: manifest.mel.hop,
-            context,
-        });
-        let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
-        let on_cpu = conditioner.provider() == Provider::Cpu.name();
-        let (first, others) = loader.denoisers(&profile, on_cpu)?;
-        signature.check_denoiser(ports(&first))?;
-        tell_passed_over(&conditioner, &first);
-        let clock = Clock::default();
-        let planned = options.planned_sizes || first.provider() != Provider::Cpu.name();
-        let sizes = |sizes| planned.then_some(sizes);
-        let chain = match planned {
-            true => Some(Chain::new(loader.update(&first)?, interface.clone())),
-            false => None,
-        };
-        let mut networks = Networks {
-            conditioner: Conditioner {
-                graph: conditioner,
-                interface: interface.clone(),
-                floor,
-                n_mels,
-                sizes: sizes(of_mel),
-                clock: clock.clone(),
-            },
-            denoiser: Denoiser::new(first, others, interface, sizes(of_windows), clock.clone())?,
-            clock,
-        };
-        // Sees that the hop is right and that a batch of two is taken.
-        let (windows, frames) = networks.denoiser.call_size(2, PROBE_FRAMES);
-        networks.denoiser.probe(windows, frames)?;
-        if let Some(chain) = chain {
-            networks.denoiser.try_chain(chain);
+        let mut passed_over = Vec::new();
+        loop {
+            let loader = Loader {
+                bundle,
+                runtime,
+                options,
+                passed_over: &passed_over,
+                clock: Clock::default(),
+            };
+            match loader.networks() {
+                Ok(networks) => {
+                    tell_passed_over(&networks.conditioner.graph, options);
+                    return Ok(networks);
+                }
+                Err(setback) => passed_over.push(setback.passed_over(options.provider)?),
+            }
         }
-        Ok(networks)
     }
 
     /// Time that ONNX Runtime has taken for both graphs so far.
@@ -103,22 +69,119 @@ struct Loader<'a> {
     bundle: &'a Bundle,
     runtime: &'a Runtime,
     options: &'a SessionOptions,
+    /// What `auto` has tried with the whole model.
+    passed_over: &'a [(Provider, Obstacle)],
+    clock: Clock,
+}
+
+/// What came in the way of a model on a provider.
+struct Setback {
+    provider: Provider,
+    error: VocoderError,
+}
+
+impl Setback {
+    /// What `auto` is to pass over.
+    ///
+    /// # Errors
+    /// The setback itself, where nothing else is left to try.
+    fn passed_over(self, wanted: Provider) -> Result<(Provider, Obstacle), VocoderError> {
+        let Setback { provider, error } = self;
+        match (wanted, provider) {
+            (Provider::Auto, Provider::Cuda | Provider::TensorRt) => {
+                Ok((provider, Obstacle::surprise(error.to_string())))
+            }
+            _ => Err(error),
+        }
+    }
 }
 
 impl Loader<'_> {
-    fn conditioner(&self, profile: &Profile) -> Result<Graph, VocoderError> {
-        let source = (&self.bundle.conditioner[..], "conditioner");
-        self.load(source, Some(profile), false, self.options)
+    /// The model on the provider that takes its first graph.
+    fn networks(&self) -> Result<Networks, Setback> {
+        let Context {
+            denoiser: context,
+            conditioner: margin,
+        } = self.bundle.manifest.context;
+        let of_mel = Sizes::of_windows(2 * (context + margin)).alone();
+        let conditioner = self.conditioner(&of_mel);
+        // What tries all providers by itself leaves none to pass over.
+        let nowhere = |error| Setback {
+            provider: Provider::Cpu,
+            error,
+        };
+        let conditioner = conditioner.map_err(nowhere)?;
+        let provider = conditioner.provider();
+        let complete = self.complete(conditioner, of_mel);
+        complete.map_err(|error| Setback { provider, error })
     }
 
-    /// The denoiser and, on a CPU, the same again for each further lane. With `on_cpu`, which is how the conditioner ended up, they are loaded
-    /// side by side.
+    fn conditioner(&self, sizes: &Sizes) -> Result<Graph, VocoderError> {
+        let n_mels = self.bundle.manifest.mel.n_mels;
+        let profile = sizes.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
+        let source = (&self.bundle.conditioner[..], "conditioner");
+        self.load(
+            source,
+            Some(&profile),
+            false,
+            self.options,
+            self.passed_over,
+        )
+    }
+
+    /// The model whose conditioner is this one, the denoiser being on the same provider.
+    fn complete(&self, mut conditioner: Graph, of_mel: Sizes) -> Result<Networks, VocoderError> {
+        let manifest = &self.bundle.manifest;
+        let (n_mels, floor) = (manifest.mel.n_mels, manifest.mel.floor_value());
+        let (hop, context) = (manifest.mel.hop, manifest.context.denoiser);
+        let provider = conditioner.provider();
+        let planned = self.options.planned_sizes || provider != Provider::Cpu;
+        let sizes = |sizes| planned.then_some(sizes);
+
+        let signature = Signature::of_conditioner(manifest, ports(&conditioner))?;
+        let of_mel = sizes(of_mel);
+        let frames = of_mel
+            .as_ref()
+            .map_or(PROBE_FRAMES, |sizes| sizes.frames(PROBE_FRAMES));
+        let silence = Array3::from_elem((1, n_mels, frames), floor);
+        let rates = rates(&mut conditioner, &signature.conditions, &silence)?;
+        let conditions = signature.conditions.clone();
+        let interface = Arc::new(Interface::new(conditions, rates, hop, context));
+
+        let of_windows = Sizes::of_windows(2 * context);
+        let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
+        let (first, others) = self.denoisers(&profile, &conditioner)?;
+        signature.check_denoiser(ports(&first))?;
+        let update = if planned { self.update(&first) } else { None };
+        let chain = update.map(|update| Chain::new(update, interface.clone()));
+        let mut networks = Networks {
+            conditioner: Conditioner {
+                graph: conditioner,
+                interface: interface.clone(),
+                floor,
+                n_mels,
+                sizes: of_mel,
+            },
+            denoiser: Denoiser::new(first, others, interface, sizes(of_windows))?,
+            clock: self.clock.clone(),
+        };
+        // Sees that the hop is right and that a batch of two is taken.
+        let (windows, frames) = networks.denoiser.call_size(2, PROBE_FRAMES);
+        networks.denoiser.probe(windows, frames)?;
+        if let Some(chain) = chain {
+            networks.denoiser.try_chain(chain);
+        }
+        Ok(networks)
+    }
+
+    /// The denoiser on the conditioner's provider and, on a CPU, the same again for each further lane, loaded side by side.
     fn denoisers(
         &self,
         profile: &Profile,
-        on_cpu: bool,
+        conditioner: &Graph,
     ) -> Result<(Graph, Vec<Graph>), VocoderError> {
-        let threads = self.options.thread_count();
+        let (threads, wanted) = (self.options.thread_count(), conditioner.provider());
+        let on_cpu = wanted == Provider::Cpu;
         let lanes = if on_cpu { threads.min(MOST_LANES) } else { 1 };
         let share = SessionOptions {
             threads: Some(threads / lanes),
@@ -126,37 +189,48 @@ impl Loader<'_> {
         };
         let more = SessionOptions {
             provider: Provider::Cpu,
+            gpu: share.gpu.for_provider(Provider::Cpu),
             ..share.clone()
         };
         let source = (&self.bundle.denoiser[..], "denoiser");
-        let load = |options| self.load(source, Some(profile), true, options);
-        thread::scope(|scope| {
+        let load = |options| {
+            let before = conditioner.passed_over();
+            self.load(source, Some(profile), true, options, before)
+        };
+        let (first, others) = thread::scope(|scope| {
             let started: Vec<_> = (1..lanes).map(|_| scope.spawn(|| load(&more))).collect();
             let first = load(&share);
             let others = started
                 .into_iter()
                 .map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
             let others = others.collect::<Result<Vec<_>, _>>();
-            let first = first?;
-            let stays = first.provider() == Provider::Cpu.name();
-            Ok((first, if stays { others? } else { Vec::new() }))
-        })
+            Ok::<_, VocoderError>((first?, others?))
+        })?;
+        if first.provider() != wanted {
+            let obstacles = first.passed_over().last().map(|(_, obstacle)| obstacle);
+            return Err(VocoderError::Runtime(RuntimeError::Graph {
+                label: first.label().to_owned(),
+                reason: obstacles.map_or_else(String::new, ToString::to_string),
+            }));
+        }
+        Ok((first, others))
     }
 
-    /// The graph of a solver's update, where the denoiser runs.
-    fn update(&self, denoiser: &Graph) -> Result<Graph, VocoderError> {
+    /// The graph of a solver's update, where the denoiser runs; without it states travel at each step.
+    fn update(&self, denoiser: &Graph) -> Option<Graph> {
         let provider = match denoiser.provider() {
-            name if name == Provider::Cpu.name() => Provider::Cpu,
             // Beside TensorRT too: it has the same memory, and engines are not worth it for sums.
-            _ => Provider::Cuda,
+            Provider::TensorRt => Provider::Cuda,
+            other => other,
         };
-        let mut options = SessionOptions {
+        let options = SessionOptions {
             provider,
+            gpu: self.options.gpu.for_provider(provider),
             ..self.options.clone()
         };
-        options.gpu.fp16 = false;
-        options.gpu.engine_cache = None;
-        self.load((UPDATE, "update"), None, true, &options)
+        let loaded = self.load((UPDATE, "update"), None, true, &options, &[]);
+        let refused = |error| tracing::warn!(%error, "the steps of a window do not run in a row");
+        loaded.map_err(refused).ok()
     }
 
     fn load(
@@ -165,6 +239,7 @@ impl Loader<'_> {
         profile: Option<&Profile>,
         bound: bool,
         options: &SessionOptions,
+        passed_over: &[(Provider, Obstacle)],
     ) -> Result<Graph, VocoderError> {
         let label = &format!("{} {graph}", self.bundle.manifest.name);
         let source = GraphSource {
@@ -172,25 +247,25 @@ impl Loader<'_> {
             label,
             profile,
             bound,
+            passed_over,
+            clock: &self.clock,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
     }
 }
 
-/// Says what was passed over for the denoiser, and for the conditioner where that is something else: as a warning where somebody expects it
-/// to run.
-fn tell_passed_over(conditioner: &Graph, denoiser: &Graph) {
-    let also = (conditioner.passed_over() != denoiser.passed_over()).then_some(conditioner);
-    for graph in also.into_iter().chain([denoiser]) {
-        let taken = graph.provider();
-        for (better, obstacle) in graph.passed_over() {
-            let graph = graph.label();
-            if obstacle.expected {
-                tracing::warn!(graph, "{better} was passed over for {taken}: {obstacle}");
-            } else {
-                tracing::info!(graph, "{better} was passed over for {taken}: {obstacle}");
-            }
+/// Says what `auto` passed over, as a warning where somebody expects it to run, and what it was told in vain.
+fn tell_passed_over(graph: &Graph, options: &SessionOptions) {
+    let taken = graph.provider();
+    for (better, obstacle) in graph.passed_over() {
+        if obstacle.expected {
+            tracing::warn!("{better} was passed over for {taken}: {obstacle}");
+        } else {
+            tracing::info!("{better} was passed over for {taken}: {obstacle}");
         }
+    }
+    for setting in options.without_effect_on(taken) {
+        tracing::warn!("{setting} has no effect on {taken}");
     }
 }
 
@@ -200,8 +275,12 @@ fn ports(graph: &Graph) -> (&[Port], &[Port]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::Batch;
+    use super::super::chain::Task;
+    use super::super::denoiser::full_plan;
     use super::*;
     use crate::runtime::{Flavour, LoadOptions, RuntimeError, install};
+    use ndarray::Array2;
     use std::path::Path;
 
     /// Installed below `target` if need be, where the integration tests look for it too.
@@ -212,7 +291,8 @@ mod tests {
         }
         let executable = std::env::current_exe().unwrap();
         let folder = executable.ancestors().nth(3).unwrap().join("vocode-data");
-        let installed = install(Flavour::Cpu, Some(&folder), &mut |_| {}).unwrap();
+        let installed = install(Flavour::Cpu, Some(&folder), &mut |_| {})
+            .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
         let library = Some(installed.library);
         Runtime::load(&LoadOptions { library }).unwrap()
     }
@@ -226,15 +306,58 @@ mod tests {
         [&bytes[..place], to, &bytes[place + from.len()..]].concat()
     }
 
-    #[test]
-    fn steps_run_in_a_row_only_where_that_makes_no_difference() {
-        let runtime = runtime();
-        let bundle = Bundle::from_dir(Path::new("tests/fixtures/tiny_ddpm")).unwrap();
-        let options = SessionOptions {
+    fn tiny() -> Bundle {
+        Bundle::from_dir(Path::new("tests/fixtures/tiny_ddpm")).unwrap()
+    }
+
+    /// The CPU, used as a GPU is.
+    fn as_on_a_gpu() -> SessionOptions {
+        SessionOptions {
             provider: Provider::Cpu,
             planned_sizes: true,
             ..SessionOptions::default()
+        }
+    }
+
+    #[test]
+    fn what_a_window_leaves_behind_is_not_heard_in_the_next() {
+        let mut networks = Networks::load(&tiny(), &runtime(), &as_on_a_gpu()).unwrap();
+        let denoiser = &mut networks.denoiser;
+        let (windows, frames) = denoiser.call_size(1, 1);
+        let interface = denoiser.interface.clone();
+        let mut made_of = |value: f32| {
+            let mut batch = Batch::new(&interface, windows, frames);
+            batch.x.fill(value);
+            let task = Task {
+                inside: &Array2::ones(batch.x.dim()),
+                batch: &batch,
+                plans: &[&full_plan(3)],
+                noise: &|_, _| (),
+            };
+            denoiser.run_chain(&task).unwrap()
         };
+        let before = made_of(0.5);
+        assert!(made_of(f32::NAN).iter().all(|sample| sample.is_nan()));
+        assert_eq!(made_of(0.5), before);
+    }
+
+    #[test]
+    fn auto_goes_on_where_a_provider_fails_and_a_named_one_is_an_error() {
+        let setback = |provider| Setback {
+            provider,
+            error: VocoderError::Stopped,
+        };
+        let next = |wanted, provider| setback(provider).passed_over(wanted);
+        let (provider, obstacle) = next(Provider::Auto, Provider::Cuda).unwrap();
+        assert_eq!(provider, Provider::Cuda);
+        assert_eq!(obstacle.to_string(), VocoderError::Stopped.to_string());
+        assert!(next(Provider::Auto, Provider::Cpu).is_err());
+        assert!(next(Provider::Cuda, Provider::Cuda).is_err());
+    }
+
+    #[test]
+    fn steps_run_in_a_row_only_where_that_makes_no_difference() {
+        let (runtime, bundle, options) = (runtime(), tiny(), as_on_a_gpu());
         let mut networks = Networks::load(&bundle, &runtime, &options).unwrap();
         let denoiser = &mut networks.denoiser;
         assert!(denoiser.limits().chained);

@@ -6,7 +6,6 @@
 use super::chain::MAX_STEPS;
 use super::networks::Networks;
 use super::window::MAX_WINDOW_FRAMES;
-use crate::diffusion::Plan;
 use crate::runtime::{InputProfile, Profile};
 
 /// Cores, in frames.
@@ -124,6 +123,11 @@ impl Limits {
         self.chained_core(steps).is_some()
     }
 
+    /// Most steps that run in a row.
+    pub fn longest_chain(&self) -> Option<usize> {
+        (1..=MAX_STEPS).rev().find(|&steps| self.chains(steps))
+    }
+
     /// Longest core of a window that has the context of all its steps in it, within the largest planned size; `None` where too little of it
     /// would be core.
     pub fn chained_core(&self, steps: usize) -> Option<usize> {
@@ -141,13 +145,12 @@ fn fitting(sizes: &[usize], wanted: usize) -> usize {
 }
 
 impl Networks {
-    /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits.
-    /// `tell` is given the calls made and their number. Does nothing where sizes are free. Where a window goes through all steps in a row, it
-    /// goes through those of `plan`.
+    /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned, built or recorded while somebody waits.
+    /// `tell` is given the calls made and their number. Does nothing where sizes are free. Where windows go through all steps in a row, they go
+    /// through as many as any plan may have.
     pub fn warm(
         &mut self,
         batch: usize,
-        plan: &Plan,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(), super::VocoderError> {
         let sizes = (self.conditioner.sizes.clone(), self.denoiser.sizes.clone());
@@ -166,7 +169,7 @@ impl Networks {
         }
         for (done, (windows, frames)) in windows.iter().enumerate() {
             tell(lengths.len() + done, total);
-            self.denoiser.warm_up(*windows, *frames, plan)?;
+            self.denoiser.warm_up(*windows, *frames)?;
         }
         tell(total, total);
         Ok(())

@@ -194,6 +194,7 @@ impl Wavefront {
     /// Applies a row to samples `from ..` and hands the result to the next step.
     fn advance(&mut self, step: usize, from: i64, state: &[f32], prediction: &[f32]) {
         let row = self.plan.rows[step];
+        // What a row does not ask for is zero.
         let mut noise = vec![0.0; state.len()];
         if row.c != 0.0 {
             self.noise.fill(step as u32 + 1, from as u64, &mut noise);
@@ -208,12 +209,10 @@ impl Wavefront {
             .unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
         let pairs = state.iter().zip(prediction);
         let others = noise.iter().zip(&remembered);
-        let new = pairs
-            .zip(others)
-            .map(|((&x, &prediction), (&noise, &remembered))| {
-                let value = row.next([x, prediction, noise, remembered]);
-                value.clamp(low, high) as f32
-            });
+        let new = pairs.zip(others).map(|((&x, &answer), (&fresh, &old))| {
+            let value = row.next([x, answer, fresh, old]);
+            value.clamp(low, high) as f32
+        });
         match self.steps.get_mut(step + 1) {
             None => self.finished.extend(new),
             Some(next) => {

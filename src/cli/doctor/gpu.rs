@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::cli::args::EngineArgs;
 use crate::runtime::{Library, Nvidia, Provider, Runtime, Stem};
 
 /// What there is for NVIDIA's providers.
@@ -17,6 +18,9 @@ pub struct GpuReport {
     pub no_driver: Option<String>,
     /// CUDA and TensorRT.
     pub providers: Vec<ProviderReport>,
+    /// The one of them that is to run.
+    #[serde(skip)]
+    wanted: &'static str,
 }
 
 /// What one provider needs.
@@ -33,8 +37,9 @@ pub struct ProviderReport {
 }
 
 impl GpuReport {
-    /// Looks at the machine, for GPU number `device`.
-    pub(super) fn new(runtime: &Runtime, device: u32) -> GpuReport {
+    /// Looks at the machine, for the GPU and the provider asked for.
+    pub(super) fn new(runtime: &Runtime, asked: &EngineArgs) -> GpuReport {
+        let device = asked.gpu.device;
         let nvidia = runtime.nvidia();
         let driver = nvidia.driver.as_ref();
         let devices = driver.map_or(&[][..], |driver| &driver.devices);
@@ -59,6 +64,10 @@ impl GpuReport {
             providers: [Provider::Cuda, Provider::TensorRt]
                 .map(|provider| ProviderReport::new(nvidia, provider, device))
                 .to_vec(),
+            wanted: match asked.provider {
+                Provider::TensorRt => Provider::TensorRt.name(),
+                _ => Provider::Cuda.name(),
+            },
         }
     }
 
@@ -89,15 +98,15 @@ impl GpuReport {
 
     /// The next thing to do.
     fn next(&self) -> String {
-        let cuda = self.providers.first();
-        let blocked = cuda.and_then(|cuda| cuda.obstacles.first());
+        let wanted = self.providers.iter().find(|p| p.provider == self.wanted);
+        let blocked = wanted.and_then(|provider| provider.obstacles.first());
         match (&self.driver, blocked) {
             (None, _) => {
                 "install NVIDIA's driver, or go on with the CPU: nothing is missing for that"
                     .to_owned()
             }
             (Some(_), Some(obstacle)) => obstacle.clone(),
-            (Some(_), None) => "nothing: --provider cuda should run".to_owned(),
+            (Some(_), None) => format!("nothing: --provider {} should run", self.wanted),
         }
     }
 }
@@ -169,6 +178,7 @@ mod tests {
                 provider("cuda", cuda),
                 provider("tensorrt", &["TensorRT 10 is not there"]),
             ],
+            wanted: "cuda",
         }
     }
 
@@ -193,7 +203,14 @@ mod tests {
         assert!(no_cuda.contains("libcudart.so.13: missing"), "{no_cuda}");
         let ready = text(&report(true, &[]));
         assert!(ready.contains("cuda: wants CUDA 13; ready\n"), "{ready}");
-        assert!(ready.contains("should run"), "{ready}");
+        assert!(ready.contains("--provider cuda should run"), "{ready}");
+        let mut tensorrt = report(true, &[]);
+        tensorrt.wanted = "tensorrt";
+        let tensorrt = text(&tensorrt);
+        assert!(
+            tensorrt.contains("next: TensorRT 10 is not there\n"),
+            "{tensorrt}"
+        );
         let no_driver = text(&report(false, &["no NVIDIA driver was found"]));
         assert!(
             no_driver.contains("next: install NVIDIA's driver"),

@@ -67,7 +67,7 @@ fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
         Ok(runtime) => {
             report.tried = Place::list(runtime.attempts());
             report.runtime = Some(RuntimeReport::new(&runtime));
-            report.gpu = Some(GpuReport::new(&runtime, args.engine.gpu.device));
+            report.gpu = Some(GpuReport::new(&runtime, &args.engine));
             Some(runtime)
         }
         Err(error) => {

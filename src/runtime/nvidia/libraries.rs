@@ -1,8 +1,8 @@
 //! The libraries that a provider of ONNX Runtime is linked against, and where they are on this machine.
 //!
-//! What is wanted is read from the provider's own file, so that it is right for any version of ONNX Runtime. Each library is looked for by the
-//! dynamic loader first, then in `CUDA_HOME` and `CUDA_PATH`, then where the `nvidia-*` and `tensorrt` packages of Python keep theirs, beside
-//! an ONNX Runtime that came in a wheel or that `vocode setup --gpu` got.
+//! What is wanted is read from the provider's own file, so that it is right for any version of ONNX Runtime. Each library is looked for in
+//! `CUDA_HOME` and `CUDA_PATH`, then where the `nvidia-*` and `tensorrt` packages of Python keep theirs, beside an ONNX Runtime that came in a
+//! wheel or that `vocode setup --gpu` got, and at last by the dynamic loader.
 
 use std::ffi::OsStr;
 use std::fmt;

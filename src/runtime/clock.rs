@@ -1,13 +1,13 @@
-//! How long ONNX Runtime was at work, whichever threads called it.
+//! How long ONNX Runtime ran graphs, whichever threads called it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Adds up the time in which at least one call was under way. Clones share the sum.
-#[derive(Clone, Default)]
-pub(super) struct Clock(Arc<Mutex<Sum>>);
+/// Adds up the time in which at least one run of a graph was under way. Clones share the sum.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Arc<Mutex<Sum>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Sum {
     calls: usize,
     since: Option<Instant>,
@@ -19,7 +19,7 @@ struct Call<'a>(&'a Clock);
 
 impl Clock {
     /// Does `work`, which counts.
-    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
         let mut sum = self.sum();
         sum.calls += 1;
         sum.since.get_or_insert_with(Instant::now);
