@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+PROVIDERS = ("cpu", "cuda", "tensorrt")
+
 
 def figure(value: object, digits: int) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else "not measured"
@@ -14,7 +16,7 @@ def figure(value: object, digits: int) -> str:
 def steps(results: dict) -> list[str]:
     """Real-time factor and time to first audio by provider and steps."""
     lines = ["| provider | threads | steps | real-time factor | first audio, ms |", "|---|---:|---:|---:|---:|"]
-    for provider in ("cpu", "cuda", "tensorrt"):
+    for provider in PROVIDERS:
         rows = results.get("bench", {}).get(provider, {}).get("rows", [])
         for row in rows:
             rtf, first = row["real_time_factor"]["median"], row["first_audio_ms"]["median"]
@@ -24,20 +26,27 @@ def steps(results: dict) -> list[str]:
     return lines
 
 
-def calls(results: dict) -> list[str]:
-    """Milliseconds of all steps by windows, frames and steps. PyTorch's are its one call, times the steps."""
-    tables = dict(results.get("denoiser_calls", {}))
-    torch = results.get("torch", [])
-    torch = torch if isinstance(torch, list) else []
+def measured(table: list[dict]) -> list[dict]:
+    """The rows with a time. The last one may tell why there are no more."""
+    return [row for row in table if "milliseconds" in row]
+
+
+def columns(results: dict) -> dict[str, dict[tuple[int, int, int], float]]:
+    """For each column the milliseconds by steps, windows and frames. PyTorch's are its one call, times the steps."""
+    tables = {**{provider: [] for provider in PROVIDERS}, **results.get("denoiser_calls", {})}
     found = {}
-    for name, table in tables.items():
-        rows = [row for row in table if "milliseconds" in row] if isinstance(table, list) else []
-        found[name] = {(row["steps"], row["windows"], row["core_frames"]): row["milliseconds"] for row in rows}
+    for name in sorted(tables, key=lambda name: PROVIDERS.index(name.split(",")[0])):
+        found[name] = {(row["steps"], row["windows"], row["core_frames"]): row["milliseconds"] for row in measured(tables[name])}
     counts = sorted({steps for table in found.values() for steps, _, _ in table})
     for kind in ("eager", "compiled"):
-        rows = [row for row in torch if row.get("kind") == kind and "milliseconds" in row]
-        times = {(n, row["windows"], row["core_frames"]): n * row["milliseconds"] for row in rows for n in counts}
-        found[f"PyTorch, {kind}"] = times
+        rows = [row for row in measured(results.get("torch", [])) if row["kind"] == kind]
+        found[f"PyTorch, {kind}"] = {(n, row["windows"], row["core_frames"]): n * row["milliseconds"] for row in rows for n in counts}
+    return found
+
+
+def calls(results: dict) -> list[str]:
+    """Milliseconds of all steps by steps, windows and frames."""
+    found = columns(results)
     lines = ["| steps | windows | frames | " + " | ".join(found) + " |", "|---:|---:|---:|" + "---:|" * len(found)]
     for key in sorted({key for table in found.values() for key in table}):
         cells = [figure(table.get(key), 2) for table in found.values()]
@@ -45,21 +54,45 @@ def calls(results: dict) -> list[str]:
     return lines
 
 
+def gpu(doctor: dict) -> str:
+    found = doctor.get("gpu")
+    if not found:
+        return f"GPU: not measured: {doctor.get('not_measured') or '; '.join(doctor.get('problems', []))}"
+    return "GPU: " + (", ".join(found["devices"]) or f"none ({found['no_driver']})")
+
+
+def provider(name: str, found: dict) -> str:
+    told = found["told"]
+    if found["runs"]:
+        where = "stays on the device between steps" if told["state_on_device"] else "is copied in and out at each step"
+        return f"- {name}: runs, {told['provider_nodes']}; the state {where}"
+    return f"- {name}: " + (f"not measured: {found['not_measured']}" if "not_measured" in found else f"does not run: {told}")
+
+
+def passed(found: dict | None) -> str:
+    """How the suite or the demo ended."""
+    if found is None:
+        return "not run"
+    return f"not measured: {found['not_measured']}" if "not_measured" in found else "passed" if found["ok"] else "FAILED"
+
+
+def summary(results: dict) -> list[str]:
+    """The GPU, the providers, and whether their audio is the CPU's."""
+    lines = [gpu(results.get("doctor", {})), *(provider(*item) for item in results.get("providers", {}).items())]
+    demo = results.get("demo")
+    far = (demo or {}).get("greatest_difference_from_cpu", {})
+    told = ", ".join(f"{name} {'not measured' if value is None else f'{value:.1e}'}" for name, value in far.items() if name != "cpu")
+    lines.append(f"- conformance suite: {passed(results.get('conformance'))}")
+    lines.append(f"- demo against the CPU: {passed(demo)}" + (f" ({told})" if told else ""))
+    return lines
+
+
+def page(results: dict) -> str:
+    return "\n".join([*summary(results), "", *steps(results), "", *calls(results)])
+
+
 def main() -> None:
-    results = json.loads(Path(sys.argv[1]).read_text())
-    gpu = results.get("doctor", {}).get("gpu") or {}
-    print("GPU: " + (", ".join(gpu.get("devices", [])) or f"none ({gpu.get('no_driver')})"))
-    for provider, found in results.get("providers", {}).items():
-        told = found["told"]
-        if found["runs"]:
-            where = "stays on the device between steps" if told["state_on_device"] else "is copied in and out at each step"
-            print(f"- {provider}: runs, {told['provider_nodes']}; the state {where}")
-        else:
-            print(f"- {provider}: does not run: {told}")
-    suite = results.get("conformance")
-    print(f"- conformance suite: {'not run' if suite is None else 'passed' if suite['ok'] else 'FAILED'}")
-    print(f"- demo against the CPU: {results.get('demo')}\n")
-    print("\n".join([*steps(results), "", *calls(results)]))
+    print(page(json.loads(Path(sys.argv[1]).read_text())))
 
 
 if __name__ == "__main__":
