@@ -213,6 +213,30 @@ mod tests {
     }
 
     #[test]
+    fn what_auto_was_told_in_vain_is_known() {
+        let options = SessionOptions {
+            gpu: GpuOptions {
+                device: 1,
+                fp16: true,
+                ..GpuOptions::default()
+            },
+            ..SessionOptions::default()
+        };
+        let vain = |provider| options.without_effect_on(provider).collect::<Vec<_>>();
+        assert_eq!(vain(Provider::Cpu), ["--device", "--fp16"]);
+        assert_eq!(vain(Provider::Cuda), ["--fp16"]);
+        assert!(vain(Provider::TensorRt).is_empty());
+        for provider in [Provider::Cpu, Provider::Cuda, Provider::TensorRt] {
+            let gpu = options.gpu.for_provider(provider);
+            let fitting = SessionOptions {
+                gpu,
+                ..options.clone()
+            };
+            assert_eq!(fitting.without_effect_on(provider).count(), 0);
+        }
+    }
+
+    #[test]
     fn cuda_is_told_not_to_search_and_not_to_round() {
         let settings = GpuOptions::default().cuda(true);
         assert_eq!(value(&settings, "device_id"), Some("0"));

@@ -130,6 +130,7 @@ async fn calls_are_counted_and_logged() {
         "vocode_requests_total{method=\"VocodeStream\",code=\"NOT_FOUND\"} 1",
         "vocode_first_audio_seconds_count{model=\"default\"} 1",
         "vocode_active_streams{model=\"default\"}",
+        "vocode_model_nodes{model=\"default\",provider=\"CPUExecutionProvider\"}",
     ] {
         assert!(page.contains(line), "{line} is not in: {page}");
     }

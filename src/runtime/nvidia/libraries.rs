@@ -222,8 +222,16 @@ impl Libraries {
 
 /// What NVIDIA's packages are looked for in, best first.
 pub(super) fn folders(library: &Path, data_folder: Option<&Path>) -> Vec<PathBuf> {
-    let toolkit = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(path_from);
-    let toolkit = toolkit.flat_map(|root| {
+    let toolkits = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(path_from);
+    folders_of(toolkits, library, data_folder)
+}
+
+fn folders_of(
+    toolkits: impl Iterator<Item = PathBuf>,
+    library: &Path,
+    data_folder: Option<&Path>,
+) -> Vec<PathBuf> {
+    let toolkit = toolkits.flat_map(|root| {
         ["lib64", "lib", "targets/x86_64-linux/lib"].map(|folder| root.join(folder))
     });
     let beside = library.parent().map(Path::to_path_buf);
@@ -418,7 +426,8 @@ mod tests {
         ] {
             fs::write(cudnn.join(name), "x").unwrap();
         }
-        let folders = folders(&capi.join("libonnxruntime.so.1.31.1"), None);
+        let library = capi.join("libonnxruntime.so.1.31.1");
+        let folders = folders_of(std::iter::empty(), &library, None);
         let found = |soname: &str| find(soname, &folders);
         assert_eq!(
             found("libcudart.so.13"),
@@ -430,6 +439,17 @@ mod tests {
             names,
             ["libcudnn_cnn.so.9", "libcudnn_ops.so.9"].map(|name| cudnn.join(name))
         );
+
+        let toolkit = root.path().join("cuda");
+        fs::create_dir_all(toolkit.join("lib64")).unwrap();
+        fs::write(toolkit.join("lib64/libcudart.so.13"), "x").unwrap();
+        let folders = folders_of([toolkit.clone()].into_iter(), &library, None);
+        let found = |soname: &str| find(soname, &folders);
+        assert_eq!(
+            found("libcudart.so.13"),
+            Some(toolkit.join("lib64/libcudart.so.13"))
+        );
+        assert_eq!(found("libcudnn.so.9"), Some(cudnn.join("libcudnn.so.9")));
     }
 
     #[cfg(target_os = "linux")]
