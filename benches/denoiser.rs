@@ -1,4 +1,4 @@
-//! Speed of one call of the built-in model's graphs: `cargo bench --bench denoiser`, two minutes.
+//! Speed of one call of the built-in model's graphs: `cargo bench --bench denoiser`, two to three minutes.
 //!
 //! `denoiser` is one call by the frames of its window and the windows in it: what a window costs falls with its length, as the context of 8
 //! frames on each side is paid for once, and a batch is worth it where a call costs less than as many calls of one window. The real-time
@@ -19,8 +19,9 @@ use vocode::diffusion::Noise;
 use vocode::runtime::{Graph, Runtime, SessionOptions};
 use vocode::vocoder::{ScheduleChoice, WindowPlan};
 
-/// Frames of a window without its context: a stream's first chunk, its later ones, a whole clip's, and twice that.
-const CORES: [usize; 4] = [24, 64, 128, 256];
+/// Frames of a window without its context: a stream's first chunk, its later ones, a whole clip's with several lanes and with
+/// one, and twice that.
+const CORES: [usize; 5] = [24, 64, 80, 128, 256];
 const BATCHES: [usize; 4] = [1, 2, 4, 8];
 
 fn main() -> ExitCode {

@@ -131,7 +131,7 @@ fn updates(plan: &Plan, manifest: &Manifest, frames: usize, prediction: &[f32]) 
     finished
 }
 
-/// The filters after the diffusion, on a whole clip and in the chunks of a stream.
+/// The filters after the diffusion, on a whole clip.
 fn filters(criterion: &mut Criterion, manifest: &Manifest) {
     let mel = mel(frames(SECONDS, manifest));
     let audio = Audio::of(mel.frames(), manifest);

@@ -1,7 +1,7 @@
 //! Streams in the library: `cargo bench --bench streaming`, about a minute.
 //!
 //! `first-audio` is the time from the opening of a stream whose mel is there to its first samples, by steps, nothing else running, and
-//! beside other streams that play in real time. `whole` is a stream taken as fast as it comes, by the frames of its chunks: beside
+//! beside other streams that play in real time. `stream` is one taken as fast as it comes, by the frames of its chunks: beside
 //! `offline` it tells what streaming costs.
 
 mod common;

@@ -1,4 +1,4 @@
-"""Make a bundle of a checkpoint: `python -m vocode_training.export RUN/last.pt --out models/default --training-data "..."`.
+"""Make a bundle of a checkpoint: `python -m vocode_training.export RUN/last.pt --out ../default --training-data "..."`.
 
 Writes `conditioner.onnx`, `denoiser.onnx` and `bundle.toml`, after comparing the graphs with PyTorch on random input.
 """

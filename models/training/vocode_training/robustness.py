@@ -110,7 +110,8 @@ PAGE = """\
 # Hard and wrong mels
 
 What the built-in model makes of them with its default schedule and seed 0, written by
-`python -m vocode_training.robustness --data SPEECH --binary vocode --out docs`. Levels are RMS unless they are called peaks; 0 dBFS is an amplitude of 1.
+`python -m vocode_training.robustness --data SPEECH --binary vocode --out ../../docs` from `models/training`. Levels are RMS unless they are called
+peaks; 0 dBFS is an amplitude of 1.
 
 ## Speech under strain
 

@@ -1,4 +1,4 @@
-"""Smaller forms of a bundle, to be measured against it: `python -m vocode_training.variants models/default --out VARIANTS`.
+"""Smaller forms of a bundle, to be measured against it: `python -m vocode_training.variants ../default --out VARIANTS`.
 
 Writes VARIANTS/half, whose matrices are stored as float16 and computed with in float32, and VARIANTS/int8, whose denoiser multiplies in 8-bit
 integers (dynamic quantisation, a scale for each column of a matrix). `evaluate --bundle` and `vocode bench --model` tell what they are worth.
