@@ -2,8 +2,8 @@
 
 Starts `vocode serve`, keeps `--streams` listeners playing in real time with `vocode load`, and watches the server: resident memory, threads
 and file handles every ten seconds. Prints a row a minute, the load's own figures, and the growth after the first five minutes; exits with 1
-where the median of any five minutes is over 5% above that of minute six, where threads or handles grew, or where a stream failed. Needs
-nothing but Python 3 and a release build.
+where the median of any five minutes is over 5% above that of minute six, where threads or handles grew by more than two, or where a stream failed. Needs
+nothing but Python 3 and a release build. A few minutes at the end that are no five do not count.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERY = 10.0
 SETTLED = 300.0
 GROWTH = 1.05
+# Threads and handles that may come later: pools start theirs when they are first needed. A leak would have one for each of thousands of streams.
+LATE = 2
 
 
 def sample(pid: int) -> dict[str, float]:
@@ -61,7 +63,8 @@ def judge(rows: list[dict[str, float]], result: dict, minutes: float) -> bool:
     blocks: dict[int, list[float]] = {}
     for row in later:
         blocks.setdefault(int(row["at"] // SETTLED), []).append(row["rss"])
-    medians = {f"{int(block * SETTLED / 60)}-{int((block + 1) * SETTLED / 60)}": median(values) for block, values in blocks.items()}
+    whole = {block: values for block, values in blocks.items() if len(values) > SETTLED / EVERY / 2} or blocks
+    medians = {f"{int(block * SETTLED / 60)}-{int((block + 1) * SETTLED / 60)}": median(values) for block, values in whole.items()}
     first = median(row["rss"] for row in settled if row["at"] < SETTLED + 60.0)
     growth = max(medians.values()) / first
     told = ", ".join(f"{value:.1f} ({name})" for name, value in medians.items())
@@ -69,7 +72,8 @@ def judge(rows: list[dict[str, float]], result: dict, minutes: float) -> bool:
     print(f"resident memory, most: {max(row['rss'] for row in rows):.1f} MiB")
     early, late = ({key: max(row[key] for row in part) for key in ("threads", "files")} for part in (settled[:6], settled[-6:]))
     print(f"threads {early['threads']} -> {late['threads']}, files {early['files']} -> {late['files']}")
-    return result["failed"] == 0 and growth <= GROWTH and late["threads"] <= early["threads"] and late["files"] <= early["files"] + 2
+    steady = all(late[key] <= early[key] + LATE for key in early)
+    return result["failed"] == 0 and growth <= GROWTH and steady
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -106,6 +107,7 @@ def main(words: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "peers.json").write_text(json.dumps(result, indent=1) + "\n")
     command = f"benches/peers/run --seconds {args.seconds:g} --threads {args.threads} --runs {args.runs} --budget {args.budget:g}"
+    command += f" --machine {shlex.quote(args.machine)}"
     (args.out / "peers.md").write_text(page(result, command))
     plot(result, args.out / "peers.png")
 

@@ -11,8 +11,8 @@ COLOURS = {VOCODE: "tab:red", RUNTIME: "tab:blue", TORCH: "tab:orange", LIBROSA:
 ABOUT = """\
 # Beside other vocoders
 
-Speed, time to first audio and memory of vocode and of other vocoders on the same {seconds:.1f} s of mel and {machine}, {threads} threads, each in a
-process of its own, one after another and with nothing beside them, in one run of
+Speed, time to first audio and memory of vocode and of other vocoders on the same {seconds:.1f} s of mel (but for vocode's first audio, see below) and
+{machine}, {threads} threads, each in a process of its own, one after another and with nothing beside them, in one run of
 
 ```sh
 {command}
@@ -24,8 +24,8 @@ DiffWave is given the mel in its own decibels. The ONNX graphs of HiFi-GAN and V
 NumPy; DiffWave's are those of vocode's import, for vocode too. PyTorch and ONNX Runtime make the clip at once, vocode in windows of bounded size.
 
 Real-time factors are medians of {runs}, least to most in brackets, without loading. What cannot stream is first heard when the whole clip is there, so
-that time grows with the clip; vocode's is that of a stream in the library, the median of 10. Memory is the most that the process held, the
-interpreter and its libraries included.
+that time grows with the clip. vocode's is that of a stream in the library, the median of 10, on a mel of its own, that of
+`vocode bench --seconds 1.5`. Memory is the most that the process held, the interpreter and its libraries included.
 
 ![Real-time factor and time to first audio](peers.png)
 
