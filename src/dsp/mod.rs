@@ -7,6 +7,7 @@ mod error;
 mod filter;
 mod frames;
 mod overlap;
+mod samples;
 pub mod stft;
 mod vector;
 
@@ -15,5 +16,6 @@ pub use envelope::{EnvelopeFilter, EnvelopeParameters, EnvelopeStream, Filtering
 pub use error::DspError;
 pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;
+pub(crate) use samples::SampleQueue;
 pub use stft::{Stft, hann};
 pub(crate) use vector::first_not_finite;

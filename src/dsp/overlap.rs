@@ -1,6 +1,4 @@
-//! Overlap-add, and reading a window of samples that wait.
-
-use std::collections::VecDeque;
+//! Overlap-add.
 
 /// The sum of blocks that follow each other at some distance.
 pub(super) struct OverlapAdd {
@@ -49,22 +47,6 @@ impl OverlapAdd {
     }
 }
 
-/// Writes what waits from place `from` on; zeros behind the last.
-pub(super) fn read(waiting: &VecDeque<f32>, from: usize, out: &mut [f32]) {
-    let (older, newer) = waiting.as_slices();
-    let first = older.get(from..).unwrap_or_default();
-    let second = newer
-        .get(from.saturating_sub(older.len())..)
-        .unwrap_or_default();
-    let from_first = first.len().min(out.len());
-    let from_second = second.len().min(out.len() - from_first);
-    let (start, rest) = out.split_at_mut(from_first);
-    let (middle, end) = rest.split_at_mut(from_second);
-    start.copy_from_slice(&first[..from_first]);
-    middle.copy_from_slice(&second[..from_second]);
-    end.fill(0.0);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,21 +60,5 @@ mod tests {
         assert_eq!(sum.samples(), [2.0, 3.0, 3.0, 4.0]);
         sum.advance(9);
         assert_eq!(sum.samples(), [0.0; 4]);
-    }
-
-    #[test]
-    fn a_window_of_what_waits_is_read_from_anywhere() {
-        let mut waiting: VecDeque<f32> = (0..8).map(|n| n as f32).collect();
-        waiting.drain(..6);
-        waiting.extend((8..13).map(|n| n as f32));
-        for from in 0..10 {
-            for length in 0..9 {
-                let mut out = vec![-1.0; length];
-                read(&waiting, from, &mut out);
-                let there = waiting.iter().copied().chain(std::iter::repeat(0.0));
-                let expected: Vec<f32> = there.skip(from).take(length).collect();
-                assert_eq!(out, expected, "{from}, {length}");
-            }
-        }
     }
 }

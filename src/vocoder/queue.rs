@@ -1,43 +1,7 @@
-//! Stretches of a signal and of a mel that are still needed.
+//! The stretch of a mel that is still needed.
 
 use crate::dsp::FrameQueue;
 use ndarray::{Array3, ArrayView2, s};
-
-/// Samples from some place on; zero before and after.
-#[derive(Debug, Default)]
-pub(super) struct SampleQueue {
-    start: i64,
-    samples: Vec<f32>,
-}
-
-impl SampleQueue {
-    pub fn append(&mut self, samples: impl Iterator<Item = f32>) {
-        self.samples.extend(samples);
-    }
-
-    /// Writes samples `from ..`, zero where there are none.
-    pub fn read(&self, from: i64, out: &mut [f32]) {
-        out.fill(0.0);
-        let end = self.start + self.samples.len() as i64;
-        let (low, high) = (from.max(self.start), (from + out.len() as i64).min(end));
-        if low < high {
-            let source = &self.samples[(low - self.start) as usize..(high - self.start) as usize];
-            out[(low - from) as usize..(high - from) as usize].copy_from_slice(source);
-        }
-    }
-
-    /// Forgets what lies before `sample`.
-    pub fn drop_before(&mut self, sample: i64) {
-        let count = (sample - self.start).clamp(0, self.samples.len() as i64);
-        self.samples.drain(..count as usize);
-        self.start += count;
-    }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.samples.len()
-    }
-}
 
 /// Mel frames from some place on; the convention's floor before and after.
 #[derive(Debug)]
@@ -109,24 +73,6 @@ impl MelQueue {
 mod tests {
     use super::*;
     use ndarray::array;
-
-    #[test]
-    fn samples_are_zero_outside() {
-        let mut queue = SampleQueue::default();
-        queue.append([1.0, 2.0, 3.0, 4.0].into_iter());
-        queue.drop_before(-5);
-        queue.drop_before(1);
-        let read = |from: i64| {
-            let mut out = [9.0; 3];
-            queue.read(from, &mut out);
-            out
-        };
-        assert_eq!(
-            [read(-1), read(0), read(1), read(3), read(9)].concat(),
-            [0., 0., 2., 0., 2., 3., 2., 3., 4., 4., 0., 0., 0., 0., 0.]
-        );
-        assert_eq!(queue.len(), 3);
-    }
 
     #[test]
     fn mels_are_at_the_floor_outside() {

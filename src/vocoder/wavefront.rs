@@ -1,8 +1,8 @@
 //! The state of one synthesis between denoiser calls: for each step, the samples that are still needed and nothing else.
 
 use super::WindowPlan;
-use super::queue::SampleQueue;
 use crate::diffusion::{Noise, Plan};
+use crate::dsp::SampleQueue;
 use std::ops::Range;
 
 /// One denoiser call to be made: step, and the frames that it covers.

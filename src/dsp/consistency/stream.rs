@@ -1,6 +1,5 @@
 //! One pass as a push-style state machine. Whole signals go through it too, so pieces and wholes cannot differ.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
@@ -8,8 +7,8 @@ use realfft::num_complex::Complex;
 
 use super::{LIMIT, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::overlap::{self, OverlapAdd};
-use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
+use crate::dsp::overlap::OverlapAdd;
+use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -24,10 +23,8 @@ pub struct ConsistencyStream {
     wanted: Vec<f32>,
     mel_frames: usize,
     /// Samples not given out yet, and what is to be added to them.
-    samples: VecDeque<f32>,
+    samples: SampleQueue,
     change: OverlapAdd,
-    /// Samples given out.
-    done: usize,
     /// The frame to be looked at next.
     frame: usize,
     block: FilterBlock,
@@ -43,9 +40,8 @@ impl ConsistencyStream {
             mel: FrameQueue::new(tables.convention.n_mels),
             wanted: vec![0.0; tables.convention.n_mels],
             mel_frames: 0,
-            samples: VecDeque::new(),
+            samples: SampleQueue::default(),
             change: OverlapAdd::new(tables.window.len()),
-            done: 0,
             frame: 0,
             block: FilterBlock::new(&tables.forward, &tables.inverse),
             magnitudes: vec![0.0; tables.bins.len()],
@@ -55,7 +51,7 @@ impl ConsistencyStream {
     }
 
     fn total(&self) -> usize {
-        self.done + self.samples.len()
+        self.samples.end() as usize
     }
 
     /// Place of the window of `frame` in the clip; `None` where it begins before it.
@@ -67,7 +63,7 @@ impl ConsistencyStream {
         loop {
             let start = self.window_start(self.frame);
             // No window reaches what lies before the next one.
-            self.emit(start.unwrap_or(0).saturating_sub(self.done), out);
+            self.emit(start.unwrap_or(0), out);
             let whole = start.is_none_or(|start| start + self.tables.window.len() <= self.total());
             if !whole {
                 return;
@@ -86,7 +82,7 @@ impl ConsistencyStream {
     fn look(&mut self) {
         let t = &self.tables;
         let block = &mut self.block.samples;
-        overlap::read(&self.samples, 0, block);
+        self.samples.read(self.samples.start(), block);
         for (slot, weight) in block.iter_mut().zip(&t.window) {
             *slot *= weight;
         }
@@ -110,18 +106,18 @@ impl ConsistencyStream {
         self.change.add_weighted(&self.block.samples, &t.synthesis);
     }
 
-    /// Gives out the oldest `count` samples.
-    fn emit(&mut self, count: usize, out: &mut Vec<f32>) {
-        let count = count.min(self.samples.len());
+    /// Gives out the samples before place `end`.
+    fn emit(&mut self, end: usize, out: &mut Vec<f32>) {
+        let done = self.samples.start();
+        let count = end.min(self.total()).saturating_sub(done as usize);
         let from = out.len();
         out.resize(from + count, 0.0);
-        overlap::read(&self.samples, 0, &mut out[from..]);
-        self.samples.drain(..count);
+        self.samples.read(done, &mut out[from..]);
+        self.samples.drop_before(done + count as i64);
         for (x, change) in out[from..].iter_mut().zip(self.change.samples()) {
             *x += change;
         }
         self.change.advance(count);
-        self.done += count;
     }
 }
 
@@ -143,7 +139,7 @@ impl MelFilter for ConsistencyStream {
     fn end_mel(&mut self) {}
 
     fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.samples.extend(samples);
+        self.samples.append(samples.iter().copied());
         self.advance(out);
     }
 
@@ -157,7 +153,7 @@ impl MelFilter for ConsistencyStream {
             });
         }
         self.advance(out);
-        self.emit(self.samples.len(), out);
+        self.emit(self.total(), out);
         Ok(())
     }
 }

@@ -1,13 +1,12 @@
 //! The envelope filter as a push-style state machine. Whole signals go through it too, so pieces and wholes cannot differ.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::gain::GainTrack;
 use super::{Filtering, Tables};
 use crate::dsp::block::FilterBlock;
-use crate::dsp::overlap::{self, OverlapAdd};
-use crate::dsp::{DspError, FrameQueue, MelFilter, vector};
+use crate::dsp::overlap::OverlapAdd;
+use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
 use ndarray::ArrayView2;
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
@@ -25,9 +24,8 @@ pub struct EnvelopeStream {
     bands: Vec<f32>,
     mel_frames: usize,
     mel_ended: bool,
-    /// Samples from `kept_from` on.
-    samples: VecDeque<f32>,
-    kept_from: i64,
+    /// Those that later windows reach.
+    samples: SampleQueue,
     ended: bool,
     /// The frame to be filtered next; starts outside the clip.
     frame: i64,
@@ -45,8 +43,7 @@ impl EnvelopeStream {
             bands: vec![0.0; tables.log_sums.len()],
             mel_frames: 0,
             mel_ended: false,
-            samples: VecDeque::new(),
-            kept_from: 0,
+            samples: SampleQueue::default(),
             ended: false,
             // A smoothing longer than the edge begins earlier, on windows without samples.
             frame: -(tables.edge.max(tables.kernel.len() / 2) as i64),
@@ -72,7 +69,7 @@ impl MelFilter for EnvelopeStream {
     }
 
     fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.samples.extend(samples);
+        self.samples.append(samples.iter().copied());
         self.advance(out);
     }
 
@@ -98,7 +95,7 @@ impl EnvelopeStream {
     }
 
     fn total(&self) -> i64 {
-        self.kept_from + self.samples.len() as i64
+        self.samples.end()
     }
 
     /// First sample of a frame's window.
@@ -124,7 +121,7 @@ impl EnvelopeStream {
             let base = self.block_start();
             self.emit(base, self.tables.hop, out);
             self.frame += 1;
-            self.forget();
+            self.samples.drop_before(self.window_start(self.frame));
         }
         if self.ended {
             self.emit(self.block_start(), self.sum.len(), out);
@@ -149,15 +146,9 @@ impl EnvelopeStream {
         let offset = (t.fft - t.window.len()) / 2;
         let block = &mut self.block.samples;
         block.fill(0.0);
-        // Part of the window may lie before or behind the samples that there are.
-        let (before, from) = match start - self.kept_from {
-            from if from < 0 => (from.unsigned_abs() as usize, 0),
-            from => (0, from as usize),
-        };
-        let window = t.window.get(before..).unwrap_or_default();
-        let slots = &mut block[offset + t.window.len() - window.len()..][..window.len()];
-        overlap::read(&self.samples, from, slots);
-        for (slot, weight) in slots.iter_mut().zip(window) {
+        let slots = &mut block[offset..][..t.window.len()];
+        self.samples.read(start, slots);
+        for (slot, weight) in slots.iter_mut().zip(&t.window) {
             *slot *= weight;
         }
         self.block.filter(|spectrum| {
@@ -174,13 +165,5 @@ impl EnvelopeStream {
         let high = (self.total() - base).clamp(low, count as i64);
         out.extend(&self.sum.samples()[low as usize..high as usize]);
         self.sum.advance(count);
-    }
-
-    /// Drops samples that no later window reaches.
-    fn forget(&mut self) {
-        let unused = self.window_start(self.frame) - self.kept_from;
-        let drop = usize::try_from(unused).unwrap_or(0).min(self.samples.len());
-        self.samples.drain(..drop);
-        self.kept_from += drop as i64;
     }
 }
