@@ -55,9 +55,10 @@ impl Machine for ThisMachine<'_> {
                 self.load(builder)
             }
             Provider::Cuda => {
+                self.runtime.nvidia().preload(provider)?;
                 let cuda = |replays| provider::cuda(self.options.gpu.cuda(replays));
                 if self.source.bound {
-                    match self.load_on_gpu(provider, vec![cuda(true)]) {
+                    match self.load_on_gpu(vec![cuda(true)]) {
                         Ok(session) => {
                             self.replays = true;
                             return Ok(session);
@@ -69,9 +70,10 @@ impl Machine for ThisMachine<'_> {
                         ),
                     }
                 }
-                self.load_on_gpu(provider, vec![cuda(false)])
+                self.load_on_gpu(vec![cuda(false)])
             }
             Provider::TensorRt => {
+                // Before TensorRT is asked for its version.
                 self.runtime.nvidia().preload(provider)?;
                 match self.engines().map_err(|error| error.to_string())? {
                     Some((folder, key)) => self.load_cached(&folder, &key),
@@ -104,13 +106,8 @@ impl ThisMachine<'_> {
             .map_err(|error| error.to_string())
     }
 
-    /// Loads the graph so that these providers, `first` before the rest, take every node or loading fails.
-    fn load_on_gpu(
-        &self,
-        first: Provider,
-        providers: Vec<ExecutionProviderDispatch>,
-    ) -> Result<Session, String> {
-        self.runtime.nvidia().preload(first)?;
+    /// Loads the graph so that these providers, the first before the rest, take every node or loading fails.
+    fn load_on_gpu(&self, providers: Vec<ExecutionProviderDispatch>) -> Result<Session, String> {
         let strict = || -> ort::Result<SessionBuilder> {
             Ok(self
                 .builder()?
@@ -147,7 +144,7 @@ impl ThisMachine<'_> {
             provider::tensorrt(settings),
             provider::cuda(gpu.cuda(false)),
         ];
-        self.load_on_gpu(Provider::TensorRt, both)
+        self.load_on_gpu(both)
     }
 
     /// The folder of the graph's engines, and what they are for; `None` where there is no telling.
