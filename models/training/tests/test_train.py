@@ -28,7 +28,7 @@ def recordings(tmp_path: Path, speech: torch.Tensor) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float) -> dict:
     """A training run under a clock that ticks a second whenever it is read; its last checkpoint."""
     ticks = itertools.count()
-    words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8]
+    words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8, "--precision", "float32"]
     words += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.to_dict().items()]
     with monkeypatch.context() as patch:
         patch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
@@ -40,10 +40,9 @@ def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float) 
 def test_a_run_goes_on_as_if_it_had_never_stopped(monkeypatch: pytest.MonkeyPatch, recordings: Path, tmp_path: Path) -> None:
     whole = run(monkeypatch, recordings, tmp_path / "whole", 9.5)
     first = run(monkeypatch, recordings, tmp_path / "parts", 5.5)
-    # Going on reads the clock once more.
-    parts = run(monkeypatch, recordings, tmp_path / "parts", 10.5)
+    parts = run(monkeypatch, recordings, tmp_path / "parts", 9.5)
     assert 0 < first["step"] < parts["step"] == whole["step"]
-    assert torch.equal(parts["generator"], whole["generator"])
+    assert torch.equal(parts["generators"][0], whole["generators"][0])
     for key in ("model", "ema"):
         for name, tensor in whole[key].items():
             assert torch.equal(parts[key][name], tensor), f"{key}.{name}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import random_model
 
 from vocode_training import checkpoint, warm
 from vocode_training.export import random_input
+from vocode_training.network import Config
 
 
 @torch.inference_mode()
@@ -28,3 +31,30 @@ def test_a_folder_of_other_graphs_is_refused(tmp_path: Path, bundle: Path) -> No
     (tmp_path / "denoiser.onnx").write_bytes((bundle / "conditioner.onnx").read_bytes())
     with pytest.raises(SystemExit, match="was not written by this package"):
         warm.load_start(tmp_path)
+
+
+def test_a_widened_model_computes_the_same_and_its_new_channels_learn() -> None:
+    narrow = random_model(Config(channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16))
+    wide = warm.widened(narrow, replace(narrow.config, channels=12))
+    mel, x, t = random_input()
+    with torch.inference_mode():
+        expected = narrow.denoiser(x, t, narrow.conditioner(mel))
+        found = wide.denoiser(x, t, wide.conditioner(mel))
+    assert (found - expected).abs().max() < 1e-6
+    assert expected.abs().max() > 0.1
+    # One step moves the weights that read from the new channels; after it those that feed them have gradients too.
+    optimiser = torch.optim.SGD(wide.parameters(), 0.01)
+    for _ in range(2):
+        optimiser.zero_grad()
+        wide.denoiser(x, t, wide.conditioner(mel)).square().mean().backward()
+        optimiser.step()
+    for name in ("input.weight", "skip.weight", "layers.0.residual.weight", "layers.0.skip.weight"):
+        assert (wide.denoiser.get_parameter(name).grad[8:].abs().sum(1) > 0).any(), name
+
+
+def test_other_sizes_than_those_of_the_start_are_refused() -> None:
+    model = random_model(Config(channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16))
+    with pytest.raises(SystemExit, match="only more channels can be made of it"):
+        warm.widened(model, replace(model.config, channels=12, layers=4))
+    with pytest.raises(SystemExit, match="only more channels can be made of it"):
+        warm.widened(model, replace(model.config, channels=4))

@@ -1,12 +1,13 @@
 """Recordings in memory, random crops out.
 
-A data set is a folder with a `manifest.tsv` (columns split, file, seconds; files relative to it) or a plain folder of
-WAV/FLAC files. Any rate and channel count is read; everything is held once as mono int16 at the model's rate.
+A data set is a folder with a `manifest.tsv` (columns split, file, seconds and, from `corpus`, speaker, weight and bandwidth; files relative to
+it) or a plain folder of WAV/FLAC files. Any rate and channel count is read; everything is held once as mono int16 at the model's rate.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -17,7 +18,8 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from . import envelope, mel as melspec
+from . import augment, envelope, mel as melspec
+from .augment import Augmentation, Dice
 
 # Frames of true context kept on each side of a crop: the conditioner's reach.
 MARGIN = 8
@@ -25,15 +27,41 @@ MARGIN = 8
 GUARD = (2 * MARGIN + 4) * melspec.HOP
 
 
-def clip_paths(folder: Path, split: str) -> list[Path]:
-    """The files of one split; without a manifest every file belongs to `train`."""
+# A recording counts as band-limited where its bandwidth ends this far below Nyquist, in Hz.
+FULL_BAND = 700.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a data set."""
+
+    path: Path
+    speaker: str
+    weight: float  # how often its speaker is drawn, beside others of as many seconds
+    cutoff: float  # Hz; the losses look below it
+
+
+def entries(folder: Path, split: str) -> list[Entry]:
+    """The files of one split; without a manifest every file belongs to `train`, and its folder is its speaker."""
     manifest = folder / "manifest.tsv"
     if manifest.exists():
         with manifest.open(newline="") as lines:
-            rows = csv.DictReader(lines, delimiter="\t")
-            return [folder / row["file"] for row in rows if row["split"] == split]
+            rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["split"] == split]
+        return [_entry(folder, row) for row in rows]
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".wav", ".flac"})
-    return files if split == "train" else []
+    return [Entry(p, p.parent.name, 1.0, math.inf) for p in files] if split == "train" else []
+
+
+def _entry(folder: Path, row: dict[str, str]) -> Entry:
+    path = folder / row["file"]
+    bandwidth = float(row.get("bandwidth") or math.inf)
+    limited = bandwidth < melspec.SAMPLE_RATE / 2 - FULL_BAND
+    return Entry(path, row.get("speaker") or path.parent.name, float(row.get("weight") or 1.0), 0.96 * bandwidth if limited else math.inf)
+
+
+def clip_paths(folder: Path, split: str) -> list[Path]:
+    """The files of one split."""
+    return [entry.path for entry in entries(folder, split)]
 
 
 def read_clip(path: Path, rate: int = melspec.SAMPLE_RATE) -> np.ndarray:
@@ -51,20 +79,21 @@ class Batch:
     """Crops of `frames` frames: the whitened target, the mel with MARGIN frames more on each side, and where the clip is."""
 
     excitation: Tensor  # [B, frames * hop]
-    mel: Tensor  # [B, n_mels, frames + 2 * MARGIN]
+    mel: Tensor  # [B, n_mels, frames + 2 * MARGIN], as the model is given it
     inside: Tensor  # [B, frames * hop], 1 inside the clip, 0 outside
+    cutoff: Tensor  # [B] Hz, above which nothing is known of the recording
 
 
 class Recordings:
     """All clips of a split on one device, cropped there."""
 
     def __init__(self, folders: list[Path], split: str, device: torch.device, skip: tuple[str, ...] = ()) -> None:
-        paths = [p for folder in folders for p in clip_paths(folder, split)]
-        paths = [p for p in paths if not any(part in p.parts for part in skip)]
-        if not paths:
+        found = [e for folder in folders for e in entries(folder, split)]
+        found = [e for e in found if not any(part in e.path.parts for part in skip)]
+        if not found:
             raise SystemExit(f"no '{split}' clips under {', '.join(map(str, folders))}: give --data a folder with manifest.tsv or audio files")
-        clips = [np.clip(read_clip(p) * 32767.0, -32768, 32767).astype(np.int16) for p in paths]
-        self.paths = paths
+        clips = [np.clip(read_clip(e.path) * 32767.0, -32768, 32767).astype(np.int16) for e in found]
+        self.paths = [e.path for e in found]
         self.seconds = sum(map(len, clips)) / melspec.SAMPLE_RATE
         silence = np.zeros(GUARD, np.int16)
         parts, starts, position = [silence], [], GUARD
@@ -76,31 +105,40 @@ class Recordings:
         self.flat = torch.from_numpy(np.concatenate(parts)).to(device)
         self.starts = torch.tensor(starts, device=device)
         self.lengths = torch.tensor([len(c) for c in clips], device=device)
+        self.cutoffs = torch.tensor([e.cutoff for e in found], device=device)
+        self.weights = speaker_weights(found, [len(c) / melspec.SAMPLE_RATE for c in clips]).to(device)
 
-    def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None) -> Batch:
-        """Random crops at any sample, clips weighted by length, gain -9 to +3 dB."""
+    def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None, how: Augmentation | None = None) -> Batch:
+        """Random crops at any sample, clips drawn by `weights`; `how` they are changed, by default in level alone."""
         hop, length = melspec.HOP, frames * melspec.HOP
-        which = torch.multinomial(self.lengths.float(), count, replacement=True, generator=generator)
+        how = how or Augmentation(quiet=0.0, low_pass=0.0)
+        which = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         start, size = self.starts[which], self.lengths[which]
         # A crop may begin up to MARGIN frames before its clip and end as many after it.
         slack = MARGIN * hop
         room = (size - length + 2 * slack).clamp(min=1)
-        uniform = torch.rand(count, generator=generator, device=self.device)
-        first = start - slack + (uniform * room).long()
+        dice = Dice(generator)
+        first = start - slack + (dice.uniform(count) * room).long()
         context = MARGIN * hop + (melspec.N_FFT - hop) // 2
         offsets = torch.arange(-context, length + context, device=self.device)
         index = (first[:, None] + offsets).clamp(0, len(self.flat) - 1)
         inside = (index >= start[:, None]) & (index < (start + size)[:, None])
-        gain = 10 ** ((torch.rand(count, 1, generator=generator, device=self.device) * 12 - 9) / 20)
-        audio = self.flat[index].float() / 32768.0 * inside * gain
-        mel = melspec.mel_of_padded(audio)
+        audio = augment.recording(self.flat[index].float() / 32768.0 * inside, how, dice) * inside
+        mel = augment.mel(melspec.mel_of_padded(audio), how, dice)
         inner = mel[..., MARGIN - envelope.EDGE - 2 : mel.shape[-1] - (MARGIN - envelope.EDGE - 2)]
         gains = torch.exp(-envelope.log_gain(inner, log_equaliser))
         # The filter sees the crop with its neighbours: whiten with them, then cut.
         excitation = _whiten_crop(audio, gains, context, length)
-        core = slice(context, context + length)
-        mask = inside[:, core].float()
-        return Batch(excitation.clamp(-30.0, 30.0) * mask, mel, mask)
+        mask = inside[:, context : context + length].float()
+        return Batch(excitation.clamp(-30.0, 30.0) * mask, mel, mask, self.cutoffs[which])
+
+
+def speaker_weights(found: list[Entry], seconds: list[float]) -> Tensor:
+    """How often each clip is drawn: a speaker by the root of its seconds, so that many are heard; its clips by their length."""
+    total: dict[str, float] = {}
+    for entry, length in zip(found, seconds, strict=True):
+        total[entry.speaker] = total.get(entry.speaker, 0.0) + length
+    return torch.tensor([e.weight * length / math.sqrt(max(total[e.speaker], 1e-9)) for e, length in zip(found, seconds, strict=True)])
 
 
 def _whiten_crop(audio: Tensor, gain: Tensor, context: int, length: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Losses of the flow training."""
+"""Losses of the flow training and of the finishing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,33 @@ from torch import Tensor
 from .mel import FLOOR, SAMPLE_RATE, mel_of_padded
 
 BANDS = (0, 1000, 2000, 4000, 8000, SAMPLE_RATE // 2)
-# FFT and bands of each mel of `log_mel_distance`, beside that of the convention.
-MEL_SIZES = ((512, 48), (1024, 96), (2048, 160))
+# FFT and bands of each mel of `log_mels`, beside that of the convention (as Kumar et al. 2023, Descript Audio Codec, arXiv:2306.06546).
+MEL_SIZES = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 210))
+# FFT, hop and window of `stft_distance`: the windows of the published metric.
+RESOLUTIONS = ((512, 120, 240), (1024, 240, 600), (2048, 240, 1200))
+# Windows inside a pitch period.
+SHORT_SIZES = (64, 128, 256)
+# Exponent of the ERB weights in the flow loss: at 1 the bins at 9 kHz have a fortieth of the weight of the lowest.
+ERB_POWER = 0.5
 
 
-def erb_weights(bins: int, device: torch.device) -> Tensor:
-    """One over the equivalent rectangular bandwidth (Glasberg and Moore 1990), mean 1: `[bins]` from 0 Hz to Nyquist."""
+def erb_weights(bins: int, device: torch.device, power: float = 1.0) -> Tensor:
+    """One over the equivalent rectangular bandwidth (Glasberg and Moore 1990) to `power`, mean 1: `[bins]` from 0 Hz to Nyquist."""
     hertz = torch.linspace(0, SAMPLE_RATE / 2, bins, device=device)
-    weights = 1.0 / (24.7 * (1 + 0.00437 * hertz))
+    weights = (1.0 / (24.7 * (1 + 0.00437 * hertz))) ** power
     return weights / weights.mean()
+
+
+def low_passed(signal: Tensor, cutoff: Tensor) -> Tensor:
+    """`[B, T]` without what lies above `cutoff [B]` Hz, the edge 300 Hz wide; untouched where all cut-offs lie above Nyquist.
+
+    Recordings that were published band-limited are compared below their limit only: both sides pass through this.
+    """
+    if bool((cutoff >= SAMPLE_RATE / 2).all()):
+        return signal
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, signal.shape[1] // 2 + 1, device=signal.device)
+    mask = ((cutoff[:, None] - hertz) / 300.0 + 0.5).clamp(0, 1)
+    return torch.fft.irfft(torch.fft.rfft(signal.float()) * mask, signal.shape[1])
 
 
 def error_spectrum(error: Tensor, n_fft: int = 1024, hop: int = 256) -> Tensor:
@@ -33,7 +51,7 @@ def weighted_error(error: Tensor) -> tuple[Tensor, Tensor]:
     """Robust ERB-weighted mean of the error spectrum per item `[B]`, and the plain mean per band of BANDS."""
     power = error_spectrum(error)
     robust = power / (1 + power / 100)
-    loss = (robust.mean(-1) * erb_weights(power.shape[1], power.device)).mean(-1)
+    loss = (robust.mean(-1) * erb_weights(power.shape[1], power.device, ERB_POWER)).mean(-1)
     with torch.no_grad():
         profile = power.mean((0, 2))
         edges = [round(b / (SAMPLE_RATE / 2) * (len(profile) - 1)) for b in BANDS]
@@ -56,34 +74,50 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor) -> T
     return total / 3
 
 
+def _magnitude(audio: Tensor, n_fft: int, hop: int, win: int, floor: float) -> Tensor:
+    """Magnitudes `[B, bins, frames]` with `floor` added to the power; Hann window of `win` samples, scaled to unit power."""
+    window = torch.hann_window(win, device=audio.device)
+    spectrum = torch.stft(audio.float(), n_fft, hop, win, window, return_complex=True)
+    return torch.sqrt((spectrum.real**2 + spectrum.imag**2) / window.pow(2).sum() + floor)
+
+
 def stft_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """Spectral convergence plus log-magnitude L1 over three resolutions (Yamamoto et al. 2020, arXiv:1910.11480), mean."""
+    """Spectral convergence plus log-magnitude L1 over RESOLUTIONS (Yamamoto et al. 2020, arXiv:1910.11480), mean."""
     total = torch.zeros((), device=estimate.device)
-    for n_fft, hop in ((512, 50), (1024, 120), (2048, 240)):
-        a = torch.sqrt(error_spectrum(estimate, n_fft, hop).clamp(min=1e-9))
-        b = torch.sqrt(error_spectrum(target, n_fft, hop).clamp(min=1e-9))
+    for size in RESOLUTIONS:
+        a, b = _magnitude(estimate, *size, 1e-9), _magnitude(target, *size, 1e-9)
         convergence = ((a - b).pow(2).sum((1, 2)) / b.pow(2).sum((1, 2)).clamp(min=1e-6)).sqrt().mean()
         total = total + convergence + (torch.log(a) - torch.log(b)).abs().mean()
-    return total / 3
+    return total / len(RESOLUTIONS)
 
 
-@lru_cache(maxsize=8)
+def short_distance(estimate: Tensor, target: Tensor) -> Tensor:
+    """L1 of log magnitudes in windows of 3 to 12 ms (SHORT_SIZES, hop a quarter): shorter than a pitch period, they see where in it energy lies."""
+    total = torch.zeros((), device=estimate.device)
+    for n in SHORT_SIZES:
+        a, b = _magnitude(estimate, n, n // 4, n, 1e-9), _magnitude(target, n, n // 4, n, 1e-9)
+        total = total + (torch.log(a) - torch.log(b)).abs().mean()
+    return total / len(SHORT_SIZES)
+
+
+@lru_cache(maxsize=16)
 def _mel_bank(n_fft: int, bands: int, device: torch.device) -> Tensor:
-    """Slaney's filters up to Nyquist, `[bands, bins]`."""
-    return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)).to(device)
+    """Slaney's filters up to Nyquist, `[bands, bins]`, without those too narrow to hold a bin."""
+    bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)
+    return torch.from_numpy(bank[bank.sum(1) > 0]).to(device)
 
 
-def log_mel_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """L1 of natural-log mels of `[B, T]` audio: the mean of the convention's and, for what it leaves out (other resolutions, the top of the
-    spectrum), of several more (Lee et al. 2023, BigVGAN, and its second version)."""
-    distances = [(mel_of_padded(estimate) - mel_of_padded(target)).abs().mean()]
+def log_mels(audio: Tensor) -> list[Tensor]:
+    """Natural-log mels of `[B, T]` audio: the convention's and, for what it leaves out (other resolutions, the top of the spectrum), MEL_SIZES."""
+    found = [mel_of_padded(audio)]
     for n_fft, bands in MEL_SIZES:
-        bank, window = _mel_bank(n_fft, bands, estimate.device), torch.hann_window(n_fft, device=estimate.device)
+        bank, window = _mel_bank(n_fft, bands, audio.device), torch.hann_window(n_fft, device=audio.device)
+        spectrum = torch.stft(audio.float(), n_fft, n_fft // 4, n_fft, window, return_complex=True)
+        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+        found.append(torch.log(torch.clamp(bank @ magnitude, min=FLOOR)))
+    return found
 
-        def mel(audio: Tensor, n_fft: int = n_fft, bank: Tensor = bank, window: Tensor = window) -> Tensor:
-            spectrum = torch.stft(audio.float(), n_fft, n_fft // 4, n_fft, window, return_complex=True)
-            magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
-            return torch.log(torch.clamp(bank @ magnitude, min=FLOOR))
 
-        distances.append((mel(estimate) - mel(target)).abs().mean())
-    return torch.stack(distances).mean()
+def log_mel_distance(estimate: Tensor, target: list[Tensor]) -> Tensor:
+    """L1 between the `log_mels` of `[B, T]` audio and those of its target, the mean over sizes."""
+    return torch.stack([(a - b).abs().mean() for a, b in zip(log_mels(estimate), target, strict=True)]).mean()

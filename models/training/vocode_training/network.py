@@ -118,6 +118,8 @@ class Denoiser(nn.Module):
         self.config = config
         c = config.channels
         self.input = nn.Linear(config.fold, c)
+        # The condition is one value a frame; this tells the steps of a frame apart.
+        self.offset_bias = nn.Parameter(torch.zeros(HOP // config.fold, c))
         self.step1 = nn.Linear(128, config.step_channels)
         self.step2 = nn.Linear(config.step_channels, config.step_channels)
         self.step_out = nn.Linear(config.step_channels, config.layers * 2 * c)
@@ -136,7 +138,8 @@ class Denoiser(nn.Module):
     def network(self, scaled: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """The raw output F for a scaled input."""
         bias = cond.transpose(1, 2) + self.embed(t)[:, None]
-        x = torch.relu(self.input(scaled.unflatten(-1, (-1, self.config.fold))))
+        x = self.input(scaled.unflatten(-1, (-1, self.config.fold)))
+        x = torch.relu(x.unflatten(1, (-1, len(self.offset_bias))) + self.offset_bias.to(x.dtype)).flatten(1, 2)
         bias = bias.unflatten(-1, (len(self.layers), -1))
         fast = self.training and x.device.type == "cpu"
         total = self.fast_stack(x, bias) if fast else self.plain_stack(x, bias)

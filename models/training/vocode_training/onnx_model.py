@@ -109,7 +109,9 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), _step_bias(graph, denoiser))
     biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
     x = graph.op("Reshape", graph.op("Mul", "x", c_in), graph.ints(KEEP, -1, config.fold))
-    x = graph.op("Relu", _linear(graph, x, "input", denoiser.input))
+    x = graph.op("Reshape", graph.linear(x, "input", array(denoiser.input.weight), None), graph.ints(KEEP, -1, HOP // config.fold, channels))
+    offsets = graph.weight("offset_bias", array(denoiser.offset_bias) + array(denoiser.input.bias), exact=True)
+    x = graph.op("Reshape", graph.op("Relu", graph.op("Add", x, offsets)), graph.ints(KEEP, -1, channels))
     total = ""
     for i, (layer, layer_bias) in enumerate(zip(denoiser.layers, biases, strict=True)):
         u = graph.linear(shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)

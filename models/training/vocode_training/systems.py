@@ -17,6 +17,7 @@ import torch
 
 from . import checkpoint, reference
 from .mel import HOP, LOG_FLOOR, N_FFT, SAMPLE_RATE, filterbank, mel_spectrogram
+from .network import Model
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,16 @@ class TorchGraphs:
     hop = HOP
     floor = LOG_FLOOR
 
-    def __init__(self, path: Path, passes: int) -> None:
+    def __init__(self, model: Model, log_equaliser: torch.Tensor, passes: int) -> None:
         self.passes = passes
-        self.model, equaliser = checkpoint.load_model(path)
-        self.log_equaliser = equaliser.numpy()
-        self.conditioner_context = self.model.config.conditioner_context()
-        self.denoiser_context = self.model.config.denoiser_context()
+        self.model = model.eval()
+        self.log_equaliser = log_equaliser.cpu().numpy()
+        self.conditioner_context = model.config.conditioner_context()
+        self.denoiser_context = model.config.denoiser_context()
+
+    @staticmethod
+    def load(path: Path, passes: int) -> TorchGraphs:
+        return TorchGraphs(*checkpoint.load_model(path), passes)
 
     @torch.inference_mode()
     def conditioner(self, mel: np.ndarray) -> np.ndarray:
@@ -73,7 +78,7 @@ class TorchGraphs:
 
 def checkpoint_synthesiser(path: Path, steps: int, passes: int, seed: int = 0) -> Synthesiser:
     """A training checkpoint, sampled in Python on a uniform grid, with as many passes of mel consistency."""
-    graphs = TorchGraphs(path, passes)
+    graphs = TorchGraphs.load(path, passes)
     times = reference.uniform_times(steps)
     return lambda mel: reference.synthesise(graphs, mel, times, seed)
 

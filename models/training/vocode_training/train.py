@@ -7,14 +7,16 @@ A run stops by wall clock, writes `RUN/last.pt` every few minutes, and goes on f
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from . import loop, losses
+from . import checkpoint, finish, loop, losses, parallel, precision
 from .data import MARGIN, Recordings
 from .network import Config
+from .schedules import FINISHED
 
 
 def arguments() -> argparse.Namespace:
@@ -27,33 +29,41 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+# Share of the items at exactly the times of the finished schedules, where the sampler will call.
+AT_SCHEDULES = 0.3
+
+
 def sample_times(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """t = sigmoid(N(-0.3, 1)): more of the middle, where the few-step samplers spend their calls."""
+    """t = sigmoid(N(-0.3, 1)): more of the middle; a share of them at the samplers' own times."""
     normal = torch.randn(count, generator=generator, device=device)
-    return torch.sigmoid(normal - 0.3).clamp(max=0.995)
+    anywhere = torch.sigmoid(normal - 0.3).clamp(max=0.995)
+    table = torch.tensor(sorted({t for s in FINISHED for t in s.times}), device=device)
+    at = table[torch.randint(len(table), (count,), generator=generator, device=device)]
+    return torch.where(torch.rand(count, generator=generator, device=device) < AT_SCHEDULES, at, anywhere)
 
 
-def main() -> None:
-    args = arguments()
-    device = loop.device_of(args)
-    data = Recordings(args.data, "train", device, tuple(args.skip))
-    config = Config(**{k: getattr(args, k) for k in Config().to_dict()})
-    state = loop.start(args, device, data, config, args.init)
-    loop.resume(args, state)
-    denoiser = state.model.denoiser
-    print(f"{len(data.paths)} clips, {data.seconds / 60:.1f} min; {state.model.parameter_count() / 1e6:.2f} M parameters; {device}", flush=True)
+@dataclass
+class Training:
+    """One update of the flow."""
 
-    def update() -> dict[str, Tensor]:
-        batch = data.crops(args.batch, args.frames, state.generator, state.log_equaliser)
+    args: argparse.Namespace
+    data: Recordings
+    state: checkpoint.State
+    bf16: bool
+
+    def update(self) -> dict[str, Tensor]:
+        args, state, denoiser = self.args, self.state, self.state.model.denoiser
+        device = self.data.device
+        batch = self.data.crops(args.batch, args.frames, state.generator, state.log_equaliser, loop.augmentation(args))
         x = batch.excitation
         t = sample_times(len(x), state.generator, device)
         noise = torch.randn(x.shape, generator=state.generator, device=device) * batch.inside
         y = (1 - t[:, None]) * noise + t[:, None] * x
         c_in, c_skip, c_out = denoiser.scales(t)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             cond = state.model.conditioner(batch.mel)[..., MARGIN:-MARGIN]
             output = denoiser.network(c_in * y, t, cond).float()
-        error = (output - (x - c_skip * y) / c_out) * batch.inside
+        error = losses.low_passed((output - (x - c_skip * y) / c_out) * batch.inside, batch.cutoff)
         loss, bands = losses.weighted_error(error)
         total = loss.mean()
         if args.spectral > 0:
@@ -61,12 +71,31 @@ def main() -> None:
         for optimiser in state.optimisers:
             optimiser.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
+        parameters = list(state.model.parameters())
+        parallel.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimiser in state.optimisers:
             optimiser.step()
         return {"loss": loss.mean().detach(), "bands": bands}
 
-    loop.run(args, state, update)
+
+def train(args: argparse.Namespace) -> None:
+    device = loop.device_of(args)
+    data = Recordings(args.data, "train", device, tuple(args.skip))
+    config = Config(**{k: getattr(args, k) for k in Config().to_dict()})
+    state = loop.start(args, device, data, config, args.init)
+    loop.resume(args, state)
+    bf16 = precision.autocast(args.precision, device, lambda: finish.trial(state.model, args))
+    parameters = state.model.parameter_count() / 1e6
+    loop.say(f"{len(data.paths)} clips, {data.seconds / 60:.1f} min; {parameters:.2f} M parameters; {device}, {'bfloat16' if bf16 else 'float32'}")
+    scored = {s.name: s.times for s in FINISHED if s.share >= 0.3}
+    training = Training(args, data, state, bf16)
+    loop.run(args, state, training.update, [args.lr] * len(state.optimisers), loop.Scoring(args, scored, 2))
+
+
+def main() -> None:
+    args = arguments()
+    parallel.launch(train, args, args.processes)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def _copy(module: nn.Module, weights: dict[str, Tensor]) -> None:
         for name, parameter in module.named_parameters():
             value = weights.get(name)
             if value is None:
-                # The layers' skip biases were folded into the bias of the product after them.
+                # Folded into another weight: the layers' skip biases into the bias of the product after them, the input's into `offset_bias`.
                 parameter.zero_()
                 continue
             owner = layers[name.rpartition(".")[0]]
@@ -54,3 +55,34 @@ def load_bundle(folder: Path) -> tuple[Model, Tensor]:
 def load_start(path: Path) -> tuple[Model, Tensor]:
     """What `--init` names: a bundle's folder or a checkpoint."""
     return load_bundle(path) if path.is_dir() else checkpoint.load_model(path)
+
+
+def widened(model: Model, config: Config, seed: int = 0) -> Model:
+    """A model with more channels that computes the same.
+
+    The old weights fill the first channels. New channels start as in a fresh model, so that gradients reach them, and what old outputs
+    take from them is zero.
+    """
+    old = model.config
+    if replace(config, channels=old.channels) != old or config.channels < old.channels:
+        raise SystemExit(f"--init has {old}; asked for {config}: only more channels can be made of it, with all other sizes the same")
+    if config == old:
+        return model
+    torch.manual_seed(seed)
+    wide = Model(config)
+    with torch.no_grad():
+        for target, source in zip(wide.parameters(), model.parameters(), strict=True):
+            target.copy_(_widened(source, target, old.channels, config.channels))
+    return wide
+
+
+def _widened(source: Tensor, fresh: Tensor, old: int, new: int) -> Tensor:
+    """One parameter: an axis that counts channels is taken apart into its blocks of them (layers, gate and content, taps)."""
+    pairs = list(zip(source.shape, fresh.shape, strict=True))
+    blocks = [a // old if a != b else 1 for a, b in pairs]
+    folded = source.reshape([n for (a, _), count in zip(pairs, blocks, strict=True) for n in (count, a // count)])
+    target = fresh.detach().reshape([n for (_, b), count in zip(pairs, blocks, strict=True) for n in (count, b // count)]).clone()
+    if source.ndim == 2:
+        target[:, : folded.shape[1]] = 0
+    target[tuple(slice(0, n) for n in folded.shape)] = folded
+    return target.reshape(fresh.shape)

@@ -1,0 +1,104 @@
+"""Recordings to a corpus, and what is drawn from it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from vocode_training import augment, corpus, data, voice
+from vocode_training.augment import Augmentation, Dice
+from vocode_training.mel import LOG_FLOOR, SAMPLE_RATE
+
+
+@pytest.fixture
+def source(tmp_path: Path, speech: torch.Tensor) -> Path:
+    """Two speakers of the same words, one turned over; of one short words; and recordings that are to be left out."""
+    folder = tmp_path / "source"
+    audio = speech[0].numpy()
+    silence = np.zeros(SAMPLE_RATE, np.float32)
+    files = {
+        "up/a.wav": np.concatenate([silence, audio, silence]),
+        "down/a.wav": -audio,
+        "short/a.wav": audio[SAMPLE_RATE : 2 * SAMPLE_RATE],
+        "short/b.wav": audio[2 * SAMPLE_RATE : 3 * SAMPLE_RATE],
+        "bad/silent.wav": silence,
+        "bad/clipped.wav": np.clip(30 * audio, -0.9, 0.9),
+        "bad/noisy.wav": audio + 0.05 * np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32),
+    }
+    for name, samples in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="FLOAT")
+    (folder / "bad" / "text.wav").write_text("no audio")
+    return folder
+
+
+def make(monkeypatch: pytest.MonkeyPatch, source: Path, out: Path, *words: str) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """The rows of the manifest, and why each file was left out."""
+    monkeypatch.setattr(sys, "argv", ["corpus", "--source", str(source), "--out", str(out), *words])
+    corpus.main()
+    with (out / "manifest.tsv").open() as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    with (out / "left_out.tsv").open() as lines:
+        return rows, {row["file"]: row["why"] for row in csv.DictReader(lines, delimiter="\t")}
+
+
+def test_a_corpus_is_trimmed_levelled_of_one_polarity_and_says_what_it_left_out(
+    monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path, speech: torch.Tensor
+) -> None:
+    rows, left_out = make(monkeypatch, source, tmp_path / "out", "--licence", "CC0 1.0")
+    assert {row["speaker"] for row in rows} == {"source-up", "source-down", "source-short"}
+    assert {row["licence"] for row in rows} == {"CC0 1.0"}
+    assert set(left_out) == {"silent.wav", "clipped.wav", "noisy.wav", "text.wav"}
+    assert "clipped" in left_out["clipped.wav"] and "speech and noise" in left_out["noisy.wav"] and "not decoded" in left_out["text.wav"]
+    audio = {row["speaker"]: soundfile.read(tmp_path / "out" / row["file"])[0] for row in rows}
+    seconds = speech.shape[1] / SAMPLE_RATE
+    assert len(audio["source-up"]) / SAMPLE_RATE < seconds + 0.3
+    assert 1.5 < len(audio["source-short"]) / SAMPLE_RATE < 2.2
+    # Both polarities become the same one.
+    assert voice.residual_skewness(audio["source-up"], SAMPLE_RATE) < 0
+    assert voice.residual_skewness(audio["source-down"], SAMPLE_RATE) < 0
+    assert {row["speaker"]: row["polarity"] for row in rows}["source-up"] != {row["speaker"]: row["polarity"] for row in rows}["source-down"]
+    assert all(0.1 < np.abs(a).max() <= 0.951 for a in audio.values())
+
+
+def test_a_source_without_a_licence_is_refused(monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--licence"):
+        make(monkeypatch, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_bandwidth_is_where_the_spectrum_ends() -> None:
+    noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE) > 7600] = 0
+    assert 7400 < voice.bandwidth(np.fft.irfft(spectrum).astype(np.float32), SAMPLE_RATE) < 7900
+    assert voice.bandwidth(noise, SAMPLE_RATE) > 10_900
+
+
+def test_speakers_are_drawn_by_the_root_of_their_seconds() -> None:
+    entry = data.Entry(Path("a"), "long", 1.0, np.inf)
+    found = [entry, entry, data.Entry(Path("b"), "short", 1.0, np.inf), data.Entry(Path("c"), "twice", 2.0, np.inf)]
+    weights = data.speaker_weights(found, [300.0, 100.0, 100.0, 100.0])
+    torch.testing.assert_close(weights, torch.tensor([15.0, 5.0, 10.0, 20.0]))
+
+
+def test_augmented_mels_are_blurred_noisy_or_as_they_were() -> None:
+    torch.manual_seed(0)
+    clean = torch.randn(64, 80, 20) - 5
+    clean[:, 70:] = LOG_FLOOR
+    dice = Dice(torch.Generator().manual_seed(0))
+    assert augment.mel(clean, Augmentation(), dice) is clean
+    blurred = augment.mel(clean, Augmentation(smooth=0.5), dice)
+    changed = (blurred - clean).abs().amax((1, 2)) > 1e-4
+    assert 15 < int(changed.sum()) < 45
+    rough = lambda m: m[:, :60].diff(dim=1).abs().mean((1, 2))  # noqa: E731
+    assert (rough(blurred)[changed] < rough(clean)[changed]).all()
+    assert (blurred[:, 72:] == LOG_FLOOR).all()
+    noisy = augment.mel(clean, Augmentation(noise=1.0), dice)
+    assert 0.02 < float((noisy - clean)[:, :70].std()) < 0.2

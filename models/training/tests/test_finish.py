@@ -1,0 +1,86 @@
+"""Finishing: one process and two, and what it judges by."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from conftest import random_model
+
+from vocode_training import checkpoint, losses, voice
+from vocode_training.discriminator import Discriminator
+from vocode_training.mel import SAMPLE_RATE
+from vocode_training.network import Config
+
+SMALL = Config(channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("start") / "last.pt"
+    model = random_model(SMALL)
+    checkpoint.State(model, checkpoint.moving_average(model, 0.9), [], torch.Generator(), torch.zeros(1025)).save(path)
+    return path
+
+
+def run(data: Path, out: Path, start: Path, *words: str) -> dict:
+    command = [sys.executable, "-m", "vocode_training.finish", "--data", data, "--out", out, "--init", start, "--minutes", "0.03"]
+    command += ["--batch", "1", "--frames", "16", "--judge-frames", "16", "--precision", "float32", "--adversarial-after", "0", *words]
+    done = subprocess.run([str(w) for w in command], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return checkpoint.load(out / "last.pt")
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_run_moves_model_and_discriminators_and_keeps_all_random_states(tmp_path: Path, speech: torch.Tensor, start: Path, processes: str) -> None:
+    soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), SAMPLE_RATE)
+    payload = run(tmp_path, tmp_path / "run", start, "--processes", processes)
+    before = checkpoint.load(start)["model"]
+    assert payload["step"] > 0
+    assert any(not torch.equal(before[name], tensor) for name, tensor in payload["model"].items())
+    assert len(payload["generators"]) == int(processes)
+    assert len({bytes(g.numpy()) for g in payload["generators"]}) == int(processes)
+    # Another run takes the discriminators over.
+    judge = Discriminator()
+    checkpoint.load_judge(tmp_path / "run" / "last.pt", judge)
+    assert all(torch.equal(payload["others"]["discriminator"][name], tensor) for name, tensor in judge.state_dict().items())
+    # The same folder goes on where it was.
+    again = run(tmp_path, tmp_path / "run", start, "--processes", processes, "--minutes", "0.06")
+    assert again["step"] > payload["step"]
+
+
+def test_the_short_windows_see_what_long_ones_do_not(speech: torch.Tensor) -> None:
+    """An all-pass that spreads every pulse over 4 milliseconds leaves magnitudes of long windows, and not those of short ones."""
+    audio = speech[:, : 2 * SAMPLE_RATE]
+    hertz = torch.linspace(0, 1, audio.shape[1] // 2 + 1)
+    spread = torch.fft.irfft(torch.fft.rfft(audio) * torch.exp(1j * 140 * hertz**2), audio.shape[1])
+    quieter = 0.9 * audio
+    ratio = losses.short_distance(spread, audio) / losses.short_distance(quieter, audio)
+    assert ratio > 2 * losses.stft_distance(spread, audio) / losses.stft_distance(quieter, audio)
+
+
+def test_kurtosis_tells_pulses_from_noise() -> None:
+    torch.manual_seed(0)
+    noise = 0.1 * torch.randn(SAMPLE_RATE).numpy()
+    pulses = 0.01 * torch.randn(SAMPLE_RATE).numpy()
+    pulses[::200] += 1.0
+    flat, peaked = voice.pulse_kurtosis(noise, SAMPLE_RATE), voice.pulse_kurtosis(pulses, SAMPLE_RATE)
+    assert all(abs(k) < 0.6 for k in flat)
+    assert all(k > 3 for k in peaked)
+
+
+def test_band_limited_recordings_are_compared_below_their_limit_only() -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(2, 8192)
+    cutoff = torch.tensor([4000.0, float("inf")])
+    passed = losses.low_passed(audio, cutoff)
+    spectrum, original = torch.fft.rfft(passed).abs(), torch.fft.rfft(audio).abs()
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[1])
+    assert spectrum[0, hertz > 4200].max() < 1e-3 * original[0].max()
+    torch.testing.assert_close(spectrum[0, hertz < 3800], original[0, hertz < 3800], atol=1e-2, rtol=0)
+    torch.testing.assert_close(passed[1], audio[1], atol=1e-5, rtol=0)
+    assert losses.low_passed(audio, torch.full((2,), float("inf"))) is audio
