@@ -109,6 +109,9 @@ struct LimitArgs {
     /// Longest that a caller may bring no mel, or leave the audio that is ready
     #[arg(long, env = "VOCODE_MAX_IDLE_SECONDS", default_value_t = Limits::default().max_idle.as_secs(), value_parser = seconds(1), value_name = "N")]
     max_idle_seconds: u64,
+    /// Longest that one denoiser call may take before health turns to NOT_SERVING and new calls are turned away
+    #[arg(long, env = "VOCODE_MODEL_TIMEOUT_SECONDS", default_value_t = Limits::default().model_timeout.as_secs(), value_parser = seconds(1), value_name = "N")]
+    model_timeout_seconds: u64,
 }
 
 /// Who may call.
@@ -184,6 +187,7 @@ impl ServeArgs {
                 max_connections: limits.max_connections,
                 max_call: Duration::from_secs(limits.max_call_seconds),
                 max_idle: Duration::from_secs(limits.max_idle_seconds),
+                model_timeout: Duration::from_secs(limits.model_timeout_seconds),
             },
             tls: self.access.tls()?,
             api_keys: self.access.api_keys.clone(),

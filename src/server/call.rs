@@ -119,8 +119,12 @@ impl Drop for Inner {
             .get_mut()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let facts = std::mem::take(facts);
-        // Nobody said how it ended: the client went away.
-        let code = facts.code.unwrap_or(Code::Cancelled);
+        // Nobody said how it ended: the client went away, or the call's own task is unwinding.
+        let unsaid = match std::thread::panicking() {
+            true => Code::Internal,
+            false => Code::Cancelled,
+        };
+        let code = facts.code.unwrap_or(unsaid);
         let total = self.arrived.elapsed();
         trace::end(&self.span, code, facts.error.as_deref());
         counter!("vocode_requests_total", "method" => self.method, "code" => name(code))

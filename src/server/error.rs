@@ -86,6 +86,14 @@ pub enum ServerError {
         /// The models' names.
         known: Vec<String>,
     },
+    /// The thread that runs a model has ended while the server was up.
+    #[error(
+        "the thread that runs model {model} has ended: its streams were told, and the server stops; start it again, and report what is logged          above"
+    )]
+    ModelLost {
+        /// The model's name.
+        model: String,
+    },
     /// The transport failed.
     #[error("serving failed: {reason}")]
     Transport {

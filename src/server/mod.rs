@@ -28,6 +28,7 @@ mod status;
 mod synthesis;
 mod tls;
 mod trace;
+mod watch;
 
 pub use error::ServerError;
 pub use options::{Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};

@@ -13,6 +13,7 @@ use crate::proto;
 use crate::runtime::Runtime;
 use crate::vocoder::{
     OpenStream, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest, Vocoder, VocoderError,
+    WorkerState,
 };
 
 /// Frames of the synthesis that warms a model: more than one window of each length.
@@ -167,6 +168,11 @@ impl Model {
     fn nodes(&self) -> impl Iterator<Item = (String, u32)> {
         let nodes = self.scheduler.placement().nodes.iter();
         nodes.map(|(name, count)| (name.clone(), u32::try_from(*count).unwrap_or(u32::MAX)))
+    }
+
+    /// What the thread that runs the model is doing.
+    pub fn worker(&self) -> WorkerState {
+        self.scheduler.state()
     }
 
     /// Opens a stream of this model.

@@ -65,6 +65,8 @@ pub struct Limits {
     pub max_call: Duration,
     /// Longest that a caller may neither bring the mel that is waited for nor take the audio that is ready.
     pub max_idle: Duration,
+    /// Longest that one denoiser call may take before its model counts as hung: health turns, and new calls are turned away.
+    pub model_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +80,7 @@ impl Default for Limits {
             max_connections: 256,
             max_call: Duration::from_secs(600),
             max_idle: Duration::from_secs(60),
+            model_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -3,10 +3,12 @@
 use tonic::Status;
 use uuid::Uuid;
 
+use super::Limits;
 use super::call::Call;
 use super::intake::Intake;
 use super::models::{Model, Models};
-use super::status::{invalid, of_audio};
+use super::status::{invalid, of_audio, unavailable};
+use super::watch::is_hung;
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
 use crate::proto::{self, AudioEncoding};
@@ -84,7 +86,11 @@ impl<'a> Order<'a> {
         &self,
         request_id: String,
         frames: Option<usize>,
+        limits: &Limits,
     ) -> Result<(Opened, MelInput), Status> {
+        if is_hung(self.model, limits.model_timeout) {
+            return Err(unavailable("the model does not answer"));
+        }
         let OpenStream {
             plan,
             input,

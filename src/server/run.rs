@@ -19,9 +19,10 @@ use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
 use super::tls::secure;
+use super::watch::{set_health, watch};
 use super::{ServerError, ServerOptions, memory, metrics};
 use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::vocoder_service_server::{SERVICE_NAME, VocoderServiceServer};
+use crate::proto::vocoder_service_server::VocoderServiceServer;
 use crate::runtime::Runtime;
 use crate::text::with_causes;
 
@@ -120,19 +121,24 @@ async fn run(
         metrics::start(recorder);
     }
     models.tell_metrics();
-    shared.ready(models);
+    let models = shared.ready(models);
     tokio::spawn(memory::give_back());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!("ready");
 
-    loop {
+    let mut watching = std::pin::pin!(watch(models, &health, shared.limits.model_timeout));
+    let lost = loop {
         tokio::select! {
             result = &mut serving => return result,
+            model = &mut watching => break Some(ServerError::ModelLost { model }),
             signal = signals.next() => match signal {
-                Signal::Stop => break,
+                Signal::Stop => break None,
                 Signal::Reload => reload(&shared),
             },
         }
+    };
+    if let Some(lost) = &lost {
+        tracing::error!("{lost}");
     }
     tracing::info!(grace_seconds = options.grace.as_secs(), "stopping");
     set_health(&health, ServingStatus::NotServing).await;
@@ -146,7 +152,7 @@ async fn run(
         result?;
     }
     tracing::info!("stopped");
-    Ok(())
+    lost.map_or(Ok(()), Err)
 }
 
 /// Waits for the calls under way, and ends those that take longer than they may.
@@ -222,12 +228,6 @@ async fn serving(
         })
         .await
         .map_err(|e| failed(&e))
-}
-
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", SERVICE_NAME] {
-        health.set_service_status(service, status).await;
-    }
 }
 
 fn reload(shared: &Shared) {

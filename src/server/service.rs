@@ -50,7 +50,7 @@ impl Service {
         for note in &prepared.notes {
             tracing::warn!("{note}");
         }
-        let (opened, input) = order.open(id, Some(prepared.mel.frames()))?;
+        let (opened, input) = order.open(id, Some(prepared.mel.frames()), &self.shared.limits)?;
         Ok((opened, input, prepared.mel.into_values()))
     }
 }
@@ -173,7 +173,7 @@ async fn live(
         return Err(invalid("config", "the first request must hold the config"));
     };
     let order = Order::read(shared.models()?, &call, config)?;
-    let (opened, input) = order.open(id, None)?;
+    let (opened, input) = order.open(id, None, &shared.limits)?;
     for note in order.intake.notes() {
         tracing::warn!("{note}");
     }

@@ -46,9 +46,8 @@ impl Shared {
     }
 
     /// From now on calls are served.
-    pub fn ready(&self, models: Models) {
-        // There is one start.
-        let _ = self.models.set(models);
+    pub fn ready(&self, models: Models) -> &Models {
+        self.models.get_or_init(|| models)
     }
 
     /// A place for a call that synthesises; none for one that only asks.

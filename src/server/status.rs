@@ -173,7 +173,8 @@ pub(super) fn of_transport(status: Status) -> Status {
     beyond("mel.data_f32le", message)
 }
 
-fn failed(message: String) -> Status {
+/// The server's own fault.
+pub(super) fn failed(message: String) -> Status {
     let details = ErrorDetails::with_error_info("EXECUTION_FAILED", DOMAIN, HashMap::new());
     Status::with_error_details(Code::Internal, message, details)
 }

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::call::Call;
 use super::request::Opened;
 use super::shared::{Shared, stopping};
-use super::status::{idle, of_audio, of_vocoder};
+use super::status::{failed, idle, of_audio, of_vocoder};
 use crate::audio::Piece;
 use crate::proto;
 
@@ -89,6 +89,7 @@ impl Synthesis {
         }
         let last = self.stream.encoder.finish().map_err(|e| of_audio(&e))?;
         chunks.send(last, events).await?;
+        self.check_length()?;
         let summary = self.summary(self.stream.encoder.clipped());
         events.send(Event::Summary(summary)).await
     }
@@ -99,6 +100,7 @@ impl Synthesis {
         while let Some(piece) = self.next().await? {
             samples.extend(piece);
         }
+        self.check_length()?;
         let rate = self.stream.header.sample_rate_hz;
         let encode = || self.stream.encoding.encode(&samples, rate);
         let encoded = block_in_place(encode).map_err(|e| of_audio(&e))?;
@@ -119,6 +121,17 @@ impl Synthesis {
             facts.first_audio.get_or_insert_with(|| self.call.age());
         }
         Ok(piece)
+    }
+
+    /// Whether as many samples were made as the header says: a summary says that nothing is missing.
+    fn check_length(&self) -> Result<(), Status> {
+        match self.stream.header.total_samples {
+            Some(expected) if expected != self.samples => Err(failed(format!(
+                "the model made {} samples where the mel asks for {expected}",
+                self.samples
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn summary(&self, clipped: usize) -> proto::StreamSummary {
@@ -164,6 +177,11 @@ impl Chunks {
     }
 }
 
+/// The task of a call has ended without saying how, as by a panic.
+fn lost() -> Status {
+    failed("the call ended unexpectedly: its audio is not complete".to_owned())
+}
+
 fn gone() -> Status {
     Status::cancelled("the client went away")
 }
@@ -186,8 +204,9 @@ pub(super) async fn bounded<T>(
 
 /// Lets `work` fill an answer that is read while it is made. The work ends with its reader, its deadline or the server.
 ///
-/// What went wrong follows the events that were made before, whether or not there is room for it now: a stream that breaks off never looks
-/// finished, and a reader that has stopped reading holds nothing but what it has been sent.
+/// How the work ended follows the events that were made before, whether or not there is room for it now, and an answer whose work went
+/// away without a word ends with INTERNAL: a stream that breaks off never looks finished. A reader that has stopped reading holds nothing
+/// but what it has been sent.
 pub(super) fn answer<R, W>(
     shared: Arc<Shared>,
     call: Call,
@@ -199,7 +218,7 @@ where
 {
     let (sender, made) = mpsc::channel(EVENTS);
     let patience = shared.limits.max_idle;
-    let (trouble, wrong) = oneshot::channel();
+    let (outcome, ended) = oneshot::channel();
     let work = work(Events {
         sender: sender.clone(),
         patience,
@@ -211,15 +230,14 @@ where
             () = sender.closed() => Err(gone()),
         };
         call.end(result.as_ref().copied());
-        if let Err(status) = result {
-            // Nobody is left to tell when this fails.
-            let _ = trouble.send(status);
-        }
+        // Nobody is left to tell when this fails.
+        let _ = outcome.send(result);
     };
     tokio::spawn(drive.instrument(span));
     let events = ReceiverStream::new(made).map(|event| Ok(R::from(event)));
-    let trouble = tokio_stream::once(wrong).then(|wrong| async { wrong.await.ok() });
-    Box::pin(events.chain(trouble.filter_map(|status| status.map(Err))))
+    let end = tokio_stream::once(ended)
+        .then(|ended| async { ended.await.unwrap_or_else(|_| Err(lost())).err() });
+    Box::pin(events.chain(end.filter_map(|status| status.map(Err))))
 }
 
 macro_rules! event_of {
@@ -241,3 +259,32 @@ macro_rules! event_of {
 
 event_of!(VocodeStreamResponse, vocode_stream_response);
 event_of!(VocodeLiveResponse, vocode_live_response);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Limits;
+    use tonic::Code;
+    use tonic::codegen::http::HeaderMap;
+
+    #[tokio::test]
+    async fn a_call_that_panics_does_not_end_like_one_that_is_complete() {
+        let shared = Arc::new(Shared::new(Limits::default(), None, String::new()));
+        let call = Call::arrive(
+            "VocodeStream",
+            &HeaderMap::new(),
+            Duration::from_secs(60),
+            None,
+        );
+        let work = async |events: Events| {
+            let header = proto::StreamHeader::default();
+            events.send(Event::Header(header)).await?;
+            panic!("on purpose");
+        };
+        let mut answer = answer::<proto::VocodeStreamResponse, _>(shared, call, work);
+        assert!(answer.next().await.unwrap().is_ok());
+        let status = answer.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Internal);
+        assert!(answer.next().await.is_none());
+    }
+}

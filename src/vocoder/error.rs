@@ -114,6 +114,9 @@ pub enum VocoderError {
         /// Streams that may be open at once.
         limit: usize,
     },
+    /// The thread that runs the model has ended, as by a panic, before the last sample of a stream was made.
+    #[error("the thread that runs the model has ended: the audio is not complete")]
+    WorkerLost,
     /// The stream, or the scheduler itself, has ended.
     #[error("the stream has ended")]
     Stopped,

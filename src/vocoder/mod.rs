@@ -37,7 +37,7 @@ pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOption
 pub use output::Output;
 pub use scheduler::{
     AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamPlan,
-    StreamRequest, StreamStats,
+    StreamRequest, StreamStats, WorkerState,
 };
 pub use stream::Stream;
 pub use wavefront::{Wavefront, Window};

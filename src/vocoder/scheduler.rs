@@ -9,6 +9,9 @@
 //! early, a stream that falls behind catches up, and none starves. A stream whose reader does not take its audio, or whose writer brings no
 //! mel, waits by itself; one that is dropped is gone before the next call.
 
+mod activity;
+#[cfg(debug_assertions)]
+mod fault;
 mod live;
 mod port;
 mod worker;
@@ -27,6 +30,8 @@ use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan}
 use crate::bundle::Manifest;
 use crate::diffusion::Solver;
 use crate::runtime::Placement;
+use activity::Activity;
+pub use activity::WorkerState;
 use live::Live;
 pub use port::{AudioOutput, MelInput};
 use worker::{Command, Worker};
@@ -133,6 +138,7 @@ struct Shared {
     limits: Limits,
     options: SchedulerOptions,
     active: AtomicUsize,
+    activity: Arc<Activity>,
 }
 
 impl Scheduler {
@@ -177,6 +183,7 @@ impl Scheduler {
             limits: worker.vocoder().limits(),
             options,
             active: AtomicUsize::new(0),
+            activity: worker.activity().clone(),
         });
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::Builder::new()
@@ -191,7 +198,7 @@ impl Scheduler {
                 }
             })
             .map_err(|source| VocoderError::Thread { source })?;
-        told.recv().map_err(|_| VocoderError::Stopped)??;
+        told.recv().map_err(|_| VocoderError::WorkerLost)??;
         Ok(Scheduler { shared, commands })
     }
 
@@ -223,6 +230,11 @@ impl Scheduler {
     /// Streams that are open.
     pub fn active(&self) -> usize {
         self.shared.active.load(Ordering::Relaxed)
+    }
+
+    /// What the thread is doing. A denoiser call takes well under a second on most machines; one that takes many has most likely hung.
+    pub fn state(&self) -> WorkerState {
+        self.shared.activity.state()
     }
 
     /// Streams that may be open at once.

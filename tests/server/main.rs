@@ -11,6 +11,8 @@ mod faults;
 mod life;
 mod refusals;
 mod traces;
+#[cfg(debug_assertions)]
+mod worker;
 
 use std::fs::File;
 use std::ops::ControlFlow;

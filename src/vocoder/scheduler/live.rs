@@ -14,9 +14,19 @@ use crate::vocoder::{Output, Stream, VocoderError, Window};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u64);
 
+/// What a worker tells the reader of a stream. A channel that closes before an end came belongs to a worker that is gone.
+pub(super) enum Audio {
+    /// The next finished samples.
+    Samples(Vec<f32>),
+    /// All samples have been sent.
+    End,
+    /// There will be no more samples, though some are missing.
+    Failed(VocoderError),
+}
+
 /// What the reader of a stream shares with its worker.
 pub(super) struct Ends {
-    pub audio: mpsc::UnboundedReceiver<Result<Vec<f32>, VocoderError>>,
+    pub audio: mpsc::UnboundedReceiver<Audio>,
     /// Samples sent and not taken.
     pub unread: Arc<AtomicUsize>,
     /// As many unread samples make the worker wait.
@@ -30,7 +40,7 @@ pub(super) struct Live {
     /// `None` once the last sample is through.
     output: Option<Output>,
     rate: u32,
-    audio: mpsc::UnboundedSender<Result<Vec<f32>, VocoderError>>,
+    audio: mpsc::UnboundedSender<Audio>,
     unread: Arc<AtomicUsize>,
     enough: usize,
     stats: StreamStats,
@@ -144,7 +154,7 @@ impl Live {
     /// Sends an error, after which there is nothing more.
     pub fn fail(&mut self, error: VocoderError) {
         self.output = None;
-        let _ = self.audio.send(Err(error));
+        let _ = self.audio.send(Audio::Failed(error));
     }
 
     /// Its figures so far.
@@ -167,13 +177,18 @@ impl Live {
         if let Some(output) = &mut self.output {
             output.push(&self.taken, &mut samples)?;
         }
-        if let Some(output) = self.output.take_if(|_| self.stream.is_done()) {
+        let last = self.output.take_if(|_| self.stream.is_done());
+        let is_complete = last.is_some();
+        if let Some(output) = last {
             output.finish(&mut samples)?;
         }
         self.note(samples.len());
         if !samples.is_empty() {
             self.unread.fetch_add(samples.len(), Ordering::AcqRel);
-            let _ = self.audio.send(Ok(samples));
+            let _ = self.audio.send(Audio::Samples(samples));
+        }
+        if is_complete {
+            let _ = self.audio.send(Audio::End);
         }
         Ok(())
     }

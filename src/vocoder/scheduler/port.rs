@@ -7,7 +7,7 @@ use ndarray::{Array2, Axis, Slice};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::StreamStats;
-use super::live::{Ends, Id};
+use super::live::{Audio, Ends, Id};
 use super::worker::Command;
 use crate::mel::MelConvention;
 use crate::vocoder::VocoderError;
@@ -110,28 +110,54 @@ impl Drop for MelInput {
 /// Where the audio of a stream comes out. Dropping it cancels the stream before the next denoiser call.
 pub struct AudioOutput {
     ends: Ends,
+    /// Whether the stream's end or its error was handed out.
+    is_over: bool,
     commands: mpsc::UnboundedSender<Command>,
 }
 
 impl AudioOutput {
     pub(super) fn new(ends: Ends, commands: mpsc::UnboundedSender<Command>) -> AudioOutput {
-        AudioOutput { ends, commands }
+        AudioOutput {
+            ends,
+            is_over: false,
+            commands,
+        }
     }
 
-    /// The next finished samples; `None` after the last. While about two chunks wait to be taken, no more are made.
+    /// The next finished samples; `None` once all of them were taken, and after an error. While about two chunks wait to be taken, no more
+    /// are made.
     ///
     /// # Errors
-    /// What ended the stream early, once.
+    /// What ended the stream early, once: [`VocoderError::WorkerLost`] where the thread that makes the audio has ended before its last sample.
     pub async fn next(&mut self) -> Option<Result<Vec<f32>, VocoderError>> {
-        let piece = self.ends.audio.recv().await?;
-        if let Ok(samples) = &piece {
-            let waited = self.ends.unread.fetch_sub(samples.len(), Ordering::AcqRel);
-            let was_full = waited >= self.ends.enough;
-            if was_full && waited - samples.len() < self.ends.enough {
-                let _ = self.commands.send(Command::Wake);
+        if self.is_over {
+            return None;
+        }
+        match self.ends.audio.recv().await {
+            Some(Audio::Samples(samples)) => {
+                self.note_taken(samples.len());
+                return Some(Ok(samples));
+            }
+            Some(Audio::End) => self.is_over = true,
+            Some(Audio::Failed(error)) => {
+                self.is_over = true;
+                return Some(Err(error));
+            }
+            None => {
+                self.is_over = true;
+                return Some(Err(VocoderError::WorkerLost));
             }
         }
-        Some(piece)
+        None
+    }
+
+    /// Wakes the worker where it waited for this reader.
+    fn note_taken(&self, samples: usize) {
+        let waited = self.ends.unread.fetch_sub(samples, Ordering::AcqRel);
+        let was_full = waited >= self.ends.enough;
+        if was_full && waited - samples < self.ends.enough {
+            let _ = self.commands.send(Command::Wake);
+        }
     }
 
     /// What became of the stream; final after `None`.

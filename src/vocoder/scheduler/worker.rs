@@ -1,5 +1,6 @@
 //! The thread that runs the model.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use metrics::{gauge, histogram};
@@ -8,6 +9,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::SchedulerOptions;
+use super::activity::{Activity, Watched};
+#[cfg(debug_assertions)]
+use super::fault::Faults;
 use super::live::{Id, Live};
 use crate::vocoder::{Stream, Vocoder, VocoderError, Window};
 
@@ -27,6 +31,9 @@ pub(super) struct Worker {
     label: String,
     inbox: mpsc::UnboundedReceiver<Command>,
     streams: Vec<Live>,
+    activity: Arc<Activity>,
+    #[cfg(debug_assertions)]
+    faults: Faults,
 }
 
 impl Worker {
@@ -41,11 +48,19 @@ impl Worker {
             label: options.label.clone(),
             inbox,
             streams: Vec::new(),
+            activity: Arc::new(Activity::new()),
+            #[cfg(debug_assertions)]
+            faults: Faults::of_environment(),
         }
     }
 
     pub fn vocoder(&self) -> &Vocoder {
         &self.vocoder
+    }
+
+    /// What it is doing, for those who watch it.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// Does something with the model before the work begins, given also the windows of a call.
@@ -55,6 +70,7 @@ impl Worker {
 
     /// Works until nobody can ask for anything any more.
     pub fn run(mut self) {
+        let _watched = Watched(self.activity.clone());
         let mut idle = true;
         while self.listen(idle) {
             self.clear();
@@ -65,11 +81,13 @@ impl Worker {
     /// Takes the commands that have come, waiting for one where there is nothing else to do. False when none can come any more.
     fn listen(&mut self, idle: bool) -> bool {
         if idle {
+            self.activity.waits();
             match self.inbox.blocking_recv() {
                 Some(command) => self.obey(command),
                 None => return false,
             }
         }
+        self.activity.works();
         loop {
             match self.inbox.try_recv() {
                 Ok(command) => self.obey(command),
@@ -125,6 +143,8 @@ impl Worker {
             .iter_mut()
             .map(|live| &mut live.stream)
             .collect();
+        #[cfg(debug_assertions)]
+        self.faults.strike();
         let result = self.vocoder.run(&mut streams, &jobs);
         let time = now.elapsed();
         histogram!("vocode_tick_windows", "model" => self.label.clone()).record(jobs.len() as f64);

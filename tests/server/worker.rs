@@ -1,0 +1,115 @@
+//! The thread that runs the model dies or hangs under its server: nobody takes half an answer for a whole one, and health tells.
+//!
+//! The faults are those that debug builds of the program make on purpose (`VOCODE_TEST_FAULT`).
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use vocode::proto::VocodeRequest;
+use vocode::proto::vocode_live_response::Event;
+
+use super::server::Server;
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn start(fault: &Path, flags: &[&str]) -> Server {
+    Server::start_with(flags, &[("VOCODE_TEST_FAULT", fault.to_str().unwrap())])
+}
+
+/// Waits until health is `expected`.
+async fn health_turns(server: &Server, expected: ServingStatus) {
+    let mut health = HealthClient::new(server.channel().await);
+    let began = Instant::now();
+    loop {
+        let check = HealthCheckRequest::default();
+        let found = health.check(check).await.unwrap().into_inner().status();
+        if found == expected {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "health stays {found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_a_model_whose_thread_dies_end_with_an_error_and_so_does_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let mut server = start(&fault, &[]);
+    let (live, requests) = Live::new(floats());
+    let mut client = server.client().await;
+    let mut answer = client.vocode_live(requests).await.unwrap().into_inner();
+    live.send(piece(&demo(), 0..200)).await;
+    let mut chunks = 0;
+    while chunks == 0 {
+        let event = answer.message().await.unwrap().unwrap().event;
+        chunks += usize::from(matches!(event, Some(Event::Chunk(_))));
+    }
+    let health = HealthClient::new(server.channel().await)
+        .watch(HealthCheckRequest::default())
+        .await;
+    let mut health = health.unwrap().into_inner();
+    let before = health.message().await.unwrap().unwrap().status();
+    assert_eq!(before, ServingStatus::Serving);
+
+    std::fs::write(&fault, "panic").unwrap();
+    live.send(piece(&demo(), 200..364)).await;
+    drop(live);
+    let status = loop {
+        match answer.message().await {
+            Ok(Some(response)) => {
+                let event = response.event.unwrap();
+                assert!(!matches!(event, Event::Summary(_)), "a summary: {event:?}");
+            }
+            Ok(None) => panic!("the call ended with OK"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert!(status.message().contains("not complete"), "{status:?}");
+    let after = health.message().await.unwrap().unwrap().status();
+    assert_eq!(after, ServingStatus::NotServing);
+    assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+    server.log_says("has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_is_no_answer_once_the_thread_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let server = start(&fault, &[]);
+    let mut client = server.client().await;
+    std::fs::write(&fault, "panic").unwrap();
+    let request = VocodeRequest {
+        config: Some(floats()),
+        mel: Some(wire_mel(&demo())),
+        request_id: String::new(),
+    };
+    let status = client.vocode(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_turns_while_a_call_of_the_model_does_not_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let mut server = start(&fault, &["--model-timeout-seconds", "1"]);
+    health_turns(&server, ServingStatus::Serving).await;
+    std::fs::write(&fault, "stall").unwrap();
+    let mut client = server.client().await;
+    let request = || stream_request(floats(), &demo());
+    let mut answer = client.vocode_stream(request()).await.unwrap().into_inner();
+    health_turns(&server, ServingStatus::NotServing).await;
+    let refused = client.vocode_stream(request()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+
+    std::fs::remove_file(&fault).unwrap();
+    health_turns(&server, ServingStatus::Serving).await;
+    server.log_says("answers again");
+    while answer.message().await.unwrap().is_some() {}
+}
