@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import librosa
 import numpy as np
 import pytest
 import torch
 
-from vocode_training import metrics
+from vocode_training import metrics, pitch
 from vocode_training.evaluate import load_clips, markdown, summarise
+from vocode_training.mel import SAMPLE_RATE
 from vocode_training.metrics import Scores, score
 from vocode_training.sweep import Point, table
 from vocode_training.systems import Clip, griffin_lim
@@ -25,6 +27,31 @@ def test_a_recording_is_equal_to_itself(audio: np.ndarray) -> None:
     assert scores.pesq > 4.6
     assert scores.stoi > 0.999 and scores.estoi > 0.999
     assert scores.mr_stft == 0.0 and scores.log_mel == 0.0
+    assert scores.periodicity_rmse == 0.0 and scores.voicing_f1 == 1.0 and scores.pitch_rmse == 0.0 and scores.high_band == 0.0
+    assert 1.0 < scores.kurtosis_low < 8.0
+
+
+def test_a_semitone_up_is_a_hundred_cents() -> None:
+    tone = np.sin(2 * np.pi * np.cumsum(np.full(2 * SAMPLE_RATE, 200.0)) / SAMPLE_RATE).astype(np.float32)
+    higher = np.sin(2 * np.pi * np.cumsum(np.full(2 * SAMPLE_RATE, 200.0 * 2 ** (1 / 12))) / SAMPLE_RATE).astype(np.float32)
+    assert pitch.compare(higher, tone, SAMPLE_RATE).pitch_rmse == pytest.approx(100.0, abs=5.0)
+
+
+def test_whispering_loses_voicing(audio: np.ndarray) -> None:
+    found = pitch.compare(whispered(audio), audio, SAMPLE_RATE)
+    assert found.voicing_f1 < 0.5 and found.periodicity_rmse > 0.4
+
+
+def whispered(audio: np.ndarray) -> np.ndarray:
+    """The recording's magnitudes with the phases of noise, once."""
+    spectrum = librosa.stft(audio, n_fft=256)
+    phases = np.angle(librosa.stft(np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32), n_fft=256))
+    return librosa.istft(np.abs(spectrum) * np.exp(1j * phases), length=len(audio))
+
+
+def test_the_level_above_8_khz_is_told(audio: np.ndarray) -> None:
+    noise = np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32)
+    assert metrics.high_band_level(0.5 * noise, noise) == pytest.approx(-6.02, abs=0.01)
 
 
 def test_mr_stft_of_a_gain_is_known(audio: np.ndarray) -> None:

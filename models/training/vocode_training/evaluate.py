@@ -18,12 +18,18 @@ import numpy as np
 import soundfile
 import torch
 
+from . import voice
 from .data import clip_paths, read_clip
 from .mel import HOP
 from .metrics import Scores, score
 from .systems import Clip, Synthesiser, checkpoint_synthesiser, griffin_lim, read_wav, run_binary
 
-HEADINGS = ("PESQ-wb", "STOI", "ESTOI", "MR-STFT", "log-mel L1", "DNSMOS", "SIG", "BAK", "DistillMOS")
+# Heading and digits of each score, in the order of `Scores`.
+COLUMNS = (
+    *(("PESQ-wb", 2), ("STOI", 3), ("ESTOI", 3), ("MR-STFT", 2), ("log-mel L1", 3), ("DNSMOS", 2), ("SIG", 2), ("BAK", 2), ("DistillMOS", 2)),
+    *((f"kurtosis {low / 1000:g}-{high / 1000:g} kHz", 1) for low, high in voice.PULSE_BANDS),
+    *(("periodicity RMSE", 3), ("V/UV F1", 3), ("pitch RMSE, cents", 0), ("level above 8 kHz, dB", 1)),
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -34,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--binary", type=Path, help="the vocode program")
     parser.add_argument("--bundle", type=Path, help="bundle for --binary; its built-in model where none is given")
     parser.add_argument("--steps", type=int, nargs="*", default=[], help="steps for --binary and --checkpoint; none: the bundle's default schedule")
+    parser.add_argument("--seeds", type=int, default=2, help="so many syntheses of each clip, their scores averaged; for --binary and --checkpoint")
     parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
     parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency for --checkpoint")
     parser.add_argument("--wavs", action="append", default=[], metavar="NAME=DIR", help="audio made elsewhere, DIR/SPEAKER__CLIP.wav")
@@ -68,36 +75,38 @@ def write_wavs(folder: Path, clips: Iterable[Clip], synthesise: Synthesiser) -> 
         soundfile.write(folder / f"{clip.name}.wav", synthesise(clip.mel), 22_050, subtype="FLOAT")
 
 
-def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, Path]:
-    """The audio of every system that was asked for, as folders."""
-    systems = dict(item.split("=", 1) for item in args.wavs)
-    folders = {name: Path(folder) for name, folder in systems.items()}
+def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, list[Path]]:
+    """The audio of every system that was asked for, as folders, one a seed."""
+    folders = {name: [Path(folder)] for name, folder in (item.split("=", 1) for item in args.wavs)}
+    mels = {clip.name: clip.mel for clip in clips}
     if args.binary:
         for steps in args.steps or [0]:
             name = f"vocode, {steps} step{'s' * (steps > 1)}" if steps else "vocode"
-            folders[name] = args.work / f"vocode-{steps}"
-            folders[name].mkdir(parents=True, exist_ok=True)
-            words = ["--steps", str(steps)] if steps else []
-            run_binary(args.binary, args.bundle, words, {clip.name: clip.mel for clip in clips}, folders[name])
+            folders[name] = [args.work / f"vocode-{steps}-{seed}" for seed in range(args.seeds)]
+            for seed, folder in enumerate(folders[name]):
+                folder.mkdir(parents=True, exist_ok=True)
+                words = ["--seed", str(seed), *(["--steps", str(steps)] if steps else [])]
+                run_binary(args.binary, args.bundle, words, mels, folder)
     if args.checkpoint:
         for steps in args.steps or [4]:
             name = f"{args.checkpoint.stem}, {steps} steps"
-            folders[name] = args.work / f"checkpoint-{steps}"
-            write_wavs(folders[name], clips, checkpoint_synthesiser(args.checkpoint, steps, args.passes))
+            folders[name] = [args.work / f"checkpoint-{steps}-{seed}" for seed in range(args.seeds)]
+            for seed, folder in enumerate(folders[name]):
+                write_wavs(folder, clips, checkpoint_synthesiser(args.checkpoint, steps, args.passes, seed))
     return folders
 
 
-def score_clip(job: tuple[Clip, dict[str, Path], bool]) -> dict[str, Scores]:
-    """All systems on one clip, in a worker process."""
+def score_clip(job: tuple[Clip, dict[str, list[Path]], bool]) -> dict[str, Scores]:
+    """All systems on one clip, the mean over their seeds, in a worker process."""
     clip, folders, baselines = job
     torch.set_num_threads(1)
-    audio = {name: read_wav(folder, clip) for name, folder in folders.items()}
+    audio = {name: [read_wav(folder, clip) for folder in seeds] for name, seeds in folders.items()}
     if baselines:
-        audio = {"recording": clip.audio, "Griffin-Lim, 32 iterations": griffin_lim(clip.mel), **audio}
-    return {name: score(estimate, clip.audio) for name, estimate in audio.items()}
+        audio = {"recording": [clip.audio], "Griffin-Lim, 32 iterations": [griffin_lim(clip.mel)], **audio}
+    return {name: Scores.mean([score(estimate, clip.audio) for estimate in made]) for name, made in audio.items()}
 
 
-def evaluate(clips: list[Clip], folders: dict[str, Path], baselines: bool, processes: int) -> list[dict[str, Scores]]:
+def evaluate(clips: list[Clip], folders: dict[str, list[Path]], baselines: bool, processes: int) -> list[dict[str, Scores]]:
     """Scores of every system, a dictionary a clip."""
     jobs = [(clip, folders, baselines) for clip in clips]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -117,14 +126,20 @@ def summarise(clips: list[Clip], results: list[dict[str, Scores]]) -> dict[str, 
 
 def markdown(clips: list[Clip], summary: dict[str, dict[str, Scores]]) -> str:
     """One table: systems within speakers."""
-    lines = ["| clips | system | " + " | ".join(HEADINGS) + " |", "|---|---|" + "---:|" * len(HEADINGS)]
+    lines = ["| clips | system | " + " | ".join(name for name, _ in COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
     for group, systems in summary.items():
         count = sum(group in ("all", c.speaker) for c in clips)
         for system, scores in systems.items():
-            digits = (2, 3, 3, 2, 3, 2, 2, 2, 2)
-            values = [f"{getattr(scores, f.name):.{d}f}" for f, d in zip(fields(scores), digits, strict=True)]
+            values = [f"{getattr(scores, f.name):.{digits}f}" for f, (_, digits) in zip(fields(scores), COLUMNS, strict=True)]
             lines.append(f"| {group} ({count}) | {system} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
+
+
+def spread(results: list[dict[str, Scores]]) -> str:
+    """What a mean hides: the spread over clips of the level above 8 kHz."""
+    systems = [name for name in results[0] if name != "recording"]
+    found = {name: float(np.std([r[name].high_band for r in results])) for name in systems}
+    return "Spread over clips of the level above 8 kHz: " + ", ".join(f"{name} {value:.1f} dB" for name, value in found.items()) + ".\n"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -133,7 +148,7 @@ def run(args: argparse.Namespace) -> None:
     results = evaluate(clips, folders, not args.no_baselines, args.processes)
     summary = summarise(clips, results)
     args.work.mkdir(parents=True, exist_ok=True)
-    table = markdown(clips, summary)
+    table = markdown(clips, summary) + "\n" + spread(results)
     (args.work / "scores.md").write_text(table)
     document = {
         "split": args.split,

@@ -20,6 +20,7 @@ from distillmos import ConvTransformerSQAModel
 from pesq import NoUtterancesError, pesq
 from torch import Tensor
 
+from . import pitch, voice
 from .mel import SAMPLE_RATE, mel_spectrogram
 
 SPEECH_RATE = 16_000
@@ -41,10 +42,20 @@ class Scores:
     dnsmos_sig: float
     dnsmos_bak: float
     distillmos: float
+    # Excess kurtosis of the LPC residual in three bands: `voice.pulse_kurtosis`.
+    kurtosis_low: float
+    kurtosis_middle: float
+    kurtosis_high: float
+    periodicity_rmse: float
+    voicing_f1: float
+    pitch_rmse: float
+    # Level above 8 kHz against the recording, dB.
+    high_band: float
 
     @staticmethod
     def mean(scores: list[Scores]) -> Scores:
-        return Scores(**{f.name: float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(Scores)})
+        """NaN, which a silent clip's kurtosis is, does not count."""
+        return Scores(**{f.name: float(np.nanmean([getattr(s, f.name) for s in scores])) for f in fields(Scores)})
 
 
 def pesq_wb(estimate: np.ndarray, reference: np.ndarray) -> float:
@@ -85,6 +96,16 @@ def log_mel_l1(estimate: np.ndarray, reference: np.ndarray) -> float:
     """Mean absolute difference of the two `hifigan` mels, in nepers."""
     mels = mel_spectrogram(torch.from_numpy(np.stack([estimate, reference])).float())
     return float((mels[0] - mels[1]).abs().mean())
+
+
+def high_band_level(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """dB by which the power from 8 kHz to Nyquist differs from the recording's; the `hifigan` mel ends there, so it has to be guessed."""
+
+    def power(audio: np.ndarray) -> float:
+        spectrum = _magnitude(audio, 1024, 256, 1024).square()
+        return float(spectrum[round(8000 / SAMPLE_RATE * 1024) :].sum())
+
+    return 10 * np.log10(power(estimate) / power(reference))
 
 
 @lru_cache(maxsize=1)
@@ -142,6 +163,8 @@ def score(estimate: np.ndarray, reference: np.ndarray) -> Scores:
     if estimate.shape != reference.shape:
         raise ValueError(f"estimate has shape {estimate.shape}, reference {reference.shape}: cut both to frames * hop samples")
     overall, signal, background = dnsmos(estimate)
+    low, middle, high = voice.pulse_kurtosis(estimate, SAMPLE_RATE)
+    tone = pitch.compare(estimate, reference, SAMPLE_RATE)
     return Scores(
         pesq=pesq_wb(estimate, reference),
         stoi=stoi(estimate, reference),
@@ -152,4 +175,11 @@ def score(estimate: np.ndarray, reference: np.ndarray) -> Scores:
         dnsmos_sig=signal,
         dnsmos_bak=background,
         distillmos=distillmos(estimate),
+        kurtosis_low=low,
+        kurtosis_middle=middle,
+        kurtosis_high=high,
+        periodicity_rmse=tone.periodicity_rmse,
+        voicing_f1=tone.voicing_f1,
+        pitch_rmse=tone.pitch_rmse,
+        high_band=high_band_level(estimate, reference),
     )
