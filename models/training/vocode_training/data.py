@@ -23,6 +23,8 @@ from .augment import Augmentation, Dice
 
 # Frames of true context kept on each side of a crop: the conditioner's reach.
 MARGIN = 8
+# Samples of it, with what the mel's first window needs.
+CONTEXT = MARGIN * melspec.HOP + (melspec.N_FFT - melspec.HOP) // 2
 # Digital silence between clips, so that a crop may start before its clip or end after it.
 GUARD = (2 * MARGIN + 4) * melspec.HOP
 
@@ -108,28 +110,34 @@ class Recordings:
         self.cutoffs = torch.tensor([e.cutoff for e in found], device=device)
         self.weights = speaker_weights(found, [len(c) / melspec.SAMPLE_RATE for c in clips]).to(device)
 
-    def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None, how: Augmentation | None = None) -> Batch:
-        """Random crops at any sample, clips drawn by `weights`; `how` they are changed, by default in level alone."""
+    def _draw(self, count: int, frames: int, dice: Dice, how: Augmentation) -> tuple[Tensor, Tensor, Tensor]:
+        """Audio `[B, context + frames * hop + context]` with MARGIN frames and the mel's margin on each side, where it lies inside its clip, and which."""
         hop, length = melspec.HOP, frames * melspec.HOP
-        how = how or Augmentation(quiet=0.0, low_pass=0.0)
-        which = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        which = torch.multinomial(self.weights, count, replacement=True, generator=dice.generator)
         start, size = self.starts[which], self.lengths[which]
         # A crop may begin up to MARGIN frames before its clip and end as many after it.
         slack = MARGIN * hop
         room = (size - length + 2 * slack).clamp(min=1)
-        dice = Dice(generator)
         first = start - slack + (dice.uniform(count) * room).long()
-        context = MARGIN * hop + (melspec.N_FFT - hop) // 2
-        offsets = torch.arange(-context, length + context, device=self.device)
+        offsets = torch.arange(-CONTEXT, length + CONTEXT, device=self.device)
         index = (first[:, None] + offsets).clamp(0, len(self.flat) - 1)
         inside = (index >= start[:, None]) & (index < (start + size)[:, None])
-        audio = augment.recording(self.flat[index].float() / 32768.0 * inside, how, dice) * inside
+        return augment.recording(self.flat[index].float() / 32768.0 * inside, how, dice) * inside, inside, which
+
+    def mels(self, count: int, frames: int, generator: torch.Generator, how: Augmentation) -> Tensor:
+        """Clean mels of random crops, `[B, n_mels, frames + 2 * MARGIN]`."""
+        return melspec.mel_of_padded(self._draw(count, frames, Dice(generator), how)[0])
+
+    def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None, how: Augmentation | None = None) -> Batch:
+        """Random crops at any sample, clips drawn by `weights`; `how` they are changed, by default in level alone."""
+        how, dice, length = how or Augmentation(quiet=0.0, low_pass=0.0), Dice(generator), frames * melspec.HOP
+        audio, inside, which = self._draw(count, frames, dice, how)
         mel = augment.mel(melspec.mel_of_padded(audio), how, dice)
         inner = mel[..., MARGIN - envelope.EDGE - 2 : mel.shape[-1] - (MARGIN - envelope.EDGE - 2)]
         gains = torch.exp(-envelope.log_gain(inner, log_equaliser))
         # The filter sees the crop with its neighbours: whiten with them, then cut.
-        excitation = _whiten_crop(audio, gains, context, length)
-        mask = inside[:, context : context + length].float()
+        excitation = _whiten_crop(audio, gains, CONTEXT, length)
+        mask = inside[:, CONTEXT : CONTEXT + length].float()
         return Batch(excitation.clamp(-30.0, 30.0) * mask, mel, mask, self.cutoffs[which])
 
 

@@ -15,10 +15,11 @@ import torch
 from . import bundle, checkpoint, conventions, envelope, mel as melspec, onnx_model
 from .conventions import toml
 from .network import Config, Model
+from .schedules import FINISHED
 
 TOLERANCE = 1e-4
-# Names of the schedules that a bundle offers, by their number of steps.
-SCHEDULES = {"draft": 2, "fast": 4, "fine": 6, "finest": 12}
+# Schedules that a bundle offers beside those that the model is finished for: even ones of so many steps.
+EVEN = {"fine": 6, "finest": 12}
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -30,7 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     parser.add_argument("--description", default="Folded DiffWave in the excitation domain, flow with sample prediction.")
     parser.add_argument("--training-data", required=True, help="what it learned from and under which licence, in words")
-    parser.add_argument("--schedule", choices=list(SCHEDULES), default="fast", help="the default schedule")
+    parser.add_argument("--schedule", choices=[*(s.name for s in FINISHED), *EVEN], default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
     parser.add_argument("--half", action="store_true", help="store matrices as float16: half the size, computed in float32")
     return parser.parse_args(words)
@@ -45,7 +46,8 @@ def numbers(values: np.ndarray, per_line: int = 12) -> str:
 
 def manifest(args: argparse.Namespace, config: Config, log_equaliser: np.ndarray) -> str:
     """`bundle.toml` without the hashes."""
-    schedules = "\n".join(f"{name} = {{ steps = {steps} }}" for name, steps in SCHEDULES.items())
+    named = [f"{s.name} = {{ times = {list(s.times)} }}" for s in FINISHED] + [f"{name} = {{ steps = {steps} }}" for name, steps in EVEN.items()]
+    schedules = "\n".join(named)
     return f"""\
 format = 1
 name = {toml(args.name)}

@@ -36,16 +36,22 @@ class Graph:
         loaded = self.op("Cast", stored, to=TensorProto.FLOAT)
         return loaded if scale == 1.0 else self.op("Mul", loaded, self.scalar(scale))
 
+    def raw(self, name: str, values: np.ndarray) -> str:
+        """A weight in its own type."""
+        self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        return name
+
     def scalar(self, value: float) -> str:
-        return self._constant(np.array(value, np.float32))
+        return self.constant(np.array(value, np.float32))
 
     def ints(self, *values: int) -> str:
         """A vector of int64: a shape, axes or offsets."""
-        return self._constant(np.array(values, np.int64))
+        return self.constant(np.array(values, np.int64))
 
-    def _constant(self, array: np.ndarray) -> str:
+    def constant(self, array: np.ndarray) -> str:
+        """A small constant, named by its value: the same one is kept once."""
         text = "_".join(str(v) for v in array.reshape(-1).tolist())
-        name = f"{array.dtype}_{text}" if array.ndim else f"scalar_{text}"
+        name = f"{array.dtype}_{text}" if array.ndim or array.dtype != np.float32 else f"scalar_{text}"
         self.weights[name] = numpy_helper.from_array(array, name)
         return name
 
@@ -74,9 +80,10 @@ class Graph:
 
         weights = list(self.weights.values())
         graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), weights)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="vocode_training"
-        )
+        domains = sorted({node.domain for node in self.nodes} - {""})
+        opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in domains)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vocode_training")
         name_shapes(model, per_frame)
-        onnx.checker.check_model(model, full_check=True)
+        # The checker knows the standard's operators only.
+        onnx.checker.check_model(model, full_check=not domains)
         return model

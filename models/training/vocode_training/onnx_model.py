@@ -27,7 +27,7 @@ def array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().float().numpy()
 
 
-def _linear(graph: Graph, value: str, name: str, layer: nn.Linear) -> str:
+def linear(graph: Graph, value: str, name: str, layer: nn.Linear) -> str:
     return graph.linear(value, name, array(layer.weight), array(layer.bias))
 
 
@@ -55,15 +55,15 @@ def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.Mode
     x = _conv(graph, x, "input", conditioner.input)
     for i, block in enumerate(conditioner.blocks):
         y = graph.op("Transpose", _conv(graph, x, f"blocks.{i}.depthwise", block.depthwise), perm=[0, 2, 1])
-        y = _linear(graph, _norm(graph, y, f"blocks.{i}.norm", block.norm), f"blocks.{i}.expand", block.expand)
-        y = _linear(graph, _gelu(graph, y), f"blocks.{i}.contract", block.contract)
+        y = linear(graph, _norm(graph, y, f"blocks.{i}.norm", block.norm), f"blocks.{i}.expand", block.expand)
+        y = linear(graph, _gelu(graph, y), f"blocks.{i}.contract", block.contract)
         x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
     x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
-    graph.op("Transpose", _linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
+    graph.op("Transpose", linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
     return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]}, {"F": 1})
 
 
-def _scales(graph: Graph) -> tuple[str, str, str]:
+def scales(graph: Graph) -> tuple[str, str, str]:
     """c_in, c_skip and c_out `[B, 1]` of `t [B]`, as `Denoiser.scales`."""
     t = graph.op("Unsqueeze", "t", graph.ints(1))
     rest = graph.op("Sub", graph.scalar(1.0), t)
@@ -76,16 +76,25 @@ def _scales(graph: Graph) -> tuple[str, str, str]:
     return c_in, c_skip, c_out
 
 
-def _step_bias(graph: Graph, denoiser: Denoiser) -> str:
+def step_bias(graph: Graph, denoiser: Denoiser) -> str:
     """The step embedding `[B, 1, layers * 2C]` of `t [B]`, as `Denoiser.embed`."""
     frequency = np.exp(np.arange(64) * (-math.log(10_000.0) / 63)).astype(np.float32)
     t = graph.op("Mul", graph.op("Unsqueeze", "t", graph.ints(1, 2)), graph.scalar(1000.0))
     angle = graph.op("Mul", t, graph.weight("step.frequency", frequency))
     x = graph.op("Concat", graph.op("Sin", angle), graph.op("Cos", angle), axis=-1)
     for name, layer in (("step1", denoiser.step1), ("step2", denoiser.step2)):
-        x = _linear(graph, x, name, layer)
+        x = linear(graph, x, name, layer)
         x = graph.op("Mul", x, graph.op("Sigmoid", x))
-    return _linear(graph, x, "step_out", denoiser.step_out)
+    return linear(graph, x, "step_out", denoiser.step_out)
+
+
+def folded_input(graph: Graph, denoiser: Denoiser, c_in: str) -> str:
+    """The scaled waveform `x [B, F * hop]` folded and brought to `[B, S, C]`, as the stack takes it."""
+    fold, channels = denoiser.config.fold, denoiser.config.channels
+    x = graph.op("Reshape", graph.op("Mul", "x", c_in), graph.ints(KEEP, -1, fold))
+    x = graph.op("Reshape", graph.linear(x, "input", array(denoiser.input.weight), None), graph.ints(KEEP, -1, HOP // fold, channels))
+    offsets = graph.weight("offset_bias", array(denoiser.offset_bias) + array(denoiser.input.bias), exact=True)
+    return graph.op("Reshape", graph.op("Relu", graph.op("Add", x, offsets)), graph.ints(KEEP, -1, channels))
 
 
 def shifted(graph: Graph, x: str, dilation: int) -> str:
@@ -102,16 +111,13 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     config = denoiser.config
     channels, count = config.channels, config.layers
     graph = Graph("denoiser", half)
-    c_in, c_skip, c_out = _scales(graph)
+    c_in, c_skip, c_out = scales(graph)
     by_frame = graph.ints(KEEP, -1, HOP // config.fold, 2 * channels)
     by_step = graph.ints(KEEP, -1, 2 * channels)
 
-    bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), _step_bias(graph, denoiser))
+    bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), step_bias(graph, denoiser))
     biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
-    x = graph.op("Reshape", graph.op("Mul", "x", c_in), graph.ints(KEEP, -1, config.fold))
-    x = graph.op("Reshape", graph.linear(x, "input", array(denoiser.input.weight), None), graph.ints(KEEP, -1, HOP // config.fold, channels))
-    offsets = graph.weight("offset_bias", array(denoiser.offset_bias) + array(denoiser.input.bias), exact=True)
-    x = graph.op("Reshape", graph.op("Relu", graph.op("Add", x, offsets)), graph.ints(KEEP, -1, channels))
+    x = folded_input(graph, denoiser, c_in)
     total = ""
     for i, (layer, layer_bias) in enumerate(zip(denoiser.layers, biases, strict=True)):
         u = graph.linear(shifted(graph, x, layer.dilation), f"layers.{i}.taps", array(layer.taps.weight), None)
@@ -121,13 +127,13 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
         skip = graph.linear(product, f"layers.{i}.skip", array(layer.skip.weight), None)
         total = graph.op("Add", total, skip) if total else skip
         if i + 1 < count:
-            residual = _linear(graph, product, f"layers.{i}.residual", layer.residual)
+            residual = linear(graph, product, f"layers.{i}.residual", layer.residual)
             x = graph.op("Mul", graph.op("Add", x, residual), graph.scalar(math.sqrt(0.5)))
     # The layers' skip biases pass through one more matrix: they are part of its bias.
     matrix = array(denoiser.skip.weight) * math.sqrt(1.0 / count)
     skip_bias = matrix @ sum(array(layer.skip.bias) for layer in denoiser.layers) + array(denoiser.skip.bias)
     y = graph.op("Relu", graph.linear(total, "skip", matrix, skip_bias))
-    y = graph.op("Reshape", _linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
+    y = graph.op("Reshape", linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}

@@ -32,6 +32,7 @@ def _infer(model: onnx.ModelProto, sizes: dict[str, int]) -> dict[str, tuple[int
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     del copy.graph.value_info[:]
+    _stand_in(copy)
     for port in [*copy.graph.input, *copy.graph.output]:
         for dim in port.type.tensor_type.shape.dim:
             if dim.dim_param:
@@ -44,6 +45,20 @@ def _infer(model: onnx.ModelProto, sizes: dict[str, int]) -> dict[str, tuple[int
             raise ValueError(f"{model.graph.name}: the shape of {value.name} cannot be inferred")
         found[value.name] = value.type.tensor_type.elem_type, [dim.dim_value for dim in dims]
     return found
+
+
+def _stand_in(model: onnx.ModelProto) -> None:
+    """Replace `MatMulIntegerToFloat` of ONNX Runtime, which the inference does not know, by what has the same shapes, in place."""
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "MatMulIntegerToFloat":
+            nodes.append(node)
+            continue
+        (name,) = node.output
+        nodes.append(helper.make_node("MatMulInteger", [*node.input[:2], node.input[4]], [f"{name}_integers"]))
+        nodes.append(helper.make_node("Cast", [f"{name}_integers"], [name], to=onnx.TensorProto.FLOAT))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _name(sizes: tuple[int, ...], names: dict[tuple[int, ...], str]) -> int | str:
