@@ -148,6 +148,7 @@ fn any_stream(
                 first_chunk_frames: first,
                 chunk_frames: longest,
                 shift_samples,
+                ..StreamRequest::default()
             },
         );
     (frames, pieces, request)

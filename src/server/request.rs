@@ -12,7 +12,9 @@ use super::watch::is_hung;
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
 use crate::proto::{self, AudioEncoding};
-use crate::vocoder::{AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamRequest};
+use crate::vocoder::{
+    AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamClass, StreamRequest,
+};
 
 /// Bytes of a request id: enough for any scheme of ids, short enough for a log line.
 const MAX_REQUEST_ID: usize = 128;
@@ -71,6 +73,7 @@ impl<'a> Order<'a> {
             first_chunk_frames: frames(config.first_chunk_frames),
             chunk_frames: frames(config.chunk_frames),
             shift_samples: intake.shift_samples(),
+            class: StreamClass::RealTime,
         };
         Ok(Order {
             intake,

@@ -36,8 +36,8 @@ pub use error::VocoderError;
 pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOptions};
 pub use output::Output;
 pub use scheduler::{
-    AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamPlan,
-    StreamRequest, StreamStats, WorkerState,
+    AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamClass,
+    StreamPlan, StreamRequest, StreamStats, WorkerState,
 };
 pub use stream::Stream;
 pub use wavefront::{Wavefront, Window};

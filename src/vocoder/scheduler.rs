@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The worker owns the [`Vocoder`]. It runs the windows of one denoiser call, then looks again at what has come and what is most urgent: the
-//! stream whose listener has the least audio left, counting the time that a stream has waited for its first. So a new stream is heard
-//! early, a stream that falls behind catches up, and none starves. A stream whose reader does not take its audio, or whose writer brings no
+//! stream whose listener has the least audio left, see [`StreamClass`]. So a new stream is heard early, a stream that falls behind catches
+//! up, and none starves. A stream whose reader does not take its audio, or whose writer brings no
 //! mel, waits by itself; one that is dropped is gone before the next call.
 
 mod activity;
@@ -14,6 +14,7 @@ mod activity;
 mod fault;
 mod live;
 mod port;
+mod urgency;
 mod worker;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use activity::Activity;
 pub use activity::WorkerState;
 use live::Live;
 pub use port::{AudioOutput, MelInput};
+pub use urgency::StreamClass;
 use worker::{Command, Worker};
 
 /// Longest chunk that a stream may ask for, in frames.
@@ -77,6 +79,8 @@ pub struct StreamRequest {
     pub chunk_frames: Option<usize>,
     /// [`Prepared::shift_samples`](crate::mel::Prepared) of the mel.
     pub shift_samples: i64,
+    /// How it shares the model with others.
+    pub class: StreamClass,
 }
 
 /// What a stream is.
@@ -242,6 +246,18 @@ impl Scheduler {
         self.shared.options.max_streams
     }
 
+    /// The work that a stream is: denoiser frames for each frame of mel, those that its windows see twice counted twice.
+    ///
+    /// # Errors
+    /// A schedule or chunk length that cannot be used.
+    pub fn work(&self, request: &StreamRequest) -> Result<f64, VocoderError> {
+        let manifest = &self.shared.manifest;
+        let plan = request.schedule.resolve(manifest, request.solver)?.plan;
+        let core = chunks(request)?.longest as f64;
+        let context = 2.0 * manifest.context.denoiser as f64;
+        Ok(plan.steps() as f64 * (core + context) / core)
+    }
+
     /// Opens a stream.
     ///
     /// # Errors
@@ -280,6 +296,7 @@ impl Scheduler {
             output,
             rate,
             windows.chunks.longest * manifest.mel.hop,
+            request.class,
             place,
             frames.clone(),
         );

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Place, StreamStats};
+use super::urgency::{Account, Urgency};
+use super::{Place, StreamClass, StreamStats};
 use crate::vocoder::{Output, Stream, VocoderError, Window};
 
 /// Names a stream for its worker.
@@ -49,8 +50,7 @@ pub(super) struct Live {
     /// Frames whose room was given back.
     released: usize,
     place: Place,
-    /// When its listener began to hear it.
-    playing_since: Option<Instant>,
+    pub account: Account,
     taken: Vec<f32>,
 }
 
@@ -60,6 +60,7 @@ impl Live {
         output: Output,
         rate: u32,
         chunk_samples: usize,
+        class: StreamClass,
         place: Place,
         room: Arc<Semaphore>,
     ) -> (Live, Ends) {
@@ -88,8 +89,8 @@ impl Live {
             shared_stats: stats,
             room,
             released: 0,
+            account: Account::new(class, place.since),
             place,
-            playing_since: None,
             taken: Vec::new(),
         };
         (live, ends)
@@ -128,14 +129,10 @@ impl Live {
         ready
     }
 
-    /// Seconds until its listener has heard everything; negative: how long he has waited. The least is the most urgent.
-    pub fn slack(&self, now: Instant) -> f64 {
-        match self.playing_since {
-            Some(since) => {
-                self.stats.samples as f64 / f64::from(self.rate) - (now - since).as_secs_f64()
-            }
-            None => -(now - self.place.since).as_secs_f64(),
-        }
+    /// How soon it must be served.
+    pub fn urgency(&mut self, now: Instant) -> Urgency {
+        let made = self.stats.samples as f64 / f64::from(self.rate);
+        self.account.urgency(made, now)
     }
 
     /// Notes that the model is about to work for it.
@@ -148,6 +145,7 @@ impl Live {
     /// Takes its part of the time of a denoiser call, and sends what that finished.
     pub fn worked(&mut self, time: Duration) -> Result<(), VocoderError> {
         self.stats.inference += time;
+        self.account.charge(time);
         self.deliver()
     }
 
@@ -197,9 +195,9 @@ impl Live {
         let now = Instant::now();
         self.stats.samples += samples as u64;
         self.stats.total = now - self.place.since;
-        if samples > 0 && self.playing_since.is_none() {
-            self.playing_since = Some(now);
-            self.stats.first_audio = Some(self.stats.total);
+        if samples > 0 {
+            self.account.plays(now);
+            self.stats.first_audio.get_or_insert(self.stats.total);
         }
         *self
             .shared_stats

@@ -13,6 +13,7 @@ use super::activity::{Activity, Watched};
 #[cfg(debug_assertions)]
 use super::fault::Faults;
 use super::live::{Id, Live};
+use super::urgency::Urgency;
 use crate::vocoder::{Stream, Vocoder, VocoderError, Window};
 
 /// What the worker is told.
@@ -99,12 +100,20 @@ impl Worker {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Open(live) => self.streams.push(*live),
+            Command::Open(live) => self.open(*live),
             Command::Mel(id, mel) => self.with(id, |live| live.push(&mel)),
             Command::End(id) => self.with(id, Live::end),
             Command::Cancel(id) => self.with(id, |_| Err(VocoderError::Cancelled)),
             Command::Wake => {}
         }
+    }
+
+    /// Takes a stream in, with as much of the model's time behind it as the one that had least.
+    fn open(&mut self, mut live: Live) {
+        let shares = self.streams.iter().map(|other| other.account.share());
+        live.account
+            .begin_at(shares.min_by(f64::total_cmp).unwrap_or(0.0));
+        self.streams.push(live);
     }
 
     /// Does something with a stream that may be gone already.
@@ -177,17 +186,17 @@ impl Worker {
     }
 
     /// The windows of the next call: the most urgent one, and others of its length.
-    fn choose(&self, now: Instant) -> Vec<(usize, Window)> {
-        let mut ready: Vec<(f64, usize, Window)> = Vec::new();
-        for (index, live) in self.streams.iter().enumerate() {
-            let slack = live.slack(now);
+    fn choose(&mut self, now: Instant) -> Vec<(usize, Window)> {
+        let mut ready: Vec<(Urgency, usize, Window)> = Vec::new();
+        for (index, live) in self.streams.iter_mut().enumerate() {
+            let urgency = live.urgency(now);
             ready.extend(
                 live.windows()
                     .into_iter()
-                    .map(|window| (slack, index, window)),
+                    .map(|window| (urgency, index, window)),
             );
         }
-        ready.sort_by(|a, b| a.0.total_cmp(&b.0));
+        ready.sort_by(|a, b| a.0.order(&b.0));
         let length = ready.first().map(|(_, _, window)| window.frames);
         ready
             .into_iter()
