@@ -15,7 +15,7 @@ use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
 use super::{CliError, each, load_bundle};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
-use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy};
+use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::vocoder::{Output, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
@@ -67,6 +67,9 @@ pub struct SynthArgs {
         value_name = "LAYOUT"
     )]
     layout: LayoutArg,
+    /// Cut frames at either end that hold one value in every band: the padding of a batch
+    #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
+    trim_padding: bool,
     /// Print the summary as JSON, on standard output (standard error where the audio goes there)
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
@@ -129,6 +132,10 @@ fn read(
         &limits,
     )
     .map_err(|e| CliError::mel(&label, e))?;
+    let mel = match args.trim_padding {
+        true => trim_padding(mel, from).0,
+        false => mel,
+    };
     let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
     for note in &prepared.notes {
         args.session.verbosity.warn(&format!("{label}: {note}"));

@@ -3,6 +3,7 @@
 //! A mel of another convention gives noise and no error anywhere further down, so what can be seen in the values is looked for here.
 
 use super::detect::{Likelihood, Statistics, detect, likely};
+use super::padding;
 use super::{Mel, MelConvention, MelError};
 
 /// Levels that models overshoot by, in nepers: below the floor, above the ceiling.
@@ -112,9 +113,17 @@ pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelEr
 
 /// What is odd about a mel that passes.
 fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
-    let mut notes = Vec::new();
     let low = range.low;
     let tolerance = (0.1 * range.neper) as f32;
+    let mut notes: Vec<String> = padding::runs(mel, low, tolerance)
+        .iter()
+        .map(|run| {
+            format!(
+                "{run}, which is no sound but padding, and becomes noise: trim_padding (--trim-padding) cuts such frames \
+                 at the ends; a batch is padded with the floor, {low:.3}"
+            )
+        })
+        .collect();
     if let Some(guess) = detect(mel)
         .into_iter()
         .find(|g| g.likelihood == Likelihood::Strong)

@@ -8,6 +8,7 @@ pub mod convert;
 pub mod detect;
 mod error;
 pub mod npy;
+pub mod padding;
 mod presets;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -23,6 +24,7 @@ pub use convert::{Conversion, Prepared, prepare};
 pub use detect::{Guess, Likelihood, Statistics, detect};
 pub use error::MelError;
 pub use npy::{Layout, NpyLimits, read_npy, write_npy};
+pub use padding::{Padding, padding, trim_padding};
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.
 ///

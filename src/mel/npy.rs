@@ -46,8 +46,8 @@ impl Default for NpyLimits {
 
 /// Reads one mel from a stream, to its end.
 ///
-/// Takes float16, float32 and float64 in either byte order, C or Fortran order, and the shapes `[n_mels, F]`, `[F, n_mels]` and either
-/// behind axes of length 1. `n_mels` is the number of bands expected, `None` where any will do. Memory grows with the bytes that
+/// Takes float16, float32 and float64 in either byte order, C or Fortran order, and the shapes `[n_mels, F]` and `[F, n_mels]`, either with
+/// further axes of length 1 anywhere. Headers of Python 2 are read too. `n_mels` is the number of bands expected, `None` where any will do. Memory grows with the bytes that
 /// arrive, never with what the header claims.
 ///
 /// # Errors
@@ -146,6 +146,7 @@ fn read_header<R: Read>(reader: &mut R) -> Result<header::Header, MelError> {
         return Err(short(prefix.len()));
     }
     check_text(&prefix[start..])?;
+    blank_long_suffixes(&mut prefix[start..]);
     header::Header::from_reader(&mut prefix.as_slice()).map_err(|e| MelError::Header {
         reason: match e {
             header::ReadHeaderError::Parse(e) => first_line(&e.to_string()),
@@ -175,6 +176,15 @@ fn check_text(text: &[u8]) -> Result<(), MelError> {
         }
     }
     Ok(())
+}
+
+/// NumPy under Python 2 wrote the sizes of some platforms as long integers, `(80L, 364L)`; the suffix becomes a space.
+fn blank_long_suffixes(text: &mut [u8]) {
+    for at in 1..text.len() {
+        if text[at] == b'L' && text[at - 1].is_ascii_digit() {
+            text[at] = b' ';
+        }
+    }
 }
 
 fn first_line(text: &str) -> String {
@@ -303,7 +313,7 @@ impl Element {
     }
 }
 
-/// The two sides that are left when leading axes of length 1 are taken off.
+/// The two sides that are left when axes of length 1 are taken off, the leading ones first: `[1, n_mels, F]`, `[F, 1, n_mels]`.
 fn matrix_shape(shape: &[usize]) -> Result<(usize, usize), MelError> {
     let refuse = |hint: &'static str| {
         Err(MelError::Rank {
@@ -311,20 +321,17 @@ fn matrix_shape(shape: &[usize]) -> Result<(usize, usize), MelError> {
             hint,
         })
     };
-    let mut inner = shape;
-    while let [1, rest @ ..] = inner
-        && rest.len() >= 2
+    let mut inner = shape.to_vec();
+    while inner.len() > 2
+        && let Some(at) = inner.iter().position(|side| *side == 1)
     {
-        inner = rest;
+        inner.remove(at);
     }
-    match *inner {
-        [0, _] | [_, 0] => Err(MelError::Empty {
+    match *inner.as_slice() {
+        [0, _] | [_, 0] | [0, _, _] => Err(MelError::Empty {
             shape: shape.to_vec(),
         }),
         [rows, columns] => Ok((rows, columns)),
-        [0, _, _] => Err(MelError::Empty {
-            shape: shape.to_vec(),
-        }),
         [count, _, _] => Err(MelError::Batch {
             shape: shape.to_vec(),
             count,

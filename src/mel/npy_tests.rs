@@ -77,6 +77,11 @@ fn reads_every_element_type_byte_order_memory_order_and_shape() {
             ("(1, 3, 5)", true, &by_frame),
             ("(1, 5, 3)", false, &by_frame),
             ("(1, 1, 5, 3)", true, &by_band),
+            ("(3, 5, 1)", false, &by_band),
+            ("(5, 1, 3)", false, &by_frame),
+            ("(5, 1, 3)", true, &by_band),
+            ("(3L, 5L)", false, &by_band),
+            ("(1L, 5L, 3L)", false, &by_frame),
         ];
         for (shape, fortran, data) in cases {
             let bytes = file(&header(descr, fortran, shape), data);
