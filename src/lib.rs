@@ -12,6 +12,7 @@ pub mod proto;
 pub mod quality;
 pub mod runtime;
 pub mod server;
+mod stft;
 mod text;
 pub mod tune;
 pub mod vocoder;

@@ -1,7 +1,7 @@
 //! How far audio is from the recording that it should be, in the two distances by which vocoders are compared.
 
-use crate::dsp::stft::{Stft, reflect};
 use crate::mel::{Mel, MelConvention, MelError, analyse};
+use crate::stft::{Stft, reflect};
 
 /// FFT length, hop and window of each resolution, in samples (Yamamoto et al. 2020, arXiv:1910.11480).
 const RESOLUTIONS: [(usize, usize, usize); 3] =

@@ -12,8 +12,9 @@ use ndarray::ArrayView2;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-use super::{DspError, MelFilter, hann};
+use super::{DspError, MelFilter};
 use crate::mel::{Framing, MelConvention, SparseRow, filterbank, sparse_rows};
+use crate::stft::hann;
 pub use stream::ConsistencyStream;
 
 /// Most that a band is scaled by, up or down, as a natural logarithm.

@@ -13,8 +13,9 @@ use ndarray::{Array2, ArrayView2};
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-use super::{DspError, MelFilter, hann};
+use super::{DspError, MelFilter};
 use crate::mel::{Framing, MelConvention, filterbank};
+use crate::stft::hann;
 use gain::GainTrack;
 pub use stream::EnvelopeStream;
 

@@ -1,4 +1,4 @@
-//! Signal processing: the short-time Fourier transform, the spectral envelope that a mel implies, and consistency with the mel.
+//! Filters that a mel steers: its spectral envelope, and consistency with it. They rest on `mel`; the transform that both rest on is `stft`.
 
 mod block;
 pub mod consistency;
@@ -8,7 +8,6 @@ mod filter;
 mod frames;
 mod overlap;
 mod samples;
-pub mod stft;
 mod vector;
 
 pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyStream};
@@ -17,5 +16,4 @@ pub use error::DspError;
 pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;
 pub(crate) use samples::SampleQueue;
-pub use stft::{Stft, hann};
 pub(crate) use vector::first_not_finite;

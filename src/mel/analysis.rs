@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::{FilterNorm, Framing, Mel, MelConvention, MelError, MelScale};
-use crate::dsp::stft::{Stft, reflect};
+use crate::stft::{Stft, reflect};
 
 /// The mel spectrogram of `samples`, mono at `convention.sample_rate` with full scale at 1; `[n_mels, frames]`.
 ///

@@ -8,7 +8,7 @@ use crate::cli::CliError;
 use crate::cli::jobs::Source;
 use crate::cli::mel::decode_clip;
 use crate::cli::output::table;
-use crate::dsp::stft::Stft;
+use crate::stft::Stft;
 
 const FFT: usize = 1024;
 const HOP: usize = 256;

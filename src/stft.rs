@@ -40,11 +40,6 @@ impl Stft {
         }
     }
 
-    /// FFT length.
-    pub fn n_fft(&self) -> usize {
-        self.window.len()
-    }
-
     /// Frequencies in a spectrum, `n_fft / 2 + 1`.
     pub fn bins(&self) -> usize {
         self.spectrum.len()
