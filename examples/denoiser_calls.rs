@@ -1,6 +1,6 @@
 //! Time of all steps of a window, by windows, frames and steps, on any provider: `cargo run --release --example denoiser_calls -- cuda --batches 1,8,64`.
 //!
-//! Prints a JSON object a line: provider, nodes by provider, windows, frames, steps, whether the state stays on the device, the median of the
+//! Prints a JSON object a line: provider, nodes by provider, windows, frames, steps, the median of the
 //! runs in milliseconds, and the real-time factor. Each run gets windows of streams of their own, whose conditions are there, so that what is
 //! timed is the denoiser with its copies and the solver's updates, and at the last step the filters after the diffusion.
 
@@ -79,7 +79,6 @@ fn print(vocoder: &Vocoder, steps: usize, batch: usize, core: usize, mut times: 
     let line = serde_json::json!({
         "provider": vocoder.provider(),
         "provider_nodes": vocoder.placement().nodes,
-        "state_on_device": vocoder.stays_on_device(steps),
         "steps": steps,
         "windows": batch,
         "core_frames": core,
@@ -99,11 +98,6 @@ fn all_steps(
     let mut streams: Vec<Stream> = (0..batch)
         .map(|seed| stream(vocoder, seed as u64, steps, core))
         .collect::<Result<_, _>>()?;
-    let rounds = if vocoder.stays_on_device(steps) {
-        1
-    } else {
-        steps
-    };
     let (mut done, mut seconds) = (0, 0.0);
     loop {
         let windows: Vec<Window> = streams.iter().flat_map(|s| s.ready().pop()).collect();
@@ -119,7 +113,7 @@ fn all_steps(
             seconds += began.elapsed().as_secs_f64();
             done += 1;
         }
-        if done == rounds {
+        if done == steps {
             return Ok((seconds, first.core));
         }
     }

@@ -64,8 +64,7 @@ def gpu(doctor: dict) -> str:
 def provider(name: str, found: dict) -> str:
     told = found["told"]
     if found["runs"]:
-        where = "stays on the device between steps" if told["state_on_device"] else "is copied in and out at each step"
-        return f"- {name}: runs, {told['provider_nodes']}; the state {where}"
+        return f"- {name}: runs, {told['provider_nodes']}; the state is copied in and out at each step"
     return f"- {name}: " + (f"not measured: {found['not_measured']}" if "not_measured" in found else f"does not run: {told}")
 
 

@@ -76,8 +76,6 @@ pub(super) struct Summary {
     pub(super) provider: String,
     /// The denoiser's nodes by the provider that runs them, as the session tells.
     pub(super) provider_nodes: BTreeMap<String, usize>,
-    /// Whether the state stayed on the provider's device from the first step to the last.
-    pub(super) state_on_device: bool,
     /// Why nothing faster ran.
     pub(super) provider_note: Option<String>,
     pub(super) seed: u64,

@@ -191,7 +191,6 @@ impl Maker<'_> {
             load_seconds: self.vocoder.load_time().as_secs_f64(),
             seconds: began.elapsed().as_secs_f64(),
             graph_seconds: synthesis.graph_time.as_secs_f64(),
-            state_on_device: self.vocoder.stays_on_device(synthesis.steps),
             steps: synthesis.steps,
             schedule: synthesis.schedule,
             solver: synthesis.solver.to_string(),

@@ -10,7 +10,7 @@ use super::output::print;
 use super::setup::load_runtime;
 use super::summary::Bar;
 use super::{CliError, load_bundle};
-use crate::vocoder::{MAX_BATCH, ScheduleChoice, Vocoder};
+use crate::vocoder::{MAX_BATCH, Vocoder};
 
 const ABOUT: &str = "\
 On the CPU there is nothing to prepare, and the command tells that the model loads. On a GPU it calls the model once in every size that a \
@@ -49,14 +49,11 @@ pub(super) fn run(args: &WarmArgs) -> Result<(), CliError> {
     result?;
     let seconds = began.elapsed().as_secs_f64();
     if args.json {
-        let steps = ScheduleChoice::Default.resolve(vocoder.manifest(), None)?;
-        let steps = steps.plan.steps();
         let value = serde_json::json!({
             "model": vocoder.manifest().name,
             "provider": vocoder.provider(),
             "provider_nodes": vocoder.placement().nodes,
             "provider_note": vocoder.provider_note(),
-            "state_on_device": vocoder.stays_on_device(steps),
             "load_seconds": vocoder.load_time().as_secs_f64(),
             "calls": calls,
             "seconds": seconds,

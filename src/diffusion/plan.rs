@@ -56,23 +56,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// One row whose result is the answer itself, for what goes through a plan's rows elsewhere.
-    pub(crate) fn of_answers() -> Plan {
-        let row = Row {
-            t: 0.0,
-            a: 0.0,
-            b: 1.0,
-            c: 0.0,
-            d: 0.0,
-            u: 0.0,
-            v: 0.0,
-        };
-        Plan {
-            rows: vec![row],
-            clamp: None,
-        }
-    }
-
     /// Number of network calls, which is more than the schedule's steps where the solver makes several a step.
     pub fn steps(&self) -> usize {
         self.rows.len()

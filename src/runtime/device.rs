@@ -1,18 +1,15 @@
 //! Tensors that stay in a device's memory, and runs of a graph on them.
 //!
-//! On a GPU nothing is copied between the runs of such a graph, and where its provider can, CUDA replays the launches of the first run of each
-//! binding instead of making them again. On the CPU the same code works in main memory, which is how it is tested.
+//!
+//! On the CPU the same code works in main memory, which is how it is tested.
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, NoSelectedOutputs, RunOptions};
+use ort::session::IoBinding;
 use ort::value::{Tensor, TensorRef};
 
 use super::error::RuntimeError;
 use super::provider::Provider;
 use super::session::Graph;
-
-/// The setting by which ONNX Runtime tells captured graphs apart.
-pub(super) const REPLAY: &str = "gpu_graph_id";
 
 /// An `f32` tensor in the memory of the device that a graph runs on.
 #[derive(Debug)]
@@ -23,14 +20,11 @@ pub struct DeviceTensor {
     in_main_memory: bool,
 }
 
-/// A graph's inputs and outputs for one kind of run.
-pub struct Binding {
-    binding: IoBinding,
-    options: RunOptions<NoSelectedOutputs>,
-}
+/// A graph's inputs and outputs, bound to tensors.
+pub struct Binding(IoBinding);
 
 impl Graph {
-    /// A tensor of zeros where the graph runs.
+    /// A tensor where the graph runs, whose values are yet to be [written](DeviceTensor::write).
     ///
     /// # Errors
     /// [`RuntimeError::Run`] when there is no memory for it.
@@ -49,23 +43,20 @@ impl Graph {
                 }
             }
         };
-        let mut tensor = DeviceTensor {
+        Ok(DeviceTensor {
             value: allocate().map_err(|error| RuntimeError::run(&self.label, &error))?,
             shape: shape.to_vec(),
             label: self.label.clone(),
             in_main_memory: matches!(self.provider, Provider::Auto | Provider::Cpu),
-        };
-        tensor.write(&vec![0.0; shape.iter().product()])?;
-        Ok(tensor)
+        })
     }
 
-    /// Binds all inputs and outputs. `kind` is a number of its own for each binding of the graph: what CUDA has recorded goes by it.
+    /// Binds all inputs and outputs.
     ///
     /// # Errors
     /// [`RuntimeError::Run`] for names that the graph does not have, [`RuntimeError::Shape`] for a shape that was not planned.
     pub fn bind(
         &self,
-        kind: usize,
         inputs: &[(&str, &DeviceTensor)],
         outputs: &mut [(&str, &mut DeviceTensor)],
     ) -> Result<Binding, RuntimeError> {
@@ -80,12 +71,7 @@ impl Graph {
             for (name, tensor) in &mut *outputs {
                 binding.bind_output(*name, &mut tensor.value)?;
             }
-            let mut options = RunOptions::new()?;
-            if self.replays {
-                // 0 is ONNX Runtime's own.
-                options.set(REPLAY, (kind + 1).to_string())?;
-            }
-            Ok(Binding { binding, options })
+            Ok(Binding(binding))
         };
         bind().map_err(|error| RuntimeError::run(&self.label, &error))
     }
@@ -97,7 +83,7 @@ impl Graph {
     pub fn run_bound(&mut self, binding: &Binding) -> Result<(), RuntimeError> {
         let session = &mut self.session;
         let run = || {
-            let outputs = session.run_binding_with_options(&binding.binding, &binding.options);
+            let outputs = session.run_binding(&binding.0);
             outputs.map(drop)
         };
         let ran = self.clock.during(run);

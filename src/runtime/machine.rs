@@ -25,8 +25,6 @@ pub(super) struct ThisMachine<'a> {
     pub runtime: &'a Runtime,
     pub source: &'a GraphSource<'a>,
     pub options: &'a SessionOptions,
-    /// Whether the last session that was made replays its bound runs.
-    pub replays: bool,
 }
 
 impl Machine for ThisMachine<'_> {
@@ -48,7 +46,6 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn commit(&mut self, provider: Provider) -> Result<Session, String> {
-        self.replays = false;
         match provider {
             Provider::Auto | Provider::Cpu => {
                 let builder = self.builder().map_err(|error| error.to_string())?;
@@ -56,21 +53,7 @@ impl Machine for ThisMachine<'_> {
             }
             Provider::Cuda => {
                 self.runtime.nvidia().preload(provider)?;
-                let cuda = |replays| provider::cuda(self.options.gpu.cuda(replays));
-                if self.source.bound {
-                    match self.load_on_gpu(vec![cuda(true)]) {
-                        Ok(session) => {
-                            self.replays = true;
-                            return Ok(session);
-                        }
-                        Err(reason) => tracing::warn!(
-                            graph = self.source.label,
-                            reason,
-                            "CUDA cannot replay the runs of this graph; it launches each anew"
-                        ),
-                    }
-                }
-                self.load_on_gpu(vec![cuda(false)])
+                self.load_on_gpu(vec![provider::cuda(self.options.gpu.cuda())])
             }
             Provider::TensorRt => {
                 // Before TensorRT is asked for its version.
@@ -140,10 +123,7 @@ impl ThisMachine<'_> {
     fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, String> {
         let gpu = &self.options.gpu;
         let settings = gpu.tensorrt(self.source.profile, folder);
-        let both = vec![
-            provider::tensorrt(settings),
-            provider::cuda(gpu.cuda(false)),
-        ];
+        let both = vec![provider::tensorrt(settings), provider::cuda(gpu.cuda())];
         self.load_on_gpu(both)
     }
 

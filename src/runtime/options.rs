@@ -119,15 +119,14 @@ impl GpuOptions {
     /// The CUDA provider's settings.
     ///
     /// Convolutions are chosen by heuristics, as a search would be made again for each new shape; one-dimensional ones are laid out as
-    /// `[N, C, 1, D]`, which is faster on recent devices. With `replays`, launches are recorded as CUDA graphs.
-    pub(super) fn cuda(&self, replays: bool) -> Settings {
+    /// `[N, C, 1, D]`, which is faster on recent devices.
+    pub(super) fn cuda(&self) -> Settings {
         let mut settings = vec![
             ("device_id", self.device.to_string()),
             ("cudnn_conv_algo_search", "HEURISTIC".to_owned()),
             ("cudnn_conv1d_pad_to_nc1d", "1".to_owned()),
             ("arena_extend_strategy", "kSameAsRequested".to_owned()),
             ("use_tf32", flag(self.tf32)),
-            ("enable_cuda_graph", flag(replays)),
         ];
         if let Some(bytes) = self.memory_limit {
             settings.push(("gpu_mem_limit", bytes.to_string()));
@@ -238,7 +237,7 @@ mod tests {
 
     #[test]
     fn cuda_is_told_not_to_search_and_not_to_round() {
-        let settings = GpuOptions::default().cuda(true);
+        let settings = GpuOptions::default().cuda();
         assert_eq!(value(&settings, "device_id"), Some("0"));
         assert_eq!(
             value(&settings, "cudnn_conv_algo_search"),
@@ -247,16 +246,14 @@ mod tests {
         assert_eq!(value(&settings, "cudnn_conv1d_pad_to_nc1d"), Some("1"));
         assert_eq!(value(&settings, "use_tf32"), Some("0"));
         assert_eq!(value(&settings, "gpu_mem_limit"), None);
-        assert_eq!(value(&settings, "enable_cuda_graph"), Some("1"));
         let asked = GpuOptions {
             device: 3,
             tf32: true,
             memory_limit: Some(2 << 30),
             ..GpuOptions::default()
         };
-        let settings = asked.cuda(false);
+        let settings = asked.cuda();
         assert_eq!(value(&settings, "device_id"), Some("3"));
-        assert_eq!(value(&settings, "enable_cuda_graph"), Some("0"));
         assert_eq!(value(&settings, "use_tf32"), Some("1"));
         assert_eq!(value(&settings, "gpu_mem_limit"), Some("2147483648"));
     }

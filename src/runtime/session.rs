@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ndarray::{ArrayD, ArrayViewD};
-use ort::session::{RunOptions, Session, SessionInputValue};
+use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::choice::{Chosen, Obstacle, choose};
 use super::clock::Clock;
-use super::device::REPLAY;
 use super::environment::Runtime;
 use super::error::RuntimeError;
 use super::machine::ThisMachine;
@@ -27,8 +26,6 @@ pub struct GraphSource<'a> {
     pub label: &'a str,
     /// The shapes that it will be given, where they are known: some providers build engines for them.
     pub profile: Option<&'a Profile>,
-    /// Whether it will be run through [bindings](Graph::bind), so that CUDA may record its launches and replay them.
-    pub bound: bool,
     /// What `auto` does not try again.
     pub passed_over: &'a [(Provider, Obstacle)],
     /// Adds up the time of its runs.
@@ -59,10 +56,6 @@ pub struct Graph {
     pub(super) provider: Provider,
     /// The GPU's number.
     pub(super) device: u32,
-    /// Whether runs are recorded and replayed.
-    pub(super) replays: bool,
-    /// Of runs that are not bound.
-    unbound: RunOptions,
     /// The only shapes that it is given, where they are planned.
     planned: Option<Profile>,
     pub(super) clock: Clock,
@@ -72,7 +65,6 @@ pub struct Graph {
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Its run options cannot be shown.
         f.debug_struct("Graph")
             .field("label", &self.label)
             .field("provider", &self.provider)
@@ -95,7 +87,6 @@ impl Graph {
             bytes,
             label,
             profile: None,
-            bound: false,
             passed_over: &[],
             clock: &Clock::default(),
         };
@@ -117,7 +108,6 @@ impl Graph {
             runtime,
             source,
             options,
-            replays: false,
         };
         let label = source.label;
         let Chosen {
@@ -126,9 +116,7 @@ impl Graph {
             placement,
             passed_over,
         } = choose(&mut machine, options.provider, label, source.passed_over)?;
-        let replays = machine.replays;
         let is_planned = options.planned_sizes || provider != Provider::Cpu;
-        let unbound = unbound(replays).map_err(|error| RuntimeError::run(label, &error))?;
         Ok(Graph {
             inputs: ports(session.inputs(), label)?,
             outputs: ports(session.outputs(), label)?,
@@ -136,8 +124,6 @@ impl Graph {
             label: label.to_owned(),
             provider,
             device: options.gpu.device,
-            replays,
-            unbound,
             planned: source.profile.filter(|_| is_planned).cloned(),
             clock: source.clock.clone(),
             placement,
@@ -209,7 +195,7 @@ impl Graph {
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, ort::Error>>()
             .map_err(failed)?;
         let session = &mut self.session;
-        let run = || session.run_with_options(values, &self.unbound);
+        let run = || session.run(values);
         let outputs = self.clock.during(run).map_err(failed)?;
         outputs
             .values()
@@ -286,15 +272,6 @@ impl Port {
                 .zip(shape)
                 .all(|(dim, size)| dim.is_none_or(|expected| expected == *size))
     }
-}
-
-/// The options of runs whose shapes and addresses are new each time: with a number below 0 nothing of them is recorded.
-fn unbound(replays: bool) -> ort::Result<RunOptions> {
-    let mut options = RunOptions::new()?;
-    if replays {
-        options.set(REPLAY, "-1")?;
-    }
-    Ok(options)
 }
 
 fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {

@@ -120,7 +120,7 @@ pub enum VocoderError {
     /// The stream, or the scheduler itself, has ended.
     #[error("the stream has ended")]
     Stopped,
-    /// No threads for the denoiser's lanes.
+    /// No threads for the denoiser's sessions.
     #[error("cannot start the threads of the denoiser: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     /// No thread for a scheduler.

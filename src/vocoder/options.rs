@@ -1,6 +1,6 @@
 //! What a caller asks for and gets.
 
-use super::VocoderError;
+use super::error::VocoderError;
 use crate::bundle::Manifest;
 use crate::diffusion::{Grid, Plan, Schedule, Solver};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct SynthesisOptions {
     pub solver: Option<Solver>,
     /// Frames by which each window advances; chosen for speed when `None`. It changes nothing beyond rounding.
     pub window_frames: Option<usize>,
-    /// Most windows that go through the denoiser in one call. When `None`, as many as a GPU does best; on a CPU each lane then takes the
+    /// Most windows that go through the denoiser in one call. When `None`, as many as a GPU does best; on a CPU each session then takes the
     /// next window as soon as it is free. It changes nothing beyond rounding.
     pub batch: Option<usize>,
 }

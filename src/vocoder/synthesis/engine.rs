@@ -1,20 +1,19 @@
-//! The engine proper: a bundle's networks and the tick that moves streams forward.
+//! A loaded model, and the call that moves streams forward.
 
-use super::batch::Batch;
-use super::chain::Task;
-use super::denoiser::Denoiser;
-use super::networks::Networks;
-use super::sizes::{Limits, Sizes};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+
 use super::stream::Stream;
-use super::tail::Filters;
-use super::wavefront::Window;
-use super::{VocoderError, WindowPlan};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
 use crate::runtime::{Placement, Runtime, SessionOptions};
-use ndarray::{Array2, s};
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
-use std::time::{Duration, Instant};
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::filters::Filters;
+use crate::vocoder::networks::{Batch, Networks};
+use crate::vocoder::plan::{Sizes, Window, WindowBounds, WindowPlan};
 
 /// Most windows in one denoiser call.
 pub const MAX_BATCH: usize = 256;
@@ -26,7 +25,7 @@ pub struct Vocoder {
     pub(super) networks: Networks,
     filters: Filters,
     /// The inputs of the last denoiser call, for their memory.
-    batch: Batch,
+    batch: Arc<Batch>,
     load_time: Duration,
 }
 
@@ -50,7 +49,7 @@ impl Vocoder {
             manifest,
             sha256,
             networks,
-            batch: Batch::default(),
+            batch: Arc::default(),
             load_time: began.elapsed(),
         })
     }
@@ -67,7 +66,7 @@ impl Vocoder {
 
     /// The execution provider that runs the denoiser.
     pub fn provider(&self) -> &str {
-        self.networks.denoiser.provider()
+        self.networks.denoiser.provider().name()
     }
 
     /// Where the denoiser's nodes run, as its session tells.
@@ -78,12 +77,6 @@ impl Vocoder {
     /// Why the denoiser runs on nothing faster, where `auto` chose.
     pub fn provider_note(&self) -> Option<&str> {
         self.networks.denoiser.provider_note()
-    }
-
-    /// Whether a window goes through all of so many steps without a copy in or out between them: the state, the conditions and the noise stay
-    /// in the device's memory. So it is on a GPU, for up to 8 steps, and with [`SessionOptions::planned_sizes`].
-    pub fn stays_on_device(&self, steps: usize) -> bool {
-        self.limits().chains(steps)
     }
 
     /// Calls the graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits. `tell`
@@ -110,12 +103,12 @@ impl Vocoder {
     }
 
     /// How the windows of its streams are bounded.
-    pub(super) fn limits(&self) -> Limits {
-        self.networks.denoiser.limits()
+    pub(in crate::vocoder) fn bounds(&self) -> WindowBounds {
+        self.networks.denoiser.bounds()
     }
 
     /// What finished samples go through.
-    pub(super) fn filters(&self) -> &Filters {
+    pub(in crate::vocoder) fn filters(&self) -> &Filters {
         &self.filters
     }
 
@@ -126,8 +119,14 @@ impl Vocoder {
 
     /// Starts a synthesis of a mel in the bundle's convention.
     pub fn stream(&self, plan: Plan, seed: u64, windows: WindowPlan) -> Stream {
-        let limits = self.limits();
-        Stream::new(&self.manifest, &self.filters, plan, seed, windows, &limits)
+        Stream::new(
+            &self.manifest,
+            &self.filters,
+            plan,
+            seed,
+            windows,
+            self.bounds(),
+        )
     }
 
     /// Runs windows of one length, of any steps and streams, in one denoiser call. `jobs` names each stream by its place in `streams`.
@@ -144,23 +143,17 @@ impl Vocoder {
         jobs: &[(usize, Window)],
     ) -> Result<Outcome, VocoderError> {
         let mut outcome = Outcome::default();
-        // Windows that go through all steps in a row go with others of as many steps.
-        let mut sound: Vec<(Option<usize>, (usize, Window))> = Vec::with_capacity(jobs.len());
+        let mut sound: Vec<(usize, Window)> = Vec::with_capacity(jobs.len());
         for (index, window) in jobs {
-            let stream = &mut streams[*index];
-            match stream.condition(&mut self.networks.conditioner, window) {
-                Ok(()) => sound.push((stream.chain().map(Plan::steps), (*index, *window))),
+            match streams[*index].condition(&mut self.networks.conditioner, window) {
+                Ok(()) => sound.push((*index, *window)),
                 Err(error) => outcome.failed.push((*index, error)),
             }
         }
         let sizes = self.networks.denoiser.sizes.as_ref();
         let most = sizes.map_or(MAX_BATCH, |_| Sizes::largest_batch());
-        sound.sort_by_key(|(steps, _)| *steps);
-        for alike in sound.chunk_by(|a, b| a.0 == b.0) {
-            let alike: Vec<_> = alike.iter().map(|(_, job)| *job).collect();
-            for jobs in alike.chunks(most) {
-                self.call(streams, jobs, &mut outcome)?;
-            }
+        for jobs in sound.chunks(most) {
+            self.call(streams, jobs, &mut outcome)?;
         }
         Ok(outcome)
     }
@@ -175,31 +168,19 @@ impl Vocoder {
         let Some((_, first)) = jobs.first() else {
             return Ok(());
         };
+        self.fill_batch(streams, jobs, first.frames);
         let denoiser = &mut self.networks.denoiser;
-        let (windows, frames) = denoiser.call_size(jobs.len(), first.frames);
-        let interface = denoiser.interface.clone();
-        let batch = &mut self.batch;
-        let exact = (windows, frames) == (jobs.len(), first.frames);
-        batch.reshape(&interface, windows, frames, exact);
-        for (row, (index, window)) in jobs.iter().enumerate() {
-            batch.set(row, &interface, streams[*index], window);
-        }
-        let predictions = match chain_of(streams, jobs) {
-            Some(plans) => through_all_steps(denoiser, batch, streams, jobs, &plans)?,
-            None => denoiser.call(batch)?,
-        };
+        let (hop, batch) = (denoiser.interface.hop, &self.batch);
+        let predictions = denoiser.call(batch)?;
 
         let mut windows = vec![Vec::new(); streams.len()];
-        for (row, (index, window)) in jobs.iter().enumerate() {
-            windows[*index].push((row, *window));
+        for (place, (index, window)) in jobs.iter().enumerate() {
+            windows[*index].push((place, *window));
         }
         let concerned = streams.iter_mut().zip(&windows).enumerate();
         let mut concerned: Vec<_> = concerned.filter(|(_, (_, own))| !own.is_empty()).collect();
         let advance = |(index, (stream, own)): &mut (usize, (&mut &mut Stream, &Vec<_>))| {
-            (
-                *index,
-                advance(stream, own, batch, &predictions, interface.hop),
-            )
+            (*index, advance(stream, own, batch, &predictions, hop))
         };
         // The filters after the diffusion take a tenth of the denoiser's time.
         let results: Vec<_> = match denoiser.pool() {
@@ -216,46 +197,26 @@ impl Vocoder {
         }
         Ok(())
     }
-}
 
-/// The plans of windows that go through all steps in a row.
-fn chain_of<'a>(streams: &'a [&mut Stream], jobs: &[(usize, Window)]) -> Option<Vec<&'a Plan>> {
-    jobs.iter()
-        .map(|(index, _)| streams[*index].chain())
-        .collect()
-}
-
-/// Takes windows through all steps of their plans, of which each has as many.
-fn through_all_steps(
-    denoiser: &mut Denoiser,
-    batch: &Batch,
-    streams: &[&mut Stream],
-    jobs: &[(usize, Window)],
-    plans: &[&Plan],
-) -> Result<Array2<f32>, VocoderError> {
-    let hop = denoiser.interface.hop;
-    let mut inside = Array2::zeros(batch.x.dim());
-    for (mut row, (index, window)) in inside.rows_mut().into_iter().zip(jobs) {
-        let there = streams[*index].front.inside(window, window.frames * hop);
-        row.slice_mut(s![there]).fill(1.0);
-    }
-    let noise = |step: usize, out: &mut Array2<f32>| {
-        for (row, (index, window)) in out.rows_mut().into_iter().zip(jobs) {
-            if let Some(row) = row.into_slice() {
-                let front = &streams[*index].front;
-                front.fill_noise(step as u32 + 1, window, &mut row[..window.frames * hop]);
+    /// Writes windows of `frames` frames, in the order of `jobs`, and what a planned size adds to them, into the batch.
+    fn fill_batch(&mut self, streams: &[&mut Stream], jobs: &[(usize, Window)], frames: usize) {
+        let denoiser = &self.networks.denoiser;
+        let interface = denoiser.interface.clone();
+        let size = denoiser.call_size(jobs.len(), frames);
+        // Only a call that failed may have left a part of it with a session.
+        if Arc::get_mut(&mut self.batch).is_none() {
+            self.batch = Arc::default();
+        }
+        if let Some(batch) = Arc::get_mut(&mut self.batch) {
+            batch.reshape(&interface, size.0, size.1, size == (jobs.len(), frames));
+            for (place, (index, window)) in jobs.iter().enumerate() {
+                streams[*index].write(window, batch, place, &interface);
             }
         }
-    };
-    denoiser.run_chain(&Task {
-        batch,
-        plans,
-        inside: &inside,
-        noise: &noise,
-    })
+    }
 }
 
-/// Takes the answers to a stream's windows, each with its row, and moves on what they finish. Gives the frames by which its steps advanced.
+/// Takes the answers to a stream's windows, each with its place in the batch, and moves on what they finish. Gives the frames by which its steps advanced.
 fn advance(
     stream: &mut Stream,
     windows: &[(usize, Window)],
@@ -264,8 +225,8 @@ fn advance(
     hop: usize,
 ) -> Result<u64, VocoderError> {
     let mut advanced = 0;
-    for (row, window) in windows {
-        let (state, prediction) = (batch.x.row(*row), predictions.row(*row));
+    for (place, window) in windows {
+        let (state, prediction) = (batch.x.row(*place), predictions.row(*place));
         let (Some(state), Some(prediction)) = (state.to_slice(), prediction.to_slice()) else {
             continue; // Rows of arrays in standard layout, as both are, are slices.
         };
@@ -283,4 +244,14 @@ pub struct Outcome {
     pub advanced: u64,
     /// Streams that cannot go on, by their place, and why.
     pub failed: Vec<(usize, VocoderError)>,
+}
+
+/// Refuses batches of no windows, and those that are too large to allocate for.
+pub(in crate::vocoder) fn check_batch(found: usize) -> Result<(), VocoderError> {
+    let limit = MAX_BATCH;
+    if (1..=limit).contains(&found) {
+        Ok(())
+    } else {
+        Err(VocoderError::BatchSize { found, limit })
+    }
 }

@@ -23,11 +23,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::offline::check_batch;
-use super::sizes::Limits;
-use super::tail::Filters;
-use super::window::{Chunks, DEFAULT_CHUNKS};
-use super::{Output, Sampling, ScheduleChoice, Vocoder, VocoderError, WindowPlan};
+use super::error::VocoderError;
+use super::filters::{Filters, Output};
+use super::options::{Sampling, ScheduleChoice};
+use super::plan::WindowBounds;
+use super::plan::window::{Chunks, DEFAULT_CHUNKS, WindowPlan};
+use super::synthesis::{Stream, Vocoder, check_batch};
 use crate::bundle::Manifest;
 use crate::diffusion::Solver;
 use crate::runtime::Placement;
@@ -139,7 +140,7 @@ struct Shared {
     placement: Placement,
     provider_note: Option<String>,
     filters: Filters,
-    limits: Limits,
+    bounds: WindowBounds,
     options: SchedulerOptions,
     active: AtomicUsize,
     activity: Arc<Activity>,
@@ -184,7 +185,7 @@ impl Scheduler {
             placement: worker.vocoder().placement().clone(),
             provider_note: worker.vocoder().provider_note().map(str::to_owned),
             filters: worker.vocoder().filters().clone(),
-            limits: worker.vocoder().limits(),
+            bounds: worker.vocoder().bounds(),
             options,
             active: AtomicUsize::new(0),
             activity: worker.activity().clone(),
@@ -279,15 +280,15 @@ impl Scheduler {
         };
         let place = Place::take(&self.shared)?;
         let filters = &self.shared.filters;
-        let stream = super::Stream::new(
+        let stream = Stream::new(
             manifest,
             filters,
             plan,
             request.seed,
             windows,
-            &self.shared.limits,
+            self.shared.bounds,
         );
-        let windows = stream.front.windows();
+        let windows = stream.windows();
         // Room for what one window needs at once, and as much again to work ahead.
         let room = 2 * (windows.chunks.longest + windows.look_ahead()) + port::PIECE;
         let frames = Arc::new(Semaphore::new(room));

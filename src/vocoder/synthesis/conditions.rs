@@ -1,6 +1,6 @@
 //! The conditioner's answers that are still needed, frame by frame.
 
-use super::interface::Layout;
+use crate::vocoder::networks::ConditionLayout;
 use std::collections::VecDeque;
 
 /// Most frames of a chunk. They are what a stream holds most of: about 6 KB a frame in the built-in model.
@@ -38,12 +38,12 @@ impl Conditions {
     }
 
     /// Keeps the conditions of the next `frames` frames, batch of 1, which lie behind `skip` others in each of `answers`.
-    pub fn append(&mut self, frames: usize, skip: usize, answers: &[(Layout, Vec<f32>)]) {
+    pub fn append(&mut self, frames: usize, skip: usize, answers: &[(ConditionLayout, Vec<f32>)]) {
         for low in (0..frames).step_by(CHUNK) {
             let high = (low + CHUNK).min(frames);
-            let cut = |(layout, all): &(Layout, Vec<f32>)| {
-                let row_length = all.len() / layout.rows;
-                let mut rows = Vec::with_capacity(layout.rows * (high - low) * layout.width);
+            let cut = |(layout, all): &(ConditionLayout, Vec<f32>)| {
+                let row_length = all.len() / layout.stretches;
+                let mut rows = Vec::with_capacity(layout.stretches * (high - low) * layout.width);
                 let kept = (skip + low) * layout.width..(skip + high) * layout.width;
                 for row in all.chunks_exact(row_length) {
                     rows.extend_from_slice(&row[kept.clone()]);
@@ -60,9 +60,9 @@ impl Conditions {
     }
 
     /// Copies `frames` frames from `start` on to the beginning of each row of `out`, one batch item of a condition.
-    pub fn read(&self, layout: Layout, start: i64, frames: usize, out: &mut [f32]) {
+    pub fn read(&self, layout: ConditionLayout, start: i64, frames: usize, out: &mut [f32]) {
         let (end, width) = (start + frames as i64, layout.width);
-        let row_length = out.len() / layout.rows;
+        let row_length = out.len() / layout.stretches;
         for chunk in &self.chunks {
             let low = start.max(chunk.start);
             let high = end.min(chunk.start + chunk.frames as i64);
@@ -95,9 +95,9 @@ mod tests {
     use super::*;
     use ndarray::{Array2, Array3, ArrayD, Axis};
 
-    const LAYOUT: Layout = Layout {
+    const LAYOUT: ConditionLayout = ConditionLayout {
         index: 0,
-        rows: 2,
+        stretches: 2,
         width: 2,
     };
 

@@ -8,17 +8,11 @@
 //! Step k reads what step k - 1 wrote, `context` frames further on each side. Its windows therefore trail: they become ready one after
 //! another, and those that are ready at one moment do not depend on each other.
 
-use super::VocoderError;
 use crate::bundle::Context;
+use crate::vocoder::error::VocoderError;
 
 /// Most frames that one window may cover; bounds what one graph call allocates.
 pub const MAX_WINDOW_FRAMES: usize = 16_384;
-
-/// Longest windows chosen when none are asked for: long enough that the context costs little, short enough for the caches.
-pub(super) const DEFAULT_CORE: usize = 128;
-
-/// The same where several lanes work side by side: shorter, so that none waits long at the beginning and at the end.
-pub(super) const CORE_OF_LANES: usize = 80;
 
 /// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
 const MAX_TRAIL: usize = 8192;
@@ -142,16 +136,6 @@ impl WindowPlan {
         })
     }
 
-    /// The same for windows that go through all `steps` in a row: they have the context of every step.
-    #[must_use]
-    pub(super) fn chained(self, steps: usize) -> WindowPlan {
-        WindowPlan {
-            context: self.context * steps,
-            steps: 1,
-            ..self
-        }
-    }
-
     /// The same with no core longer than `longest`.
     #[must_use]
     pub fn at_most(self, longest: usize) -> WindowPlan {
@@ -209,6 +193,7 @@ impl WindowPlan {
 mod tests {
     use super::*;
 
+    const LONGEST: usize = 128;
     const CHUNKS: Chunks = Chunks {
         first: 16,
         longest: 64,
@@ -226,7 +211,7 @@ mod tests {
     #[test]
     fn windows_share_a_clip_evenly() {
         let core = |frames| {
-            WindowPlan::balanced(frames, CONTEXT, 4, DEFAULT_CORE)
+            WindowPlan::balanced(frames, CONTEXT, 4, LONGEST)
                 .unwrap()
                 .core(0, 0)
         };

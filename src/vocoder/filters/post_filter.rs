@@ -1,13 +1,13 @@
 //! What is done once to finished samples: in the excitation domain the mel's spectral envelope, then the passes that enforce the mel.
 
-use super::VocoderError;
 use crate::bundle::Manifest;
 use crate::dsp::{ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MelFilter};
+use crate::vocoder::error::VocoderError;
 use ndarray::ArrayView2;
 
 /// The filters of a bundle. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Filters {
+pub(in crate::vocoder) struct Filters {
     envelope: Option<EnvelopeFilter>,
     consistency: Option<ConsistencyFilter>,
 }
@@ -27,13 +27,13 @@ impl Filters {
 }
 
 /// The filters at work on one clip.
-pub(super) struct Tail {
+pub(in crate::vocoder) struct PostFilter {
     stages: Vec<Box<dyn MelFilter>>,
     ended: bool,
 }
 
-impl Tail {
-    pub fn new(filters: &Filters) -> Tail {
+impl PostFilter {
+    pub fn new(filters: &Filters) -> PostFilter {
         let mut stages: Vec<Box<dyn MelFilter>> = Vec::new();
         if let Some(filter) = &filters.envelope {
             stages.push(Box::new(filter.stream(Filtering::Unwhiten)));
@@ -41,7 +41,7 @@ impl Tail {
         for stream in filters.consistency.iter().flat_map(|f| f.streams()) {
             stages.push(Box::new(stream));
         }
-        Tail {
+        PostFilter {
             stages,
             ended: false,
         }

@@ -3,8 +3,6 @@
 //! A GPU provider tunes itself, or builds engines, for the shapes that it is given. So windows are padded there to one of these sizes: behind the
 //! frames that a window is right about lie its own `context`, and what is put behind that reaches none of them.
 
-use super::chain::MAX_STEPS;
-use super::networks::Networks;
 use super::window::MAX_WINDOW_FRAMES;
 use crate::runtime::{InputProfile, Profile};
 
@@ -19,7 +17,7 @@ const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// Planned sizes of one graph's calls, both lists ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sizes {
+pub(in crate::vocoder) struct Sizes {
     frames: Vec<usize>,
     usual: usize,
     batches: Vec<usize>,
@@ -99,42 +97,27 @@ impl Sizes {
 
 /// How the windows of a model's streams are bounded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(in crate::vocoder) struct WindowBounds {
     /// Whether windows have planned sizes.
     pub planned: bool,
-    /// Whether they go through all steps in a row, where there are few enough.
-    pub chained: bool,
-    /// The denoiser's context.
-    pub context: usize,
+    /// Sessions that work side by side.
+    pub sessions: usize,
 }
 
-impl Limits {
-    /// Longest core of a window of a plan of `steps`.
-    pub fn longest_core(&self, steps: usize) -> usize {
-        match (self.chained_core(steps), self.planned) {
-            (Some(core), _) => core,
-            (None, true) => Sizes::longest_core(),
-            (None, false) => MAX_WINDOW_FRAMES,
+impl WindowBounds {
+    /// Longest core of a window.
+    pub fn longest_core(&self) -> usize {
+        if self.planned {
+            Sizes::longest_core()
+        } else {
+            MAX_WINDOW_FRAMES
         }
     }
 
-    /// Whether a plan of `steps` runs in a row.
-    pub fn chains(&self, steps: usize) -> bool {
-        self.chained_core(steps).is_some()
-    }
-
-    /// Most steps that run in a row.
-    pub fn longest_chain(&self) -> Option<usize> {
-        (1..=MAX_STEPS).rev().find(|&steps| self.chains(steps))
-    }
-
-    /// Longest core of a window that has the context of all its steps in it, within the largest planned size; `None` where too little of it
-    /// would be core.
-    pub fn chained_core(&self, steps: usize) -> Option<usize> {
-        let contexts = 2 * self.context * steps.saturating_sub(1);
-        let core = Sizes::longest_core().saturating_sub(contexts);
-        let is_worth_it = steps <= MAX_STEPS && core >= Sizes::longest_core() / 2;
-        (self.chained && is_worth_it).then_some(core)
+    /// Longest core of a window when none is asked for: long enough that the context costs little, short enough for the caches. Where several
+    /// sessions work side by side it is shorter, so that none waits long at the beginning and at the end.
+    pub fn usual_core(&self) -> usize {
+        if self.sessions > 1 { 80 } else { 128 }
     }
 }
 
@@ -144,43 +127,11 @@ fn fitting(sizes: &[usize], wanted: usize) -> usize {
     found.copied().unwrap_or(wanted)
 }
 
-impl Networks {
-    /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned, built or recorded while somebody waits.
-    /// `tell` is given the calls made and their number. Does nothing where sizes are free. Where windows go through all steps in a row, they go
-    /// through as many as any plan may have.
-    pub fn warm(
-        &mut self,
-        batch: usize,
-        tell: &mut dyn FnMut(usize, usize),
-    ) -> Result<(), super::VocoderError> {
-        let sizes = (self.conditioner.sizes.clone(), self.denoiser.sizes.clone());
-        let (Some(conditioner), Some(denoiser)) = sizes else {
-            return Ok(());
-        };
-        let lengths: Vec<usize> = conditioner.all().map(|(_, frames)| frames).collect();
-        let windows: Vec<_> = denoiser
-            .all()
-            .filter(|(windows, _)| *windows <= denoiser.batch(batch))
-            .collect();
-        let total = lengths.len() + windows.len();
-        for (done, frames) in lengths.iter().enumerate() {
-            tell(done, total);
-            self.conditioner.call_silence(*frames)?;
-        }
-        for (done, (windows, frames)) in windows.iter().enumerate() {
-            tell(lengths.len() + done, total);
-            self.denoiser.warm_up(*windows, *frames)?;
-        }
-        tell(total, total);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bundle::Context;
-    use crate::vocoder::{Chunks, DEFAULT_CHUNKS, WindowPlan};
+    use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS, WindowPlan};
 
     const CONTEXT: Context = Context {
         denoiser: 8,
@@ -221,38 +172,16 @@ mod tests {
         let clips = (1..600)
             .map(|frames| WindowPlan::balanced(frames, CONTEXT, 4, 80 + frames % 48).unwrap());
         for plan in plans.chain(clips) {
-            for chained in [false, true] {
-                let limits = Limits {
-                    planned: true,
-                    chained,
-                    context: CONTEXT.denoiser,
-                };
-                let fitting = plan.at_most(limits.longest_core(plan.steps));
-                let plan = match limits.chains(plan.steps) {
-                    true => fitting.chained(plan.steps),
-                    false => fitting,
-                };
-                for core in plan.cores() {
-                    let padded = sizes.frames(core + 2 * plan.context);
-                    assert!(planned.contains(&padded), "{core} of {plan:?}");
-                }
+            let bounds = WindowBounds {
+                planned: true,
+                sessions: 1,
+            };
+            let plan = plan.at_most(bounds.longest_core());
+            for core in plan.cores() {
+                let padded = sizes.frames(core + 2 * plan.context);
+                assert!(planned.contains(&padded), "{core} of {plan:?}");
             }
         }
-    }
-
-    #[test]
-    fn few_steps_run_in_a_row_and_many_do_not() {
-        let limits = |chained| Limits {
-            planned: true,
-            chained,
-            context: 8,
-        };
-        assert_eq!(limits(true).chained_core(1), Some(256));
-        assert_eq!(limits(true).chained_core(4), Some(208));
-        assert_eq!(limits(true).chained_core(8), Some(144));
-        assert_eq!(limits(true).chained_core(9), None);
-        assert_eq!(limits(true).longest_core(9), 256);
-        assert_eq!(limits(false).chained_core(4), None);
     }
 
     #[test]

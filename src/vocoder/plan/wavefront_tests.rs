@@ -1,7 +1,7 @@
 use super::*;
 use crate::bundle::Context;
 use crate::diffusion::Row;
-use crate::vocoder::window::Chunks;
+use crate::vocoder::plan::window::Chunks;
 use proptest::prelude::*;
 
 const HOP: usize = 4;

@@ -1,27 +1,25 @@
 //! One synthesis under way.
 
-use super::conditioner::Conditioner;
+use ndarray::ArrayView2;
+
 use super::conditions::Conditions;
-use super::queue::MelQueue;
-use super::sizes::Limits;
-use super::tail::{Filters, Tail};
-use super::wavefront::{Wavefront, Window};
-use super::{VocoderError, WindowPlan};
+use super::mel_queue::MelQueue;
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
 use crate::dsp::first_not_finite;
-use ndarray::ArrayView2;
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::filters::{Filters, PostFilter};
+use crate::vocoder::networks::{Batch, Conditioner, Interface};
+use crate::vocoder::plan::{Wavefront, Window, WindowBounds, WindowPlan};
 
 /// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::run`](super::Vocoder::run) does.
 ///
 /// It holds what later windows still need and nothing else, however long the clip.
 pub struct Stream {
     mel: MelQueue,
-    pub(super) conditions: Conditions,
-    pub(super) front: Wavefront,
-    tail: Tail,
-    /// The plan whose steps the windows go through in a row; then the front knows of one step alone.
-    chain: Option<Plan>,
+    conditions: Conditions,
+    front: Wavefront,
+    post_filter: PostFilter,
     convention: String,
     bands: usize,
     ended: bool,
@@ -30,27 +28,21 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(
+    pub(in crate::vocoder) fn new(
         manifest: &Manifest,
         filters: &Filters,
         plan: Plan,
         seed: u64,
         windows: WindowPlan,
-        limits: &Limits,
+        bounds: WindowBounds,
     ) -> Stream {
-        let (mel, steps) = (&manifest.mel, plan.steps());
-        let windows = windows.at_most(limits.longest_core(steps));
-        let (plan, chain, windows) = if limits.chains(steps) {
-            (Plan::of_answers(), Some(plan), windows.chained(steps))
-        } else {
-            (plan, None, windows)
-        };
+        let mel = &manifest.mel;
+        let windows = windows.at_most(bounds.longest_core());
         Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
-            tail: Tail::new(filters),
-            chain,
+            post_filter: PostFilter::new(filters),
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
@@ -83,7 +75,7 @@ impl Stream {
                 value,
             });
         }
-        self.tail.push_mel(mel)?;
+        self.post_filter.push_mel(mel)?;
         self.mel.append(mel);
         Ok(())
     }
@@ -97,7 +89,7 @@ impl Stream {
             return Err(VocoderError::AlreadyEnded);
         }
         self.front.end(self.mel.end());
-        self.tail.end_mel();
+        self.post_filter.end_mel();
         self.collect()
     }
 
@@ -141,9 +133,33 @@ impl Stream {
         self.ended && self.front.is_done()
     }
 
-    /// The plan whose steps its windows go through in a row, if they do.
-    pub(super) fn chain(&self) -> Option<&Plan> {
-        self.chain.as_ref()
+    /// How its windows are cut.
+    pub(in crate::vocoder) fn windows(&self) -> WindowPlan {
+        self.front.windows()
+    }
+
+    /// Number of steps.
+    pub(super) fn steps(&self) -> usize {
+        self.front.steps()
+    }
+
+    /// Writes one of its windows, whose conditions must be there, as window `index` of a batch.
+    pub(super) fn write(
+        &self,
+        window: &Window,
+        batch: &mut Batch,
+        index: usize,
+        interface: &Interface,
+    ) {
+        let samples = window.frames * interface.hop;
+        if let Some(state) = batch.x.row_mut(index).into_slice() {
+            self.front.state(window, &mut state[..samples]);
+        }
+        batch.t[index] = self.front.time(window.step) as f32;
+        for (layout, values) in batch.conditions_of(index, interface) {
+            self.conditions
+                .read(layout, window.start, window.frames, values);
+        }
     }
 
     /// Runs the conditioner as far as `window` needs.
@@ -169,7 +185,7 @@ impl Stream {
     /// Takes the denoiser's answer to a window, `state` being what the denoiser was given. What the last step finished waits for
     /// [`Stream::collect`].
     ///
-    /// Returns the frames by which the step advanced, of a chain those of all its steps.
+    /// Returns the frames by which the step advanced.
     pub(super) fn apply(
         &mut self,
         window: &Window,
@@ -188,8 +204,7 @@ impl Stream {
         let before = self.front.frames_done();
         self.front.apply(window, state, prediction);
         self.conditions.drop_before(self.front.oldest_frame());
-        let steps = self.chain.as_ref().map_or(1, Plan::steps) as u64;
-        Ok((self.front.frames_done() - before) * steps)
+        Ok(self.front.frames_done() - before)
     }
 
     /// Moves what the last step finished through the filters that come after it.
@@ -204,7 +219,7 @@ impl Stream {
         let count = count.min(self.excitation.len());
         let last = self.is_done() && count == self.excitation.len();
         let samples = &self.excitation[..count];
-        self.tail.push(samples, last, &mut self.finished)?;
+        self.post_filter.push(samples, last, &mut self.finished)?;
         self.excitation.drain(..count);
         Ok(!self.excitation.is_empty())
     }

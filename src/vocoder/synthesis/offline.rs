@@ -1,14 +1,17 @@
 //! A whole clip, from its first frame to its last.
 
-use super::engine::Outcome;
-use super::{
-    MAX_BATCH, Progress, Sampling, Stream, Synthesis, SynthesisOptions, Vocoder, VocoderError,
-    WindowPlan, flow,
-};
-use crate::mel::Mel;
-use ndarray::Axis;
 use std::ops::ControlFlow;
 use std::time::Instant;
+
+use ndarray::Axis;
+
+use super::engine::{Outcome, Vocoder, check_batch};
+use super::pipeline;
+use super::stream::Stream;
+use crate::mel::Mel;
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::options::{Progress, Sampling, Synthesis, SynthesisOptions};
+use crate::vocoder::plan::WindowPlan;
 
 impl Vocoder {
     /// Makes the waveform of `mel`, which is in the bundle's convention: `frames * hop` samples.
@@ -31,12 +34,10 @@ impl Vocoder {
         let steps = plan.steps();
         options.batch.map_or(Ok(()), check_batch)?;
         let context = self.manifest().context;
-        let denoiser = &self.networks.denoiser;
-        let (lanes, chained) = (denoiser.lanes(), self.limits().chains(steps));
-        let longest = denoiser.usual_core(steps);
+        let bounds = self.bounds();
         let windows = match options.window_frames {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
-            None => WindowPlan::balanced(mel.frames(), context, steps, longest)?,
+            None => WindowPlan::balanced(mel.frames(), context, steps, bounds.usual_core())?,
         };
         let mut progress = Progress {
             done: 0,
@@ -45,15 +46,15 @@ impl Vocoder {
         let mut calls = 0;
         let mut watch = |frames| {
             progress.done += frames;
-            calls += if chained { steps } else { 1 };
+            calls += 1;
             observer(progress)
         };
 
         let mut stream = self.stream(plan, options.seed, windows);
-        let window_frames = stream.front.windows().chunks.longest;
+        let window_frames = stream.windows().chunks.longest;
         let samples = match options.batch {
-            None if lanes > 1 && !chained => {
-                flow::through_lanes(&mut self.networks, &mut stream, mel, &mut watch)?
+            None if bounds.sessions > 1 => {
+                pipeline::synthesize(&mut self.networks, &mut stream, mel, &mut watch)?
             }
             batch => {
                 let batch = batch.unwrap_or(self.best_batch());
@@ -83,9 +84,7 @@ impl Vocoder {
         batch: usize,
         watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, VocoderError> {
-        let longest = stream.front.windows().chunks.longest;
-        // Windows that go through all steps at once do not wait for each other.
-        let longest = longest * if stream.chain().is_some() { batch } else { 1 };
+        let longest = stream.windows().chunks.longest;
         let mut samples = Vec::with_capacity(mel.frames() * self.manifest().mel.hop);
         for piece in mel.view().axis_chunks_iter(Axis(1), longest) {
             stream.push(piece)?;
@@ -123,15 +122,5 @@ impl Vocoder {
             }
         }
         Ok(!jobs.is_empty())
-    }
-}
-
-/// Refuses batches of no windows, and those that are too large to allocate for.
-pub(super) fn check_batch(found: usize) -> Result<(), VocoderError> {
-    let limit = MAX_BATCH;
-    if (1..=limit).contains(&found) {
-        Ok(())
-    } else {
-        Err(VocoderError::BatchSize { found, limit })
     }
 }

@@ -1,6 +1,6 @@
 //! The state of one synthesis between denoiser calls: for each step, the samples that are still needed and nothing else.
 
-use super::WindowPlan;
+use super::window::WindowPlan;
 use crate::diffusion::{Noise, Plan};
 use crate::dsp::SampleQueue;
 use std::ops::Range;
@@ -92,7 +92,7 @@ impl Wavefront {
     }
 
     /// The same, with up to `at_once` of one length where there is a single step and none waits for another. They must run in their order.
-    pub(super) fn ready_up_to(&self, conditioned: i64, at_once: usize) -> Vec<Window> {
+    pub(in crate::vocoder) fn ready_up_to(&self, conditioned: i64, at_once: usize) -> Vec<Window> {
         if let [only] = &self.steps[..] {
             let first = self.window(0, only.next, conditioned);
             let next = |window: &Window| {
@@ -144,23 +144,23 @@ impl Wavefront {
     /// Writes the state that `window` reads, `window.frames * hop` samples.
     pub fn state(&self, window: &Window, out: &mut [f32]) {
         match window.step {
-            0 => self.fill_noise(0, window, out),
+            0 => self.fill_noise(window, out),
             step => self.steps[step]
                 .state
                 .read(window.start * self.hop as i64, out),
         }
     }
 
-    /// Writes the seed's noise number `number` in the frames that `window` covers, 0 beyond the clip.
-    pub(super) fn fill_noise(&self, number: u32, window: &Window, out: &mut [f32]) {
+    /// Writes the seed's noise in the frames that `window` covers, 0 beyond the clip.
+    fn fill_noise(&self, window: &Window, out: &mut [f32]) {
         out.fill(0.0);
         let inside = self.inside(window, out.len());
         let first = window.start * self.hop as i64 + inside.start as i64;
-        self.noise.fill(number, first as u64, &mut out[inside]);
+        self.noise.fill(0, first as u64, &mut out[inside]);
     }
 
     /// The samples of a window, counted from its first, that lie within the clip as far as that is known.
-    pub(super) fn inside(&self, window: &Window, length: usize) -> Range<usize> {
+    fn inside(&self, window: &Window, length: usize) -> Range<usize> {
         let hop = self.hop as i64;
         let (from, length) = (window.start * hop, length as i64);
         let end = self.total.map_or(i64::MAX, |frames| frames * hop);

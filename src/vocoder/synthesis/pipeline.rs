@@ -1,39 +1,42 @@
-//! A clip through several lanes at once.
+//! A whole clip through several sessions at once.
 //!
-//! Windows of different steps do not depend on each other once they are ready, and they are sent to the lanes one by one, so that no lane waits
-//! for another. This thread does the rest meanwhile: conditions, noise, updates and the filters after the diffusion.
+//! Windows of different steps do not depend on each other once they are ready, and they are given to the sessions one by one, so that no session
+//! waits for another. This thread does the rest meanwhile: conditions, noise, updates and the filters after the diffusion.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 
-use super::batch::Batch;
-use super::conditioner::Conditioner;
-use super::denoiser::{Answer, Desk, Job};
-use super::interface::Interface;
-use super::networks::Networks;
-use super::piece::Piece;
-use super::{Stream, VocoderError, Window};
-use crate::mel::Mel;
 use ndarray::{ArrayView2, Axis, s};
 
-/// Frames that are filtered without a look at what the lanes have done: about a millisecond.
-const AT_ONCE: usize = 16;
+use super::stream::Stream;
+use crate::mel::Mel;
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::networks::{
+    Answer, Batch, Conditioner, Denoiser, Interface, Job, Networks, Part,
+};
+use crate::vocoder::plan::Window;
+
+/// Frames that are filtered without a look at what the sessions have done: about a millisecond.
+const FILTERED_FRAMES: usize = 16;
 
 /// A window under way.
 struct Call {
     window: Window,
     batch: Arc<Batch>,
     prediction: Vec<f32>,
-    /// Pieces without an answer.
+    /// Parts without an answer.
     missing: usize,
 }
 
-struct Flow<'a> {
+struct Pipeline<'a> {
     stream: &'a mut Stream,
     conditioner: &'a mut Conditioner,
-    interface: &'a Interface,
-    desk: Desk,
-    lanes: usize,
+    denoiser: &'a mut Denoiser,
+    interface: Arc<Interface>,
+    /// Where the sessions send what they have made.
+    sender: Sender<Answer>,
+    answers: Receiver<Answer>,
     /// The window under way of each step.
     calls: Vec<Option<Call>>,
     /// Batches whose memory can be used again.
@@ -44,43 +47,37 @@ struct Flow<'a> {
 ///
 /// # Errors
 /// As [`Vocoder::synthesize`](super::Vocoder::synthesize).
-pub(super) fn through_lanes(
+pub(super) fn synthesize(
     networks: &mut Networks,
     stream: &mut Stream,
     mel: &Mel,
     watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Vec<f32>, VocoderError> {
-    let Networks {
-        conditioner,
-        denoiser,
-        ..
-    } = networks;
-    let (lanes, interface) = (denoiser.lanes(), denoiser.interface.clone());
-    denoiser.attended(|desk| {
-        let flow = Flow {
-            calls: (0..stream.front.steps()).map(|_| None).collect(),
-            stream,
-            conditioner,
-            interface: &interface,
-            desk,
-            lanes,
-            spare: Vec::new(),
-        };
-        flow.run(mel, watch)
-    })
+    let (sender, answers) = mpsc::channel();
+    let pipeline = Pipeline {
+        calls: (0..stream.steps()).map(|_| None).collect(),
+        stream,
+        interface: networks.denoiser.interface.clone(),
+        conditioner: &mut networks.conditioner,
+        denoiser: &mut networks.denoiser,
+        sender,
+        answers,
+        spare: Vec::new(),
+    };
+    pipeline.run(mel, watch)
 }
 
-impl Flow<'_> {
+impl Pipeline<'_> {
     fn run(
         mut self,
         mel: &Mel,
         watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, VocoderError> {
         let mut samples = Vec::with_capacity(mel.frames() * self.interface.hop);
-        let longest = self.stream.front.windows().chunks.longest;
-        let mut pieces = mel.view();
+        let longest = self.stream.windows().chunks.longest;
+        let mut rest = mel.view();
         loop {
-            self.send_ready(&mut pieces, longest, mel.frames())?;
+            self.send_ready(&mut rest, longest, mel.frames())?;
             let answer = self.wait()?;
             self.stream.take(&mut samples);
             let Some(answer) = answer else {
@@ -97,12 +94,18 @@ impl Flow<'_> {
     /// The next answer; until it comes, the filters after the diffusion are at work, a little at a time. `None` when nothing is left to do.
     fn wait(&mut self) -> Result<Option<Answer>, VocoderError> {
         loop {
-            if let Some(answer) = self.desk.try_answer()? {
-                return Ok(Some(answer));
+            match self.answers.try_recv() {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Err(VocoderError::WorkerLost),
             }
-            if !self.stream.collect_some(AT_ONCE * self.interface.hop)? {
+            if !self
+                .stream
+                .collect_some(FILTERED_FRAMES * self.interface.hop)?
+            {
                 let waiting = self.calls.iter().any(Option::is_some);
-                return waiting.then(|| self.desk.answer()).transpose();
+                let answer = waiting.then(|| self.answers.recv()).transpose();
+                return answer.map_err(|_| VocoderError::WorkerLost);
             }
         }
     }
@@ -139,46 +142,56 @@ impl Flow<'_> {
     fn send(&mut self, window: Window, total: usize) -> Result<(), VocoderError> {
         self.stream.condition(self.conditioner, &window)?;
         let mut batch = self.spare.pop().unwrap_or_default();
-        batch.reshape(self.interface, 1, window.frames, true);
-        batch.set(0, self.interface, self.stream, &window);
+        batch.reshape(&self.interface, 1, window.frames, true);
+        self.stream.write(&window, &mut batch, 0, &self.interface);
         let batch = Arc::new(batch);
         let parts = self.parts(&window, total);
-        let pieces = Piece::parts(0, window.frames, self.interface.context, parts);
+        let parts = Part::of_window(0, window.frames, self.interface.context, parts);
         self.calls[window.step] = Some(Call {
             window,
             batch: batch.clone(),
             prediction: vec![0.0; window.frames * self.interface.hop],
-            missing: pieces.len(),
+            missing: parts.len(),
         });
-        for piece in pieces {
-            let (step, batch) = (window.step, batch.clone());
-            self.desk.send(Job { step, batch, piece })?;
+        for part in parts {
+            let (number, batch) = (window.step, batch.clone());
+            let job = Job {
+                number,
+                batch,
+                part,
+            };
+            self.denoiser.start(job, &self.sender);
         }
         Ok(())
     }
 
-    /// How many lanes share a window. At the beginning and the end of a clip fewer windows are ready than there are lanes. When a window's turn
+    /// How many sessions share a window. At the beginning and the end of a clip fewer windows are ready than there are sessions. When a window's turn
     /// comes is told by its place, not by the clock: each run of a clip is cut in the same way.
     fn parts(&self, window: &Window, total: usize) -> usize {
-        let core = self.stream.front.windows().chunks.longest as i64;
+        let core = self.stream.windows().chunks.longest as i64;
         let (count, index) = ((total as i64 + core - 1) / core, window.core_start / core);
         // A step's window needs the next one of the step before.
         let turn = index + 2 * window.step as i64;
         let beside = (0..self.calls.len() as i64)
             .filter(|step| (0..count).contains(&(turn - 2 * step)))
             .count();
-        self.lanes / beside.clamp(1, self.lanes)
+        let sessions = self.denoiser.sessions();
+        sessions / beside.clamp(1, sessions)
     }
 
     /// Takes an answer, and gives the frames by which its step advanced if it was the window's last.
     fn receive(&mut self, answer: Answer) -> Result<Option<u64>, VocoderError> {
-        let Answer { step, piece, found } = answer;
-        let (found, hop) = (found?, self.interface.hop);
+        let Answer {
+            number: step,
+            part,
+            prediction,
+        } = answer;
+        let (prediction, hop) = (prediction?, self.interface.hop);
         let Some(mut call) = self.calls[step].take() else {
             return Ok(None); // Only what was sent is answered.
         };
-        let kept = found.slice(s![0, piece.source(hop)]);
-        let target = &mut call.prediction[piece.target(hop)];
+        let kept = prediction.slice(s![0, part.source(hop)]);
+        let target = &mut call.prediction[part.target(hop)];
         target
             .iter_mut()
             .zip(kept)

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::VocoderError;
-use super::interface::{Interface, Layout};
-use super::sizes::Sizes;
+use super::interface::{ConditionLayout, Interface};
 use crate::bundle::Condition;
 use crate::dsp::first_not_finite;
 use crate::runtime::Graph;
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::plan::Sizes;
 use ndarray::{Array3, ArrayD, Axis, s};
 
 /// Most time steps a condition may have in a frame.
 const MAX_RATE: usize = 1 << 16;
 
-pub(super) struct Conditioner {
+pub(in crate::vocoder) struct Conditioner {
     pub graph: Graph,
     pub interface: Arc<Interface>,
     /// The mel of silence.
@@ -25,7 +25,10 @@ pub(super) struct Conditioner {
 
 impl Conditioner {
     /// Conditions of all frames of `mel` `[1, n_mels, F]`, and of the frames that a planned size adds behind them.
-    pub fn call(&mut self, mel: Array3<f32>) -> Result<Vec<(Layout, Vec<f32>)>, VocoderError> {
+    pub fn call(
+        &mut self,
+        mel: Array3<f32>,
+    ) -> Result<Vec<(ConditionLayout, Vec<f32>)>, VocoderError> {
         let mel = match &self.sizes {
             Some(sizes) => padded(mel, sizes, self.floor),
             None => mel,

@@ -5,26 +5,25 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::VocoderError;
-use super::chain::Chain;
+use ndarray::Array3;
+
 use super::conditioner::{Conditioner, rates};
-use super::denoiser::{Denoiser, MOST_LANES};
+use super::cpu_sessions::shares;
+use super::denoiser::Denoiser;
 use super::interface::Interface;
-use super::sizes::Sizes;
 use crate::bundle::{Bundle, Context, Signature};
 use crate::runtime::{
     Clock, Graph, GraphSource, Obstacle, Port, Profile, Provider, Runtime, RuntimeError,
     SessionOptions,
 };
-use ndarray::Array3;
+use crate::vocoder::error::VocoderError;
+use crate::vocoder::plan::Sizes;
 
-/// Frames of the call that learns how many time steps a frame has in each condition, and whether the hop is right.
+/// Frames of the call that learns how many time steps a frame has in each condition.
 const PROBE_FRAMES: usize = 4;
 
-/// One row of a solver's plan; `models/solver/make_update.py` made it.
-const UPDATE: &[u8] = include_bytes!("../../models/solver/update.onnx");
-
-pub(super) struct Networks {
+/// The graphs of a loaded bundle.
+pub(in crate::vocoder) struct Networks {
     pub conditioner: Conditioner,
     pub denoiser: Denoiser,
     clock: Clock,
@@ -61,6 +60,38 @@ impl Networks {
     /// Time that ONNX Runtime has taken for both graphs so far.
     pub fn spent(&self) -> Duration {
         self.clock.total()
+    }
+
+    /// Calls both graphs once in every planned size of up to `batch` windows, so that nothing is tuned or built while somebody waits. `tell`
+    /// is given the calls made and their number. Does nothing where sizes are free.
+    ///
+    /// # Errors
+    /// A graph that fails.
+    pub fn warm(
+        &mut self,
+        batch: usize,
+        tell: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), VocoderError> {
+        let sizes = (self.conditioner.sizes.clone(), self.denoiser.sizes.clone());
+        let (Some(conditioner), Some(denoiser)) = sizes else {
+            return Ok(());
+        };
+        let lengths: Vec<usize> = conditioner.all().map(|(_, frames)| frames).collect();
+        let windows: Vec<_> = denoiser
+            .all()
+            .filter(|(windows, _)| *windows <= denoiser.batch(batch))
+            .collect();
+        let total = lengths.len() + windows.len();
+        for (done, frames) in lengths.iter().enumerate() {
+            tell(done, total);
+            self.conditioner.call_silence(*frames)?;
+        }
+        for (done, (windows, frames)) in windows.iter().enumerate() {
+            tell(lengths.len() + done, total);
+            self.denoiser.warm_up(*windows, *frames)?;
+        }
+        tell(total, total);
+        Ok(())
     }
 }
 
@@ -120,13 +151,7 @@ impl Loader<'_> {
         let n_mels = self.bundle.manifest.mel.n_mels;
         let profile = sizes.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
         let source = (&self.bundle.conditioner[..], "conditioner");
-        self.load(
-            source,
-            Some(&profile),
-            false,
-            self.options,
-            self.passed_over,
-        )
+        self.load(source, &profile, self.options, self.passed_over)
     }
 
     /// The model whose conditioner is this one, the denoiser being on the same provider.
@@ -152,9 +177,7 @@ impl Loader<'_> {
         let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
         let (first, others) = self.denoisers(&profile, &conditioner)?;
         signature.check_denoiser(ports(&first))?;
-        let update = if planned { self.update(&first) } else { None };
-        let chain = update.map(|update| Chain::new(update, interface.clone()));
-        let mut networks = Networks {
+        Ok(Networks {
             conditioner: Conditioner {
                 graph: conditioner,
                 interface: interface.clone(),
@@ -164,45 +187,51 @@ impl Loader<'_> {
             },
             denoiser: Denoiser::new(first, others, interface, sizes(of_windows))?,
             clock: self.clock.clone(),
-        };
-        // Sees that the hop is right and that a batch of two is taken.
-        let (windows, frames) = networks.denoiser.call_size(2, PROBE_FRAMES);
-        networks.denoiser.probe(windows, frames)?;
-        if let Some(chain) = chain {
-            networks.denoiser.try_chain(chain);
-        }
-        Ok(networks)
+        })
     }
 
-    /// The denoiser on the conditioner's provider and, on a CPU, the same again for each further lane, loaded side by side.
+    /// The denoiser on the conditioner's provider and, on a CPU with sizes that are free, the same again for each further session, loaded side
+    /// by side.
     fn denoisers(
         &self,
         profile: &Profile,
         conditioner: &Graph,
     ) -> Result<(Graph, Vec<Graph>), VocoderError> {
         let (threads, wanted) = (self.options.thread_count(), conditioner.provider());
-        let on_cpu = wanted == Provider::Cpu;
-        let lanes = if on_cpu { threads.min(MOST_LANES) } else { 1 };
-        let share = SessionOptions {
-            threads: Some(threads / lanes),
+        let side_by_side = wanted == Provider::Cpu && !self.options.planned_sizes;
+        let shares = if side_by_side {
+            shares(threads)
+        } else {
+            vec![threads]
+        };
+        let share = |threads| SessionOptions {
+            threads: Some(threads),
             ..self.options.clone()
         };
-        let more = SessionOptions {
+        let more = |threads| SessionOptions {
             provider: Provider::Cpu,
-            gpu: share.gpu.for_provider(Provider::Cpu),
-            ..share.clone()
+            gpu: self.options.gpu.for_provider(Provider::Cpu),
+            ..share(threads)
         };
         let source = (&self.bundle.denoiser[..], "denoiser");
-        let load = |options| {
+        let load = |options: &SessionOptions| {
             let before = conditioner.passed_over();
-            self.load(source, Some(profile), true, options, before)
+            self.load(source, profile, options, before)
         };
+        let (first, rest) = shares
+            .split_first()
+            .map_or((threads, &[][..]), |(f, r)| (*f, r));
         let (first, others) = thread::scope(|scope| {
-            let started: Vec<_> = (1..lanes).map(|_| scope.spawn(|| load(&more))).collect();
-            let first = load(&share);
+            let load = &load;
+            let start = |threads: &usize| {
+                let options = more(*threads);
+                scope.spawn(move || load(&options))
+            };
+            let started: Vec<_> = rest.iter().map(start).collect();
+            let first = load(&share(first));
             let others = started
                 .into_iter()
-                .map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
+                .map(|session| session.join().unwrap_or_else(|panic| resume_unwind(panic)));
             let others = others.collect::<Result<Vec<_>, _>>();
             Ok::<_, VocoderError>((first?, others?))
         })?;
@@ -216,28 +245,10 @@ impl Loader<'_> {
         Ok((first, others))
     }
 
-    /// The graph of a solver's update, where the denoiser runs; without it states travel at each step.
-    fn update(&self, denoiser: &Graph) -> Option<Graph> {
-        let provider = match denoiser.provider() {
-            // Beside TensorRT too: it has the same memory, and engines are not worth it for sums.
-            Provider::TensorRt => Provider::Cuda,
-            other => other,
-        };
-        let options = SessionOptions {
-            provider,
-            gpu: self.options.gpu.for_provider(provider),
-            ..self.options.clone()
-        };
-        let loaded = self.load((UPDATE, "update"), None, true, &options, &[]);
-        let refused = |error| tracing::warn!(%error, "the steps of a window do not run in a row");
-        loaded.map_err(refused).ok()
-    }
-
     fn load(
         &self,
         (bytes, graph): (&[u8], &str),
-        profile: Option<&Profile>,
-        bound: bool,
+        profile: &Profile,
         options: &SessionOptions,
         passed_over: &[(Provider, Obstacle)],
     ) -> Result<Graph, VocoderError> {
@@ -245,8 +256,7 @@ impl Loader<'_> {
         let source = GraphSource {
             bytes,
             label,
-            profile,
-            bound,
+            profile: Some(profile),
             passed_over,
             clock: &self.clock,
         };
@@ -275,71 +285,7 @@ fn ports(graph: &Graph) -> (&[Port], &[Port]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::Batch;
-    use super::super::chain::Task;
-    use super::super::denoiser::full_plan;
     use super::*;
-    use crate::runtime::{Flavour, LoadOptions, RuntimeError, install};
-    use ndarray::Array2;
-    use std::path::Path;
-
-    /// Installed below `target` if need be, where the integration tests look for it too.
-    fn runtime() -> Runtime {
-        match Runtime::load(&LoadOptions::default()) {
-            Err(RuntimeError::NotFound { .. }) => {}
-            other => return other.unwrap(),
-        }
-        let executable = std::env::current_exe().unwrap();
-        let folder = executable.ancestors().nth(3).unwrap().join("vocode-data");
-        let installed = install(Flavour::Cpu, Some(&folder), &mut |_| {})
-            .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
-        let library = Some(installed.library);
-        Runtime::load(&LoadOptions { library }).unwrap()
-    }
-
-    fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-        let places = 0..=bytes.len() - from.len();
-        let place = places
-            .into_iter()
-            .find(|&place| bytes[place..].starts_with(from))
-            .unwrap();
-        [&bytes[..place], to, &bytes[place + from.len()..]].concat()
-    }
-
-    fn tiny() -> Bundle {
-        Bundle::from_dir(Path::new("tests/fixtures/tiny_ddpm")).unwrap()
-    }
-
-    /// The CPU, used as a GPU is.
-    fn as_on_a_gpu() -> SessionOptions {
-        SessionOptions {
-            provider: Provider::Cpu,
-            planned_sizes: true,
-            ..SessionOptions::default()
-        }
-    }
-
-    #[test]
-    fn what_a_window_leaves_behind_is_not_heard_in_the_next() {
-        let mut networks = Networks::load(&tiny(), &runtime(), &as_on_a_gpu()).unwrap();
-        let denoiser = &mut networks.denoiser;
-        let (windows, frames) = denoiser.call_size(1, 1);
-        let interface = denoiser.interface.clone();
-        let mut made_of = |value: f32| {
-            let mut batch = Batch::new(&interface, windows, frames);
-            batch.x.fill(value);
-            let task = Task {
-                inside: &Array2::ones(batch.x.dim()),
-                batch: &batch,
-                plans: &[&full_plan(3)],
-                noise: &|_, _| (),
-            };
-            denoiser.run_chain(&task).unwrap()
-        };
-        let before = made_of(0.5);
-        assert!(made_of(f32::NAN).iter().all(|sample| sample.is_nan()));
-        assert_eq!(made_of(0.5), before);
-    }
 
     #[test]
     fn auto_goes_on_where_a_provider_fails_and_a_named_one_is_an_error() {
@@ -353,25 +299,5 @@ mod tests {
         assert_eq!(obstacle.to_string(), VocoderError::Stopped.to_string());
         assert!(next(Provider::Auto, Provider::Cpu).is_err());
         assert!(next(Provider::Cuda, Provider::Cuda).is_err());
-    }
-
-    #[test]
-    fn steps_run_in_a_row_only_where_that_makes_no_difference() {
-        let (runtime, bundle, options) = (runtime(), tiny(), as_on_a_gpu());
-        let mut networks = Networks::load(&bundle, &runtime, &options).unwrap();
-        let denoiser = &mut networks.denoiser;
-        assert!(denoiser.limits().chained);
-
-        let wrong = replaced(UPDATE, b"Add", b"Sub");
-        // One that answers wrongly, one that takes something else, and again the right one.
-        for (update, is_taken) in [
-            (&wrong[..], false),
-            (&bundle.conditioner, false),
-            (UPDATE, true),
-        ] {
-            let graph = Graph::from_bytes(&runtime, update, "update", &options).unwrap();
-            denoiser.try_chain(Chain::new(graph, denoiser.interface.clone()));
-            assert_eq!(denoiser.limits().chained, is_taken);
-        }
     }
 }

@@ -1,14 +1,10 @@
 //! What goes from one graph of a bundle to the other, and how it lies in memory.
 
 use crate::bundle::Condition;
-use ndarray::{ArrayViewD, Axis, Slice};
-use std::ops::Range;
-
-use super::batch::Batch;
 
 /// The conditions of a bundle, and what one frame is in each tensor.
 #[derive(Debug)]
-pub(super) struct Interface {
+pub(in crate::vocoder) struct Interface {
     /// In the order of the conditioner's outputs.
     pub conditions: Vec<Condition>,
     /// Time steps a frame of each condition.
@@ -18,22 +14,19 @@ pub(super) struct Interface {
     /// Frames on each side of a window that its answer is not right about.
     pub context: usize,
     /// How each condition lies in memory.
-    pub layouts: Vec<Layout>,
+    pub layouts: Vec<ConditionLayout>,
 }
 
 /// How one condition lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(in crate::vocoder) struct ConditionLayout {
     /// The condition's place among the conditioner's outputs.
     pub index: usize,
     /// Stretches of consecutive frames in one batch item: as many as there are places before the time axis.
-    pub rows: usize,
-    /// Values of one frame in a row.
+    pub stretches: usize,
+    /// Values of one frame in a stretch.
     pub width: usize,
 }
-
-/// Inputs of a denoiser call, by name.
-pub(super) type Inputs<'a> = Vec<(&'a str, ArrayViewD<'a, f32>)>;
 
 impl Interface {
     /// Of conditions with so many time steps a frame.
@@ -54,9 +47,9 @@ impl Interface {
         let axes = interface.conditions.iter().map(|c| c.time_axis);
         let layout = |(index, (shape, time_axis)): (usize, (Vec<usize>, usize))| {
             let (before, after) = shape.split_at(time_axis);
-            Layout {
+            ConditionLayout {
                 index,
-                rows: before.iter().product(),
+                stretches: before.iter().product(),
                 width: after.iter().product(),
             }
         };
@@ -84,35 +77,5 @@ impl Interface {
         ];
         let conditions = named.zip(self.condition_shapes(windows, frames));
         own.into_iter().chain(conditions).collect()
-    }
-
-    /// All inputs of a denoiser call.
-    pub fn inputs<'a>(&'a self, batch: &'a Batch) -> Inputs<'a> {
-        let conditions = self.conditions.iter().zip(&batch.conditions);
-        let conditions = conditions.map(|(c, array)| (c.name.as_str(), array.view()));
-        [
-            ("x", batch.x.view().into_dyn()),
-            ("t", batch.t.view().into_dyn()),
-        ]
-        .into_iter()
-        .chain(conditions)
-        .collect()
-    }
-
-    /// Some frames of one window of a batch.
-    pub fn part<'a>(&'a self, batch: &'a Batch, row: usize, frames: Range<usize>) -> Inputs<'a> {
-        let samples = Some((1, self.hop));
-        let conditions = self.conditions.iter().zip(&self.rates);
-        let conditions = conditions.map(|(condition, rate)| Some((condition.time_axis, *rate)));
-        let axes = [samples, None].into_iter().chain(conditions);
-        let cut = |((name, mut array), axis): ((&'a str, ArrayViewD<'a, f32>), _)| {
-            array.slice_axis_inplace(Axis(0), Slice::from(row..row + 1));
-            if let Some((axis, rate)) = axis {
-                let steps = Slice::from(frames.start * rate..frames.end * rate);
-                array.slice_axis_inplace(Axis(axis), steps);
-            }
-            (name, array)
-        };
-        self.inputs(batch).into_iter().zip(axes).map(cut).collect()
     }
 }

@@ -1,0 +1,9 @@
+//! Which frames each denoiser call covers, and the state of a synthesis between calls. Nothing here runs a graph.
+
+mod sizes;
+mod wavefront;
+pub mod window;
+
+pub(super) use sizes::{Sizes, WindowBounds};
+pub use wavefront::{Wavefront, Window};
+pub use window::WindowPlan;
