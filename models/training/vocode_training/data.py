@@ -124,10 +124,6 @@ class Recordings:
         inside = (index >= start[:, None]) & (index < (start + size)[:, None])
         return augment.recording(self.flat[index].float() / 32768.0 * inside, how, dice) * inside, inside, which
 
-    def mels(self, count: int, frames: int, generator: torch.Generator, how: Augmentation) -> Tensor:
-        """Clean mels of random crops, `[B, n_mels, frames + 2 * MARGIN]`."""
-        return melspec.mel_of_padded(self._draw(count, frames, Dice(generator), how)[0])
-
     def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None, how: Augmentation | None = None) -> Batch:
         """Random crops at any sample, clips drawn by `weights`; `how` they are changed, by default in level alone."""
         how, dice, length = how or Augmentation(quiet=0.0, low_pass=0.0), Dice(generator), frames * melspec.HOP
