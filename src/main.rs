@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything starts a thread: see there.
+    vocode::runtime::disable_telemetry();
     vocode::cli::main()
 }

@@ -1,8 +1,7 @@
 //! Flags that several commands share.
 
 use std::convert::Infallible;
-use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -12,6 +11,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use super::CliError;
+use super::jobs::Source;
 use super::output::say;
 use crate::audio::SampleFormat;
 use crate::mel::{Layout, MelConvention};
@@ -195,11 +195,13 @@ impl ConventionArg {
 
 /// A small text file that a flag names.
 pub(super) fn read_toml(path: &str) -> Result<String, CliError> {
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_TOML_BYTES).read_to_string(&mut text))
-        .map_err(|e| CliError::read(path, e))?;
-    Ok(text)
+    let bytes = Source::File(path.into()).read_all(MAX_TOML_BYTES)?;
+    String::from_utf8(bytes).map_err(|_| {
+        CliError::read(
+            path,
+            io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"),
+        )
+    })
 }
 
 /// Which axis of a mel holds the bands.

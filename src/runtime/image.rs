@@ -22,7 +22,8 @@ const MAX_SEGMENTS: usize = 128;
 /// On systems whose libraries are not ELF files only the first two are checked.
 ///
 /// # Errors
-/// [`Rejection::Missing`] when there is nothing at `path`, [`Rejection::NotALibrary`] otherwise.
+/// [`Rejection::Missing`] when there is nothing at `path`, [`Rejection::Unreadable`] when it may not be read,
+/// [`Rejection::NotALibrary`] otherwise.
 pub(super) fn check(path: &Path) -> Result<(), Rejection> {
     let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Rejection::Missing,
@@ -121,7 +122,9 @@ fn not_a_library(reason: &str) -> Rejection {
 }
 
 fn unreadable(error: &std::io::Error) -> Rejection {
-    not_a_library(&format!("it cannot be read: {error}"))
+    Rejection::Unreadable {
+        reason: error.to_string(),
+    }
 }
 
 #[cfg(all(

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::checksum;
 use super::error::Rejection;
 use super::pip::{self, PipError};
 use super::places;
@@ -50,7 +51,7 @@ impl Flavour {
     }
 
     /// The folder of the installation, below the one for all of them.
-    fn folder(self) -> String {
+    pub(super) fn folder(self) -> String {
         match self {
             Flavour::Cpu => WHEEL_VERSION.to_owned(),
             Flavour::Gpu => format!("{WHEEL_VERSION}{}", places::GPU_SUFFIX),
@@ -170,7 +171,7 @@ pub enum SetupError {
     },
     /// The library does not load on this machine.
     #[error(
-        "ONNX Runtime {version} was fetched, but it is {rejection}; point --ort-lib at a build for this machine"
+        "ONNX Runtime {version} was fetched, but it is {rejection}; see which package index pip uses, or point --ort-lib at a build for this machine"
     )]
     Unusable {
         /// The version of the wheel.
@@ -204,7 +205,7 @@ pub(super) fn install_with(
     let root = places::library_root(data_folder.ok_or(SetupError::NoDataFolder)?);
     let folder = root.join(flavour.folder());
     let there = |on_event: &mut dyn FnMut(SetupEvent<'_>)| {
-        check(&folder, true).inspect(|installed| on_event(SetupEvent::Done(installed)))
+        check(&folder, flavour, true).inspect(|installed| on_event(SetupEvent::Done(installed)))
     };
     if let Ok(installed) = there(on_event) {
         return Ok(installed);
@@ -254,9 +255,9 @@ fn fetch_into(
         fs::rename(&nvidia, &place).map_err(io("write", &place))?;
     }
     on_event(SetupEvent::Checking);
-    check(&fresh, false)?;
+    check(&fresh, flavour, false)?;
     replace(&fresh, folder, work.path())?;
-    let installed = check(folder, false)?;
+    let installed = check(folder, flavour, false)?;
     on_event(SetupEvent::Done(&installed));
     Ok(installed)
 }
@@ -307,22 +308,23 @@ fn keep_library(package: &Path, target: &Path) -> Result<(), SetupError> {
 }
 
 fn is_kept(name: &str) -> bool {
-    let stem = format!("{}onnxruntime", std::env::consts::DLL_PREFIX);
-    let library = name.starts_with(&stem) && name.contains(std::env::consts::DLL_SUFFIX);
-    library || matches!(name, "LICENSE" | "ThirdPartyNotices.txt")
+    places::is_library(name) || matches!(name, "LICENSE" | "ThirdPartyNotices.txt")
 }
 
-fn check(folder: &Path, was_there: bool) -> Result<Installed, SetupError> {
+/// Whether `folder` holds the libraries of `flavour` as they were published, and they load.
+fn check(folder: &Path, flavour: Flavour, was_there: bool) -> Result<Installed, SetupError> {
     let library = places::libraries_in(folder)
         .into_iter()
         .next()
         .ok_or(SetupError::NoLibrary {
             version: WHEEL_VERSION,
         })?;
-    let probed = probe::file(&library).map_err(|rejection| SetupError::Unusable {
+    let unusable = |rejection| SetupError::Unusable {
         version: WHEEL_VERSION,
         rejection,
-    })?;
+    };
+    checksum::check_all(folder, flavour).map_err(unusable)?;
+    let probed = probe::file(&library).map_err(unusable)?;
     Ok(Installed {
         library,
         version: probed.version,
@@ -360,7 +362,7 @@ mod tests {
     /// A program that stands in for Python: answers `-c` with a version and runs `pip` for everything else.
     fn fake_python(folder: &Path, pip: &str) -> String {
         let path = folder.join("fake-python");
-        let script = format!("#!/bin/sh\ncase \"$*\" in -c*) echo 3.11;; *) {pip};; esac\n");
+        let script = format!("#!/bin/sh\ncase \"$*\" in -I\\ -c*) echo 3.11;; *) {pip};; esac\n");
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path.to_str().unwrap().to_owned()

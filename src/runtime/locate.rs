@@ -9,9 +9,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::{Rejection, RuntimeError};
+use super::install::Flavour;
 use super::places::{
-    data_folder, installed_in, libraries_in, library_root, loader_names, path_from, plain_name,
-    python_folders,
+    absence, data_folder, installed_in, libraries_in, library_root, loader_names, path_from,
+    plain_name, python_folders,
 };
 use super::probe::{self, Probed};
 
@@ -161,12 +162,16 @@ impl Search {
             if files.is_empty() {
                 attempts.push(Attempt {
                     origin,
-                    path: folder,
-                    verdict: Err(Rejection::Missing),
+                    path: folder.clone(),
+                    verdict: Err(absence(&folder)),
                 });
             }
             for file in files {
-                if let Some(library) = record(&mut attempts, origin, &file, probe::file(&file)) {
+                let probed = match pinned(origin, &folder) {
+                    Some(flavour) => probe::installed(&file, flavour),
+                    None => probe::file(&file),
+                };
+                if let Some(library) = record(&mut attempts, origin, &file, probed) {
                     return Ok(Found {
                         origin,
                         library,
@@ -216,6 +221,14 @@ impl Search {
     }
 }
 
+/// What `vocode setup` installed in this folder of the data folder, whose libraries have known hashes.
+fn pinned(origin: Origin, folder: &Path) -> Option<Flavour> {
+    let name = folder.file_name()?.to_str()?;
+    [Flavour::Cpu, Flavour::Gpu]
+        .into_iter()
+        .find(|flavour| origin == Origin::DataFolder && flavour.folder() == name)
+}
+
 fn find_named(origin: Origin, path: &Path) -> Result<Found, RuntimeError> {
     let file = if path.is_dir() {
         libraries_in(path)
@@ -225,8 +238,12 @@ fn find_named(origin: Origin, path: &Path) -> Result<Found, RuntimeError> {
     } else {
         path.to_path_buf()
     };
+    let probed = match probe::file(&file) {
+        Err(Rejection::Missing) => Err(absence(path)),
+        other => other,
+    };
     let mut attempts = Vec::new();
-    match record(&mut attempts, origin, &file, probe::file(&file)) {
+    match record(&mut attempts, origin, &file, probed) {
         Some(library) => Ok(Found {
             origin,
             library,

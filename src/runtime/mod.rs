@@ -2,6 +2,7 @@
 //!
 //! Nothing above this module names the crate that binds it.
 
+mod checksum;
 mod choice;
 mod clock;
 mod device;
@@ -21,6 +22,7 @@ mod probe;
 mod profile;
 mod provider;
 mod session;
+mod telemetry;
 
 pub use choice::Obstacle;
 pub use clock::Clock;
@@ -41,3 +43,4 @@ pub use probe::needed_version;
 pub use profile::{InputProfile, Profile};
 pub use provider::{Provider, UnknownProvider};
 pub use session::{Graph, GraphSource, Port};
+pub use telemetry::disable_telemetry;

@@ -1,5 +1,6 @@
 //! Fetching a wheel with the machine's own Python and pip, and telling apart the ways in which that fails.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -10,8 +11,12 @@ use thiserror::Error;
 /// The names under which Python 3 is looked for on the `PATH`.
 pub(super) const PYTHONS: [&str; 2] = ["python3", "python"];
 
-/// A Python that wheels of native libraries are sure to exist for. The library inside is the same for all of them.
-const WELL_SUPPORTED: &str = "3.12";
+/// The Python whose wheels are fetched, whichever runs pip: the library inside does not need it, and one wheel for each
+/// platform is one library, whose hash is known.
+const WHEEL_PYTHON: &str = "3.12";
+
+/// Keeps Python from running files that lie in the current folder or that `PYTHONPATH` names (`./pip.py` among them).
+const ISOLATED: &str = "-I";
 
 /// How much of what pip says is kept for a message.
 const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -81,29 +86,28 @@ pub enum PipError {
 }
 
 /// Unpacks the wheels `requirements` (without what they depend on) below `work` and returns the folder they lie in.
-/// `on_line` is given what pip writes.
+/// `on_line` is given what pip writes. Python runs isolated from the caller's folder and variables, in `work`.
 pub(super) fn fetch(
     pythons: &[&str],
     requirements: &[&str],
     work: &Path,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, PipError> {
-    let python = with_pip(&find_python(pythons)?, work)?;
-    let target = work.join("package");
-    match install(&python, requirements, &target, &[], on_line) {
-        Err(PipError::NoWheel { .. }) => {
-            // This Python may be too new or too old for the wheels; the library in them does not depend on it.
-            let other = ["--python-version", WELL_SUPPORTED, "--implementation", "cp"];
-            install(&python, requirements, &target, &other, on_line)?;
-        }
-        other => other?,
-    }
-    Ok(target)
+    let work = &std::path::absolute(work).unwrap_or_else(|_| work.to_path_buf());
+    let python = with_pip(&find_python(pythons, work)?, work)?;
+    install(&python, requirements, work, on_line)
 }
 
-fn find_python(names: &[&str]) -> Result<String, PipError> {
+/// A command of `python` that runs nothing of the folder in which vocode was started.
+fn isolated(python: impl AsRef<OsStr>, work: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg(ISOLATED).current_dir(work);
+    command
+}
+
+fn find_python(names: &[&str], work: &Path) -> Result<String, PipError> {
     let is_python_3 = |name: &&&str| {
-        let version = Command::new(name)
+        let version = isolated(name, work)
             .args(["-c", "import sys; print(sys.version_info[0])"])
             .output();
         version.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"3"))
@@ -119,13 +123,13 @@ fn find_python(names: &[&str]) -> Result<String, PipError> {
 /// `python` itself if it has pip, otherwise the Python of a fresh environment below `work` that has.
 fn with_pip(python: &str, work: &Path) -> Result<PathBuf, PipError> {
     let has_pip =
-        |python: &Path| quiet(Command::new(python).args(["-m", "pip", "--version"])).is_ok();
+        |python: &Path| quiet(isolated(python, work).args(["-m", "pip", "--version"])).is_ok();
     let own = PathBuf::from(python);
     if has_pip(&own) {
         return Ok(own);
     }
     let folder = work.join("environment");
-    let made = quiet(Command::new(python).args(["-m", "venv"]).arg(&folder));
+    let made = quiet(isolated(python, work).args(["-m", "venv"]).arg(&folder));
     let inside = if cfg!(windows) {
         folder.join("Scripts/python.exe")
     } else {
@@ -164,11 +168,11 @@ fn quiet(command: &mut Command) -> Result<(), String> {
 fn install(
     python: &Path,
     requirements: &[&str],
-    target: &Path,
-    extra: &[&str],
+    work: &Path,
     on_line: &mut dyn FnMut(&str),
-) -> Result<(), PipError> {
-    let mut command = Command::new(python);
+) -> Result<PathBuf, PipError> {
+    let target = work.join("package");
+    let mut command = isolated(python, work);
     command
         .args([
             "-m",
@@ -188,9 +192,9 @@ fn install(
             "--timeout",
             "20",
         ])
-        .args(extra)
+        .args(["--python-version", WHEEL_PYTHON, "--implementation", "cp"])
         .arg("--target")
-        .arg(target)
+        .arg(&target)
         .args(requirements)
         // A user's settings that make sense for environments, and not for a folder of our own.
         .envs([
@@ -200,7 +204,7 @@ fn install(
         ])
         .env("LC_ALL", "C");
     let requirement = &requirements.join(" ");
-    let name = format!("{} -m pip install {requirement}", python.display());
+    let name = format!("{} -I -m pip install {requirement}", python.display());
     let failed = |status: String, reason: String| PipError::Failed {
         command: name.clone(),
         status,
@@ -209,7 +213,7 @@ fn install(
     let (status, said) = run(&mut command, on_line)
         .map_err(|error| failed("cannot start".to_owned(), error.to_string()))?;
     if status.success() {
-        Ok(())
+        Ok(target)
     } else {
         Err(classify(requirement, &said, |reason| {
             failed(status.to_string(), reason)

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::error::Rejection;
+
 /// vocode's own data folder: `VOCODE_DATA_DIR`, else `$XDG_DATA_HOME/vocode`, else `~/.local/share/vocode`
 /// (`%LOCALAPPDATA%\vocode` on Windows). `None` when none of these is known.
 pub fn data_folder() -> Option<PathBuf> {
@@ -77,6 +79,24 @@ pub(super) fn python_folders(prefix: &Path) -> Vec<PathBuf> {
         folders.push(lib.join("python3").join(package));
     }
     folders
+}
+
+/// Why nothing was found in `folder`, or at that path.
+pub(super) fn absence(folder: &Path) -> Rejection {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Rejection::Unreadable {
+                reason: error.to_string(),
+            }
+        }
+        _ => Rejection::Missing,
+    }
+}
+
+/// Whether a file of this name is ONNX Runtime's library or one of its providers'.
+pub(super) fn is_library(name: &str) -> bool {
+    let stem = format!("{}onnxruntime", env::consts::DLL_PREFIX);
+    name.starts_with(&stem) && name.contains(env::consts::DLL_SUFFIX)
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use ort::sys::OrtApiBase;
 
 use super::error::Rejection;
-use super::image;
+use super::install::Flavour;
+use super::telemetry::disable_telemetry;
+use super::{checksum, image};
 
 /// A library that answered as ONNX Runtime. It stays mapped while this value lives, so that loading it for good
 /// afterwards costs nothing.
@@ -33,6 +35,16 @@ pub(super) fn file(path: &Path) -> Result<Probed, Rejection> {
     open(&absolute, || absolute.clone())
 }
 
+/// Probes a library that `vocode setup` installed, once its SHA-256 is seen to be the right one.
+///
+/// # Errors
+/// As [`file`], and [`Rejection::Altered`].
+pub(super) fn installed(path: &Path, flavour: Flavour) -> Result<Probed, Rejection> {
+    image::check(path)?;
+    checksum::check(path, flavour)?;
+    file(path)
+}
+
 /// Probes whatever the dynamic loader finds under a bare file name.
 ///
 /// # Errors
@@ -52,6 +64,7 @@ pub(super) fn by_name(name: &str) -> Result<Probed, Rejection> {
 }
 
 fn open(path: &Path, resolve: impl FnOnce() -> PathBuf) -> Result<Probed, Rejection> {
+    disable_telemetry();
     // SAFETY: mapping a library runs its initialisers. That is what the caller asks for: the path comes from the
     // user, from vocode's own folder or from the system's search path, and `image::check` has seen the file.
     let library =

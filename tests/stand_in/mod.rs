@@ -24,6 +24,7 @@ pub fn compile(folder: &Path, source: &str) -> Option<PathBuf> {
     }
 }
 
+#[allow(dead_code, reason = "not every test file needs it")]
 /// A library with ONNX Runtime's entry point that says it is `version`.
 pub fn of_version(folder: &Path, version: &str) -> Option<PathBuf> {
     let source = format!(

@@ -1,0 +1,192 @@
+//! What may run, and what may be written, while ONNX Runtime is fetched and loaded.
+#![cfg(unix)]
+
+mod common;
+mod stand_in;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use vocode::runtime::{Flavour, WHEEL_VERSION};
+
+fn vocode() -> Command {
+    Command::cargo_bin("vocode").unwrap()
+}
+
+/// Every file below `folder`.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+/// Python files of the names that Python and pip import early, each of which leaves a trace when it runs.
+fn trap(folder: &Path) -> PathBuf {
+    let trace = folder.join("it-ran");
+    let code = format!("open({:?}, 'w').close()\n", trace.to_str().unwrap());
+    for name in ["pip", "sitecustomize", "usercustomize", "encodings", "venv"] {
+        fs::write(folder.join(format!("{name}.py")), &code).unwrap();
+    }
+    trace
+}
+
+#[test]
+fn setup_runs_nothing_of_the_current_folder_or_of_pythonpath() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let trace = trap(folder.path());
+    // The trap works on a Python that is not isolated.
+    let unguarded = std::process::Command::new("python3")
+        .args(["-m", "pip", "--version"])
+        .current_dir(folder.path())
+        .output();
+    if unguarded.is_err() {
+        eprintln!("skipped: there is no Python");
+        return;
+    }
+    assert!(trace.exists(), "the trap does not work");
+    fs::remove_file(&trace).unwrap();
+    vocode()
+        .arg("setup")
+        .current_dir(folder.path())
+        .env("VOCODE_DATA_DIR", data.path())
+        .env_remove("VOCODE_OFFLINE")
+        .env("PYTHONPATH", folder.path())
+        // pip finds nothing, at once and without a network: how it is started is what counts here.
+        .env("PIP_NO_INDEX", "1")
+        .env_remove("PIP_FIND_LINKS")
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("pip finds no onnxruntime"));
+    assert!(!trace.exists(), "a file of the current folder was run");
+}
+
+#[test]
+fn an_installed_library_that_was_altered_is_never_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("onnxruntime").join(WHEEL_VERSION);
+    fs::create_dir_all(&place).unwrap();
+    let trace = folder.path().join("it-ran");
+    let source = format!(
+        "#include <stdio.h>\n__attribute__((constructor)) static void start(void) {{ fclose(fopen({:?}, \"w\")); }}\n",
+        trace.to_str().unwrap()
+    );
+    let Some(library) = stand_in::compile(&place, &source) else {
+        return;
+    };
+    let named = vocode()
+        .args(["doctor"])
+        .env("VOCODE_ORT_LIB", &library)
+        .output()
+        .unwrap();
+    assert!(
+        !named.status.success() && trace.exists(),
+        "the trap does not work"
+    );
+    fs::remove_file(&trace).unwrap();
+    vocode()
+        .args(["models/demo/demo.npy", "-o", "never.wav"])
+        .env("VOCODE_DATA_DIR", folder.path())
+        .env("VOCODE_OFFLINE", "1")
+        .env_remove("VOCODE_ORT_LIB")
+        .env_remove("ORT_DYLIB_PATH")
+        .env_remove("VIRTUAL_ENV")
+        .assert()
+        .stderr(
+            predicate::str::contains("its SHA-256 is")
+                .and(predicate::str::contains("vocode setup")),
+        );
+    assert!(!trace.exists(), "the altered library was loaded");
+}
+
+#[test]
+fn what_setup_installs_passes_its_own_check() {
+    let data = common::data_folder();
+    let installed = vocode::runtime::install(Flavour::Cpu, Some(&data), &mut |_| {}).unwrap();
+    let search = vocode::runtime::Search {
+        data_folder: Some(data),
+        ..Default::default()
+    };
+    let attempts = search.survey().unwrap();
+    let last = attempts.last().unwrap();
+    assert_eq!(last.verdict, Ok(WHEEL_VERSION.to_owned()));
+    assert_eq!(last.path, std::path::absolute(installed.library).unwrap());
+}
+
+/// ONNX Runtime's telemetry keeps a device id and a database below HOME, whatever the session options say.
+#[test]
+fn nothing_is_written_below_home() {
+    let home = tempfile::tempdir().unwrap();
+    let library = common::ensure_runtime().library().to_path_buf();
+    let run = |command: &mut Command| {
+        command
+            .env("HOME", home.path())
+            .env("VOCODE_ORT_LIB", &library)
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("ORT_DISABLE_TELEMETRY")
+            .assert()
+            .success();
+        assert_eq!(files(home.path()), Vec::<PathBuf>::new());
+    };
+    let out = tempfile::tempdir().unwrap();
+    run(vocode()
+        .args(["models/demo/demo.npy", "--steps", "1", "-o"])
+        .arg(out.path().join("a.wav")));
+    run(vocode().arg("doctor"));
+    run(vocode().args(["serve", "--check"]));
+}
+
+#[test]
+fn nothing_is_looked_up_and_no_connection_is_made() {
+    let out = tempfile::tempdir().unwrap();
+    let trace = out.path().join("trace");
+    let traced = std::process::Command::new("strace")
+        .args(["-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"])
+        .arg(&trace)
+        .arg(env!("CARGO_BIN_EXE_vocode"))
+        .args(["models/demo/demo.npy", "-o"])
+        .arg(out.path().join("a.wav"))
+        .env("VOCODE_ORT_LIB", common::ensure_runtime().library())
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .output();
+    match traced {
+        Ok(output) if output.status.success() => {}
+        _ => {
+            eprintln!("skipped: strace is not there, or may not trace");
+            return;
+        }
+    }
+    let calls = fs::read_to_string(&trace).unwrap();
+    assert!(!calls.contains("AF_INET"), "{calls}");
+}
+
+#[test]
+fn a_library_that_may_not_be_read_is_called_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("onnxruntime");
+    fs::create_dir_all(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(&place).is_ok() {
+        eprintln!("skipped: no permission keeps this user from reading a folder");
+        return;
+    }
+    let search = vocode::runtime::Search {
+        data_folder: Some(folder.path().to_owned()),
+        ..Default::default()
+    };
+    let message = search.survey().unwrap_err().to_string();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(
+        message.contains("not readable (Permission denied"),
+        "{message}"
+    );
+}
