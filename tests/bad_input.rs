@@ -450,6 +450,160 @@ fn an_output_that_exists() {
     assert_eq!(fs::read(&out).unwrap(), b"precious");
 }
 
+/// The bytes of a tone in an M4A file, changed at `offset` behind the first `mark`.
+fn changed_m4a(mark: &[u8; 4], offset: isize, value: &[u8]) -> Vec<u8> {
+    let mut bytes = fs::read("tests/fixtures/audio/tone.m4a").unwrap();
+    let found = bytes.windows(4).position(|window| window == mark).unwrap();
+    let at = found.checked_add_signed(offset).unwrap();
+    bytes[at..at + value.len()].copy_from_slice(value);
+    bytes
+}
+
+/// A WAV file of ten samples that says it has this many a second.
+fn wav_of_rate(rate: u32) -> Vec<u8> {
+    let mut bytes = b"RIFF\x38\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    bytes.extend([rate.to_le_bytes(), (2 * rate).to_le_bytes()].concat());
+    bytes.extend(b"\x02\0\x10\0data\x14\0\0\0");
+    bytes.extend([0; 20]);
+    bytes
+}
+
+#[test]
+fn recordings_that_break_the_decoders_are_lost_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, out) = (folder.path().join("all"), folder.path().join("out"));
+    fs::create_dir(&all).unwrap();
+    let bad = [
+        ("rate.wav", wav_of_rate(0)),
+        ("scale.m4a", changed_m4a(b"mdhd", 16, &[0; 4])),
+        ("capacity.m4a", changed_m4a(b"hdlr", -4, &[0; 4])),
+        ("abort.m4a", changed_m4a(b"stts", 8, &[0xff; 4])),
+        ("sizes.m4a", changed_m4a(b"stsz", 12, &[0xff; 4])),
+        ("offsets.m4a", changed_m4a(b"stco", 8, &[0xff; 4])),
+    ];
+    for (name, bytes) in &bad {
+        fs::write(all.join(name), bytes).unwrap();
+    }
+    fs::copy("tests/fixtures/audio/tone.m4a", all.join("z.m4a")).unwrap();
+    let found = Command::cargo_bin("vocode")
+        .unwrap()
+        .arg("mel")
+        .arg(&all)
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert_eq!(found.status.code(), Some(1), "{message}");
+    assert!(message.contains("6 of 7 inputs failed"), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+    for (name, _) in &bad {
+        let line = message.lines().find(|line| line.contains(name)).unwrap();
+        assert!(
+            line.starts_with("error: ") && line.contains("damaged"),
+            "{line}"
+        );
+    }
+    let made: Vec<_> = fs::read_dir(&out)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(made, ["z.npy"]);
+}
+
+#[test]
+fn a_recording_longer_than_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.npy");
+    let mel = |seconds: &str| {
+        Command::cargo_bin("vocode")
+            .unwrap()
+            .args([
+                "mel",
+                "models/demo/demo.flac",
+                "--max-seconds",
+                seconds,
+                "-o",
+            ])
+            .arg(&out)
+            .output()
+            .unwrap()
+    };
+    let short = mel("4");
+    let message = String::from_utf8_lossy(&short.stderr).into_owned();
+    assert_eq!(short.status.code(), Some(1), "{message}");
+    assert!(message.contains("--max-seconds"), "{message}");
+    assert!(!out.exists());
+    assert_eq!(mel("0").status.code(), Some(2));
+    assert!(mel("5").status.success());
+}
+
+#[test]
+fn a_convention_larger_than_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let (toml, out) = (folder.path().join("a.toml"), folder.path().join("a.wav"));
+    // What would be left after a cut at 1 MiB is a whole convention.
+    let whole = "base = \"hifigan\"\n";
+    fs::write(&toml, format!("{whole}#{}\nhop = 1\n", " ".repeat(1 << 20))).unwrap();
+    let flags = ["--mel-convention", toml.to_str().unwrap()];
+    fails_on(
+        Path::new(DEMO),
+        &out,
+        &flags,
+        1,
+        &["a.toml", "limit of 1 MiB"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_with_control_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("a\u{1b}[2J\nerror: b\u{9b}.npy");
+    fs::write(&name, "no array").unwrap();
+    let found = Command::cargo_bin("vocode")
+        .unwrap()
+        .arg(&name)
+        .arg("-o")
+        .arg(folder.path().join("a.wav"))
+        .output()
+        .unwrap();
+    let message = String::from_utf8(found.stderr).unwrap();
+    assert!(!message.contains(['\u{1b}', '\u{9b}']), "{message:?}");
+    assert_eq!(
+        message
+            .lines()
+            .filter(|line| line.starts_with("error"))
+            .count(),
+        1,
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_graph_that_is_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["bundle.toml", "conditioner.onnx"] {
+        fs::copy(Path::new("models/default").join(name), model.join(name)).unwrap();
+    }
+    let made = std::process::Command::new("mkfifo")
+        .arg(model.join("denoiser.onnx"))
+        .status();
+    assert!(made.unwrap().success());
+    let flags = ["--model", model.to_str().unwrap()];
+    let out = folder.path().join("a.wav");
+    fails_on(
+        Path::new(DEMO),
+        &out,
+        &flags,
+        1,
+        &["denoiser.onnx", "not a regular file"],
+    );
+}
+
 /// Sends SIGINT once the synthesis says that it goes on.
 #[cfg(unix)]
 #[test]

@@ -10,18 +10,26 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::probe::{Hint, ProbeResult};
 
+use super::mp4;
 use super::{AudioError, resample::check_rate};
 
 /// Bounds on what a file may make the reader allocate.
 #[derive(Clone, Debug)]
 pub struct DecodeLimits {
-    /// Most samples of the mono result. The default is two hours at 48 kHz.
+    /// Longest recording in seconds. The default is one hour.
+    pub max_seconds: f64,
+    /// Most samples of the mono result, whatever their rate. The default is two hours at 48 kHz.
     pub max_samples: usize,
 }
+
+/// Name of the thread that [`decode`] runs the decoders on. A panic of this thread is caught and becomes
+/// [`AudioError::Damaged`]; a program's panic hook may leave it out.
+pub const DECODER_THREAD: &str = "vocode-decoder";
 
 impl Default for DecodeLimits {
     fn default() -> Self {
         Self {
+            max_seconds: 3_600.0,
             max_samples: 2 * 3_600 * 48_000,
         }
     }
@@ -56,8 +64,33 @@ impl Clip {
 ///
 /// # Errors
 /// [`AudioError::Unsupported`] for anything that is not audio, [`AudioError::Damaged`], [`AudioError::Empty`],
-/// [`AudioError::TooLong`], [`AudioError::NotFinite`] and [`AudioError::SampleRate`] as their names say.
+/// [`AudioError::TooLong`], [`AudioError::NotFinite`] and [`AudioError::SampleRate`] as their names say,
+/// [`AudioError::Io`] where no thread can be started.
 pub fn decode(
+    bytes: Vec<u8>,
+    extension: Option<&str>,
+    limits: &DecodeLimits,
+) -> Result<Clip, AudioError> {
+    if bytes.is_empty() {
+        return Err(AudioError::Unsupported {
+            reason: "it is empty".into(),
+        });
+    }
+    mp4::check(&bytes)?;
+    // The decoders panic on some damaged files. On a thread of its own such a panic ends this file and nothing else.
+    std::thread::scope(|scope| {
+        let decoder = std::thread::Builder::new()
+            .name(DECODER_THREAD.to_owned())
+            .spawn_scoped(scope, || decode_here(bytes, extension, limits))?;
+        decoder.join().unwrap_or_else(|_| {
+            Err(AudioError::Damaged {
+                reason: "its header or its packets contradict themselves".into(),
+            })
+        })
+    })
+}
+
+fn decode_here(
     bytes: Vec<u8>,
     extension: Option<&str>,
     limits: &DecodeLimits,
@@ -69,7 +102,7 @@ pub fn decode(
         .map_err(unsupported)?;
     let tags = read_tags(&mut probed);
 
-    let mut mixer = Mixer::new(decoder, limits.max_samples);
+    let mut mixer = Mixer::new(decoder, limits);
     mixer.run(probed.format.as_mut(), track.id)?;
     let mut clip = mixer.finish(tags)?;
     if let Some(promised) = track.codec_params.n_frames
@@ -140,7 +173,7 @@ fn unsupported(error: SymphoniaError) -> AudioError {
 /// Collects packets into one mono clip.
 struct Mixer {
     decoder: Box<dyn Decoder>,
-    max_samples: usize,
+    limits: DecodeLimits,
     samples: Vec<f32>,
     format: Option<(u32, usize)>,
     bad_packets: usize,
@@ -148,10 +181,10 @@ struct Mixer {
 }
 
 impl Mixer {
-    fn new(decoder: Box<dyn Decoder>, max_samples: usize) -> Self {
+    fn new(decoder: Box<dyn Decoder>, limits: &DecodeLimits) -> Self {
         Self {
             decoder,
-            max_samples,
+            limits: limits.clone(),
             samples: Vec::new(),
             format: None,
             bad_packets: 0,
@@ -206,10 +239,10 @@ impl Mixer {
             });
         }
         check_rate(found.0)?;
-        if self.samples.len() + decoded.frames() > self.max_samples {
-            return Err(AudioError::TooLong {
-                limit: self.max_samples,
-            });
+        let longest = self.limits.max_seconds * f64::from(found.0);
+        let limit = self.limits.max_samples.min(longest as usize);
+        if self.samples.len() + decoded.frames() > limit {
+            return Err(AudioError::TooLong { limit });
         }
         let mut interleaved = SampleBuffer::<f32>::new(decoded.frames() as u64, spec);
         interleaved.copy_interleaved_ref(decoded);
@@ -315,8 +348,28 @@ mod tests {
 
     #[test]
     fn the_length_limit_holds() {
-        let limits = DecodeLimits { max_samples: 99 };
-        let result = decode(stereo_wav(&[(1, 1); 100]), Some("wav"), &limits);
-        assert!(matches!(result, Err(AudioError::TooLong { limit: 99 })));
+        let samples = DecodeLimits {
+            max_samples: 99,
+            ..DecodeLimits::default()
+        };
+        let seconds = DecodeLimits {
+            max_seconds: 99.5 / 44_100.0,
+            ..DecodeLimits::default()
+        };
+        for limits in [samples, seconds] {
+            let result = decode(stereo_wav(&[(1, 1); 100]), Some("wav"), &limits);
+            assert!(matches!(result, Err(AudioError::TooLong { limit: 99 })));
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_costs_the_file_alone() {
+        let mut bytes = stereo_wav(&[(1, 1); 100]);
+        bytes[24..28].fill(0);
+        let result = decode(bytes, Some("wav"), &DecodeLimits::default());
+        assert!(
+            matches!(result, Err(AudioError::Damaged { .. })),
+            "{result:?}"
+        );
     }
 }

@@ -4,10 +4,11 @@ mod decode;
 mod encode;
 mod error;
 mod flac;
+mod mp4;
 mod resample;
 mod wav;
 
-pub use decode::{Clip, DecodeLimits, decode};
+pub use decode::{Clip, DECODER_THREAD, DecodeLimits, decode};
 pub use encode::{Encoding, Piece, StreamEncoder};
 pub use error::AudioError;
 pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StreamResampler, resample, resampled_len};

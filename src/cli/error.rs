@@ -51,6 +51,14 @@ pub enum CliError {
         /// What is wrong with it.
         source: AudioError,
     },
+    /// A recording that is longer than `--max-seconds`.
+    #[error("{path}: {source}, or allow more with --max-seconds")]
+    TooLong {
+        /// The file.
+        path: String,
+        /// The limit.
+        source: AudioError,
+    },
     /// A mel that cannot be used as it is.
     #[error("{path}: {source}")]
     Mel {

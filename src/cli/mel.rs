@@ -7,7 +7,7 @@ use clap::Args;
 use super::args::{ConventionArg, Overwrite, Verbosity};
 use super::jobs::{self, Job, Kinds, Source};
 use super::{CliError, each};
-use crate::audio::{Clip, DecodeLimits, decode, resample};
+use crate::audio::{AudioError, Clip, DecodeLimits, decode, resample};
 use crate::mel::{Mel, MelConvention, analyse, write_npy};
 
 /// Bytes of an audio file that are read, compressed or not.
@@ -40,6 +40,8 @@ pub struct MelArgs {
     )]
     convention: ConventionArg,
     #[command(flatten)]
+    length: LengthArg,
+    #[command(flatten)]
     overwrite: Overwrite,
     #[command(flatten)]
     verbosity: Verbosity,
@@ -55,7 +57,7 @@ pub(super) fn run(args: &MelArgs) -> Result<(), CliError> {
 
 fn one(job: &Job, convention: &MelConvention, args: &MelArgs) -> Result<(), CliError> {
     job.target.check(args.overwrite.force)?;
-    let clip = read_clip(&job.source)?;
+    let clip = read_clip(&job.source, args.length)?;
     let name = job.source.label();
     for warning in &clip.warnings {
         args.verbosity.warn(&format!("{name}: {warning}"));
@@ -81,20 +83,60 @@ fn mel_of(clip: Clip, convention: &MelConvention, name: &str) -> Result<Mel, Cli
     analyse(&samples, convention).map_err(|e| CliError::mel(name, e))
 }
 
+/// How long a recording may be.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LengthArg {
+    /// Longest recording in seconds: a small compressed file can hold hours
+    #[arg(
+        long = "max-seconds",
+        env = "VOCODE_MAX_SECONDS",
+        default_value_t = 3600.0,
+        value_name = "S"
+    )]
+    seconds: f64,
+}
+
+impl LengthArg {
+    /// The limits of the decoder. The seconds alone count where they are more than the decoder's own limit of samples.
+    fn limits(self) -> Result<DecodeLimits, CliError> {
+        if !(self.seconds > 0.0 && self.seconds.is_finite()) {
+            return Err(CliError::usage(format!(
+                "--max-seconds {}: expected a positive number of seconds",
+                self.seconds
+            )));
+        }
+        let usual = DecodeLimits::default();
+        let asked = self.seconds * 48_000.0;
+        Ok(DecodeLimits {
+            max_seconds: self.seconds,
+            max_samples: usual.max_samples.max(asked as usize),
+        })
+    }
+}
+
 /// Reads and decodes one recording.
-pub(super) fn read_clip(source: &Source) -> Result<Clip, CliError> {
+pub(super) fn read_clip(source: &Source, length: LengthArg) -> Result<Clip, CliError> {
     let bytes = source.read_all(MAX_AUDIO_BYTES)?;
-    decode_clip(bytes, source)
+    decode_clip(bytes, source, length)
 }
 
 /// Decodes a recording that has been read.
-pub(super) fn decode_clip(bytes: Vec<u8>, source: &Source) -> Result<Clip, CliError> {
+pub(super) fn decode_clip(
+    bytes: Vec<u8>,
+    source: &Source,
+    length: LengthArg,
+) -> Result<Clip, CliError> {
     let extension = match source {
         Source::File(path) => extension(path),
         Source::Stdin => None,
     };
-    decode(bytes, extension.as_deref(), &DecodeLimits::default())
-        .map_err(|e| CliError::audio(source.label(), e))
+    decode(bytes, extension.as_deref(), &length.limits()?).map_err(|e| match e {
+        AudioError::TooLong { .. } => CliError::TooLong {
+            path: source.label(),
+            source: e,
+        },
+        _ => CliError::audio(source.label(), e),
+    })
 }
 
 fn extension(path: &Path) -> Option<String> {

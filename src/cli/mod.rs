@@ -33,6 +33,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::CliError;
 
+use crate::audio::DECODER_THREAD;
 use crate::bundle::Bundle;
 use jobs::Job;
 
@@ -100,6 +101,7 @@ enum Command {
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    leave_out_decoders();
     match config::parse(std::env::args_os()).and_then(run) {
         Ok(code) => code,
         Err(error) => {
@@ -107,6 +109,18 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// A decoder that panics on a damaged file is reported as an error of that file, and not as a panic of the program too.
+fn leave_out_decoders() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(DECODER_THREAD) {
+            tracing::debug!("{panic}");
+        } else {
+            usual(panic);
+        }
+    }));
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::CliError;
+use super::{CliError, interrupt};
+use crate::text::{on_terminal, visible};
 
 /// The destination of one result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Target {
     pub(super) fn label(&self) -> String {
         match self {
             Self::Stdout => "standard output".into(),
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) => shown(path),
         }
     }
 
@@ -76,6 +77,7 @@ impl Target {
             return quiet_pipe(written).map_err(|e| CliError::write(self.label(), e));
         }
         let mut temp = temporary(path)?;
+        let _cleared = interrupt::removes(temp.path());
         temp.write_all(bytes)
             .and_then(|()| temp.as_file().sync_all())
             .map_err(|e| CliError::write(self.label(), e))?;
@@ -89,6 +91,7 @@ impl Target {
         make: impl FnOnce(&Path) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let temp = temporary(path)?.into_temp_path();
+        let _cleared = interrupt::removes(&temp);
         make(&temp)?;
         publish(temp, path, force)
     }
@@ -140,8 +143,13 @@ fn plain(error: &io::Error) -> io::Error {
 
 fn publish(temp: TempPath, path: &Path, force: bool) -> Result<(), CliError> {
     let result = if force {
-        // The file that a link points to is replaced, not the link.
-        temp.persist(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+        // The file that a link points to is replaced, not the link, and keeps who may read and write it.
+        let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if let Ok(meta) = fs::metadata(&place) {
+            fs::set_permissions(&temp, meta.permissions())
+                .map_err(|e| CliError::write(path.display().to_string(), e))?;
+        }
+        temp.persist(place)
     } else {
         temp.persist_noclobber(path)
     };
@@ -159,9 +167,15 @@ fn quiet_pipe(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// A path for people: what a terminal would act on is escaped, so that a name cannot pass for a line of ours.
+pub(super) fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
 /// Prints text on standard output.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
+    let text = on_terminal(text);
     quiet_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
         .map_err(|e| CliError::write("standard output", e))
 }
@@ -178,7 +192,7 @@ pub(super) fn table(rows: &[(&str, String)]) -> String {
 
 /// Prints one line on standard error; there is nowhere left to report a failure to.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", on_terminal(line));
 }
 
 #[cfg(test)]
@@ -246,6 +260,28 @@ mod tests {
         Target::File(link.clone()).write(b"new", true).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for mode in [0o600, 0o664] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Target::File(path.clone()).write(b"new", true).unwrap();
+            let found = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode);
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_pass_for_a_line() {
+        let target = Target::File("a\nerror: \u{1b}[2J.wav".into());
+        assert_eq!(target.label(), r"a\nerror: \u{1b}[2J.wav");
     }
 
     #[cfg(target_os = "linux")]

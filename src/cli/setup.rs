@@ -11,6 +11,7 @@ use crate::runtime::{
     Flavour, Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy,
     data_folder, install,
 };
+use crate::text::visible;
 
 /// Arguments of `vocode setup`.
 #[derive(Args, Clone, Debug, Default)]
@@ -90,7 +91,7 @@ impl Announcer {
             }
             SetupEvent::Detail(line) => {
                 tracing::info!("pip: {line}");
-                self.line.set_message(line.to_owned());
+                self.line.set_message(visible(line).into_owned());
             }
             SetupEvent::Checking => self.line.set_message("checking that it loads"),
             SetupEvent::Done(installed) => self.finish(installed),

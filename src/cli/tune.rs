@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::SessionArgs;
 use super::interrupt::{self, Watch};
 use super::jobs::{Source, expand};
-use super::mel::{AUDIO, read_clip};
+use super::mel::{AUDIO, LengthArg, read_clip};
 use super::output::{Target, print};
 use super::setup::load_runtime;
 use super::summary::Bar;
@@ -60,6 +60,8 @@ pub struct TuneArgs {
     /// Print JSON, a line for each number of steps
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+    #[command(flatten)]
+    length: LengthArg,
     #[command(flatten)]
     session: SessionArgs,
 }
@@ -137,12 +139,14 @@ fn clips(args: &TuneArgs, convention: &MelConvention) -> Result<Vec<Clip>, CliEr
     let (sources, _) = expand(&args.inputs, AUDIO)?;
     let count = sources.len().min(args.clips as usize);
     let chosen = (0..count).map(|n| &sources[n * sources.len() / count]);
-    chosen.map(|source| clip(source, convention)).collect()
+    chosen
+        .map(|source| clip(source, convention, args.length))
+        .collect()
 }
 
-fn clip(source: &Source, convention: &MelConvention) -> Result<Clip, CliError> {
+fn clip(source: &Source, convention: &MelConvention, length: LengthArg) -> Result<Clip, CliError> {
     let name = source.label();
-    let recording = read_clip(source)?;
+    let recording = read_clip(source, length)?;
     let samples = resample(
         recording.samples,
         recording.sample_rate,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::args::{ConventionArg, LayoutArg, ModelArgs, Overwrite};
 use super::canvas::check_plot;
 use super::jobs::Source;
-use super::mel::MAX_AUDIO_BYTES;
+use super::mel::{LengthArg, MAX_AUDIO_BYTES};
 use super::output::{Target, print};
 use super::{CliError, load_bundle};
 use plot::Picture;
@@ -43,6 +43,8 @@ pub struct InspectArgs {
     /// Print JSON
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+    #[command(flatten)]
+    length: LengthArg,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -93,7 +95,7 @@ fn look(args: &InspectArgs) -> Result<Findings, CliError> {
     if bytes.starts_with(b"\x93NUMPY") || named_npy {
         mel::inspect(&bytes, &source.label(), args)
     } else {
-        recording::inspect(bytes, &source)
+        recording::inspect(bytes, &source, args.length)
     }
 }
 

@@ -6,7 +6,7 @@ use super::plot::{Axis, MAX_COLUMNS, Picture};
 use crate::audio::Clip;
 use crate::cli::CliError;
 use crate::cli::jobs::Source;
-use crate::cli::mel::decode_clip;
+use crate::cli::mel::{LengthArg, decode_clip};
 use crate::cli::output::table;
 use crate::stft::Stft;
 
@@ -16,8 +16,12 @@ const HOP: usize = 256;
 const DEPTH: f32 = 90.0;
 
 /// Everything that can be said of a recording.
-pub(super) fn inspect(bytes: Vec<u8>, source: &Source) -> Result<Findings, CliError> {
-    let clip = decode_clip(bytes, source)?;
+pub(super) fn inspect(
+    bytes: Vec<u8>,
+    source: &Source,
+    length: LengthArg,
+) -> Result<Findings, CliError> {
+    let clip = decode_clip(bytes, source, length)?;
     let peak = clip.samples.iter().fold(0f32, |m, v| m.max(v.abs()));
     let power = clip
         .samples
