@@ -1,9 +1,12 @@
 //! The other side of the service: what `vocode client` and `vocode load` are made of.
 
+mod answer;
 mod connect;
 mod error;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -17,6 +20,7 @@ pub use error::ClientError;
 use crate::mel::Mel;
 use crate::proto;
 use crate::proto::vocoder_service_client::VocoderServiceClient;
+use answer::Rules;
 use connect::Key;
 
 /// Most bytes of one answer: unary audio can be long.
@@ -57,20 +61,48 @@ macro_rules! event_from {
 event_from!(proto::vocode_stream_response::Event);
 event_from!(proto::vocode_live_response::Event);
 
-/// A streamed answer.
-pub struct Events(Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>);
+/// A streamed answer, held against the contract as it comes: it begins with its header, no audio is missing or twice
+/// there, and it ends with a summary that counts what came.
+pub struct Events {
+    events: Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>,
+    rules: Rules,
+    /// Frames sent so far.
+    frames: Arc<AtomicU64>,
+    over: bool,
+}
 
 impl Events {
-    /// The next piece; `None` after the last. Dropping the answer cancels the call.
+    /// The next piece; `None` after the last, and only where the answer is whole. Dropping the answer cancels the call.
     ///
     /// # Errors
-    /// What ended the call early, once.
+    /// What ended the call early, once; [`ClientError::Incomplete`] where the summary never came, and
+    /// [`ClientError::Broken`] where the answer contradicts the contract.
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
-        self.0.next().await
+        if self.over {
+            return None;
+        }
+        let next = match self.events.next().await {
+            Some(Ok(event)) => {
+                let frames = self.frames.load(Ordering::Acquire);
+                self.rules.take(&event, frames).map(|()| Some(event))
+            }
+            Some(Err(error)) => Err(error),
+            None => self.rules.end().map(|()| None),
+        };
+        self.over = !matches!(next, Ok(Some(_)));
+        next.transpose()
     }
 
-    fn new(events: impl Stream<Item = Result<Event, ClientError>> + Send + 'static) -> Events {
-        Events(Box::pin(events))
+    fn new(
+        events: impl Stream<Item = Result<Event, ClientError>> + Send + 'static,
+        frames: Arc<AtomicU64>,
+    ) -> Events {
+        Events {
+            events: Box::pin(events),
+            rules: Rules::default(),
+            frames,
+            over: false,
+        }
     }
 }
 
@@ -101,7 +133,7 @@ impl Client {
     /// A whole mel for the whole audio.
     ///
     /// # Errors
-    /// [`ClientError::Status`].
+    /// [`ClientError::Status`], and [`ClientError::Broken`] where the answer is not whole.
     pub async fn vocode(
         &mut self,
         config: proto::SynthesisConfig,
@@ -112,7 +144,14 @@ impl Client {
             mel: Some(wire_mel(mel)),
             request_id: String::new(),
         };
-        Ok(self.service.vocode(request).await?.into_inner())
+        let answer = self.service.vocode(request).await?.into_inner();
+        answer::whole(
+            answer.header.as_ref(),
+            &answer.audio,
+            answer.summary.as_ref(),
+            mel.frames() as u64,
+        )?;
+        Ok(answer)
     }
 
     /// A whole mel for audio piece by piece.
@@ -130,9 +169,11 @@ impl Client {
             request_id: String::new(),
         };
         let events = self.service.vocode_stream(request).await?.into_inner();
-        Ok(Events::new(events.map(|answer| {
-            Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into())
-        })))
+        let events = events.map(|answer| Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into()));
+        Ok(Events::new(
+            events,
+            Arc::new(AtomicU64::new(mel.frames() as u64)),
+        ))
     }
 
     /// Mels as they are made for audio piece by piece.
@@ -150,15 +191,19 @@ impl Client {
             request_id: String::new(),
         };
         let first = futures_util::stream::iter([request(Message::Config(config))]);
-        let rest = mels.map(move |mel| request(Message::Mel(wire_mel(&mel))));
+        let frames = Arc::new(AtomicU64::new(0));
+        let sent = frames.clone();
+        let rest = mels.map(move |mel| {
+            sent.fetch_add(mel.frames() as u64, Ordering::AcqRel);
+            request(Message::Mel(wire_mel(&mel)))
+        });
         let events = self
             .service
             .vocode_live(first.chain(rest))
             .await?
             .into_inner();
-        Ok(Events::new(events.map(|answer| {
-            Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into())
-        })))
+        let events = events.map(|answer| Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into()));
+        Ok(Events::new(events, frames))
     }
 }
 

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::CliError;
 use super::args::{FormatArg, Overwrite, Verbosity};
 use super::output::{Target, print, say};
-use super::remote::{RequestArgs, ServerArgs, block_on, floats, read_mel};
+use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
 use crate::client::{Client, ClientError, Event, Events};
 use crate::mel::Mel;
 use crate::proto;
-use crate::text::counted;
+use crate::text::{counted, visible};
 use ndarray::{Axis, Slice};
 
 /// How the mel is sent and the audio received.
@@ -149,8 +149,9 @@ async fn call(
 ) -> Result<Answer, CliError> {
     let began = Instant::now();
     let config = args.request.config(info)?;
+    let expected = args.request.expected(info, mel.frames());
     let events = match args.method {
-        Method::Unary => return unary(client, config, &mel, began).await,
+        Method::Unary => return unary(client, config, &mel, expected, began).await,
         Method::Stream => client.stream(config, &mel).await?,
         Method::Live => {
             let pause = args.paced.then(|| frame_seconds(info)).flatten();
@@ -158,38 +159,55 @@ async fn call(
             client.live(config, paced(pieces, pause)).await?
         }
     };
-    collect(events, began).await
+    collect(events, expected, began).await
 }
 
 async fn unary(
     client: &mut Client,
     config: proto::SynthesisConfig,
     mel: &Mel,
+    expected: Option<Expected>,
     began: Instant,
 ) -> Result<Answer, CliError> {
     let answer = client.vocode(config, mel).await?;
+    let header = answer.header.ok_or(ClientError::EmptyEvent)?;
+    let samples: Vec<f32> = floats(&answer.audio).collect();
+    expected
+        .ok_or(ClientError::EmptyEvent)?
+        .is_met(&header, samples.len())?;
     Ok(Answer {
-        header: answer.header.ok_or(ClientError::EmptyEvent)?,
-        samples: floats(&answer.audio).collect(),
+        header,
+        samples,
         first_audio: began.elapsed(),
     })
 }
 
-async fn collect(mut events: Events, began: Instant) -> Result<Answer, CliError> {
-    let mut header = None;
-    let (mut samples, mut first_audio) = (Vec::new(), None);
+/// Takes a stream to its end; memory is bounded by what the mel makes.
+async fn collect(
+    mut events: Events,
+    expected: Option<Expected>,
+    began: Instant,
+) -> Result<Answer, CliError> {
+    let (mut head, mut samples, mut first_audio) = (None, Vec::new(), None);
     while let Some(event) = events.next().await {
-        match event? {
-            Event::Header(found) => header = Some(found),
-            Event::Chunk(chunk) => {
+        match (event?, &head) {
+            (Event::Header(header), _) => head = Some(header),
+            (Event::Chunk(chunk), Some(header)) => {
                 first_audio.get_or_insert_with(|| began.elapsed());
                 samples.extend(floats(&chunk.audio));
+                expected
+                    .ok_or(ClientError::EmptyEvent)?
+                    .allows(header, samples.len())?;
             }
-            Event::Summary(_) => {}
+            (Event::Chunk(_) | Event::Summary(_), _) => {}
         }
     }
+    let header = head.ok_or(ClientError::EmptyEvent)?;
+    expected
+        .ok_or(ClientError::EmptyEvent)?
+        .is_met(&header, samples.len())?;
     Ok(Answer {
-        header: header.ok_or(ClientError::EmptyEvent)?,
+        header,
         samples,
         first_audio: first_audio.unwrap_or_else(|| began.elapsed()),
     })
@@ -242,6 +260,7 @@ fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliE
         header.seed,
         header.execution_provider
     );
+    let comment = visible(&comment).into_owned();
     let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
     let provenance = Provenance {
         fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
@@ -299,9 +318,9 @@ impl Summary {
             1000.0 * self.first_audio_seconds,
             self.real_time_factor,
             counted(self.steps as usize, "step"),
-            self.provider,
+            visible(&self.provider),
             self.seed,
-            self.solver
+            visible(&self.solver)
         )
     }
 }

@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{CliError, sampling};
-use crate::client::{Client, ClientOptions, TlsFiles};
+use crate::audio::resampled_len;
+use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
 use crate::diffusion::{Process, SolverKind};
 use crate::mel::{Layout, Mel, NpyLimits, read_npy};
 use crate::proto::{self, schedule};
 
 /// How long a server may take to load its models.
 const STARTING: Duration = Duration::from_secs(60);
+
+/// Samples by which a resampled length may differ from the ideal one.
+const ROUNDING: usize = 2;
 
 /// Where the server is, and how it is talked to.
 #[derive(Args, Clone, Debug)]
@@ -129,7 +133,83 @@ pub struct RequestArgs {
     first_chunk_frames: Option<u32>,
 }
 
+/// The audio that a mel makes, by what the server tells of its model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// Samples at the model's own rate.
+    samples: usize,
+    sample_rate: u32,
+}
+
+impl Expected {
+    /// Samples in the audio of this header, give or take the rounding of a resampler.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`] for audio that is not what was asked for.
+    fn samples(self, header: &proto::StreamHeader) -> Result<usize, ClientError> {
+        if header.encoding() != proto::AudioEncoding::PcmF32le || header.channels != 1 {
+            let reason = "its audio is not one channel of floats".to_owned();
+            return Err(ClientError::Broken { reason });
+        }
+        Ok(resampled_len(self.samples, self.sample_rate, header.sample_rate_hz) + ROUNDING)
+    }
+
+    /// Whether `samples` so far are no more than the mel makes.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`].
+    pub(super) fn allows(
+        self,
+        header: &proto::StreamHeader,
+        samples: usize,
+    ) -> Result<(), ClientError> {
+        let most = self.samples(header)?;
+        if samples <= most {
+            return Ok(());
+        }
+        let reason = format!("it has more than the {most} samples that its mel makes");
+        Err(ClientError::Broken { reason })
+    }
+
+    /// Whether `samples` are the whole audio of the mel.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`].
+    pub(super) fn is_met(
+        self,
+        header: &proto::StreamHeader,
+        samples: usize,
+    ) -> Result<(), ClientError> {
+        self.allows(header, samples)?;
+        let most = self.samples(header)?;
+        if samples + 2 * ROUNDING >= most {
+            return Ok(());
+        }
+        let reason = format!("it has {samples} samples, and its mel makes {most}");
+        Err(ClientError::Broken { reason })
+    }
+}
+
 impl RequestArgs {
+    fn model<'a>(&self, info: &'a proto::GetInfoResponse) -> Option<&'a proto::Model> {
+        info.models
+            .iter()
+            .find(|model| self.model.is_empty() || model.name == self.model)
+    }
+
+    /// The audio of `frames` frames; `None` for a model that the server does not have.
+    pub(super) fn expected(
+        &self,
+        info: &proto::GetInfoResponse,
+        frames: usize,
+    ) -> Option<Expected> {
+        let mel = self.model(info)?.mel.as_ref()?;
+        Some(Expected {
+            samples: frames.saturating_mul(mel.hop as usize),
+            sample_rate: mel.sample_rate_hz,
+        })
+    }
+
     /// The wire's form, in floats: what is written to a file is decided here and not by the server, which described itself in `info`.
     ///
     /// # Errors
@@ -138,10 +218,7 @@ impl RequestArgs {
         &self,
         info: &proto::GetInfoResponse,
     ) -> Result<proto::SynthesisConfig, CliError> {
-        let model = info
-            .models
-            .iter()
-            .find(|model| self.model.is_empty() || model.name == self.model);
+        let model = self.model(info);
         let kind = match (&self.schedule, self.steps) {
             (Some(text), _) => Some(schedule_kind(text, model)?),
             (None, steps) => steps.map(schedule::Kind::Steps),

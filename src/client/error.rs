@@ -5,6 +5,8 @@ use thiserror::Error;
 use tonic::Status;
 use tonic_types::StatusExt;
 
+use crate::text::visible;
+
 /// Why a call failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -42,6 +44,20 @@ pub enum ClientError {
     /// The answer breaks the contract.
     #[error("the server sent an empty event; it may be of another version")]
     EmptyEvent,
+    /// The answer breaks the contract in another way.
+    #[error("the server's answer is not whole: {reason}; nothing of it is kept")]
+    Broken {
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// The stream ended before its summary.
+    #[error(
+        "the server's answer ended after {samples} samples, before its summary; nothing of it is kept"
+    )]
+    Incomplete {
+        /// The samples that came.
+        samples: u64,
+    },
 }
 
 impl ClientError {
@@ -63,16 +79,21 @@ impl From<Status> for ClientError {
 /// The code, the message, and what the details name.
 fn describe(status: &Status) -> String {
     let details = status.get_error_details();
-    let mut text = format!("the server says {:?}: {}", status.code(), status.message());
+    let message = visible(status.message());
+    let mut text = format!("the server says {:?}: {message}", status.code());
     for violation in details
         .bad_request()
         .into_iter()
         .flat_map(|bad| &bad.field_violations)
     {
         if !status.message().contains(&violation.description) {
-            text += &format!("; {}: {}", violation.field, violation.description);
+            text += &format!(
+                "; {}: {}",
+                visible(&violation.field),
+                visible(&violation.description)
+            );
         } else {
-            text += &format!(" ({})", violation.field);
+            text += &format!(" ({})", visible(&violation.field));
         }
     }
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
