@@ -91,6 +91,23 @@ pub enum BundleError {
         /// The hash of the bytes.
         found: String,
     },
+    /// A graph whose weights lie in another file.
+    #[error(
+        "{file} keeps data in a file beside it, which the model's hash does not cover; save the graph with its data inside \
+         (onnx.save with save_as_external_data=False) and export the bundle again"
+    )]
+    ExternalData {
+        /// The graph's file.
+        file: &'static str,
+    },
+    /// A graph that is no ONNX model.
+    #[error("{file} is not an ONNX model: {reason}; export the model again")]
+    NotAGraph {
+        /// The graph's file.
+        file: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
     /// A graph without the ports that the contract asks for.
     #[error("{file}: expected {expected}, found {found}")]
     Port {

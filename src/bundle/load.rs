@@ -1,10 +1,10 @@
 //! Bytes of a bundle: from a folder, or the default in the binary.
 
-use super::{BundleError, Manifest};
+use super::{BundleError, Manifest, external};
 use crate::hash::sha256;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Largest `bundle.toml` that is read, in bytes.
@@ -63,7 +63,7 @@ impl Bundle {
     /// Puts a bundle together from the bytes of its files.
     ///
     /// # Errors
-    /// A manifest out of its format, or graphs with other hashes than it says.
+    /// A manifest out of its format, graphs with other hashes than it says, or with data outside of the graph.
     pub fn from_bytes(
         manifest: &[u8],
         conditioner: Cow<'static, [u8]>,
@@ -76,6 +76,8 @@ impl Bundle {
         let manifest = Manifest::from_toml(text)?;
         check_hash(CONDITIONER, &manifest.sha256.conditioner, &conditioner)?;
         check_hash(DENOISER, &manifest.sha256.denoiser, &denoiser)?;
+        external::refuse(CONDITIONER, &conditioner)?;
+        external::refuse(DENOISER, &denoiser)?;
         Ok(Bundle {
             manifest,
             conditioner,
@@ -88,7 +90,11 @@ impl Bundle {
 fn read(folder: &Path, file: &'static str, limit: u64) -> Result<Vec<u8>, BundleError> {
     let path = folder.join(file);
     let mut bytes = Vec::new();
-    let read = File::open(&path).and_then(|opened| opened.take(limit + 1).read_to_end(&mut bytes));
+    // Opening a pipe would wait for its writer.
+    let read = std::fs::metadata(&path).and_then(|meta| match meta.is_file() {
+        true => File::open(&path)?.take(limit + 1).read_to_end(&mut bytes),
+        false => Err(io::Error::other("it is not a regular file")),
+    });
     match read {
         Err(source) => Err(BundleError::Read { path, source }),
         Ok(length) if length as u64 > limit => Err(BundleError::TooLarge { file, limit }),

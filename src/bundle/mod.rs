@@ -7,6 +7,7 @@
 mod check;
 mod edit;
 mod error;
+mod external;
 mod load;
 mod manifest;
 mod schedule;
