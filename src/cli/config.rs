@@ -153,7 +153,8 @@ mod tests {
             .try_get_matches_from(line)
             .unwrap();
         let serve = matches.subcommand_matches("serve").unwrap();
-        assert_eq!(serve.get_one::<usize>("max_streams"), Some(&3));
+        let streams = serve.get_one::<crate::server::MaxStreams>("max_streams");
+        assert_eq!(streams, Some(&crate::server::MaxStreams::Fixed(3)));
         assert_eq!(serve.get_one::<usize>("max_connections"), Some(&9));
         assert_eq!(serve.get_one::<bool>("quiet"), Some(&true));
         assert_eq!(

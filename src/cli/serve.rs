@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -16,10 +18,17 @@ use super::args::{EngineArgs, Verbosity};
 use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;
+use crate::diffusion::MAX_STEPS;
 use crate::server::{
-    self, Address, DEFAULT_ADDRESS, Limits, ModelProvider, ModelSource, ServerOptions, TlsFiles,
+    self, Address, DEFAULT_ADDRESS, Limits, MaxStreams, ModelProvider, ModelSource, ServerOptions,
+    TlsFiles,
 };
 use crate::vocoder::MAX_BATCH;
+
+/// Lines of the log that wait to be written.
+const LOG_LINES: usize = 4096;
+/// How often dropped lines are counted.
+const LOG_COUNT: Duration = Duration::from_secs(10);
 
 const ABOUT: &str = "\
 A setting is taken from its flag, else from the variable in brackets, else from the file that --config names: TOML, with the flags' \
@@ -52,7 +61,7 @@ pub struct ServeArgs {
     /// Most windows in one call of the model [default: on a CPU its threads, up to 4; on a GPU 16]
     #[arg(long, env = "VOCODE_BATCH", value_parser = counts(MAX_BATCH), value_name = "N")]
     batch: Option<usize>,
-    /// Serve metrics for Prometheus on this address, as in 127.0.0.1:9464
+    /// Serve /metrics for Prometheus, /health and /ready over HTTP on this address, as in 127.0.0.1:9464
     #[arg(long, env = "VOCODE_METRICS", value_name = "ADDR")]
     metrics: Option<SocketAddr>,
     /// How the log is written
@@ -67,6 +76,9 @@ pub struct ServeArgs {
     /// Send traces to an OpenTelemetry collector, as in http://127.0.0.1:4317 (OTLP over gRPC)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     otlp: Option<String>,
+    /// Do not describe the service to generic clients (gRPC reflection)
+    #[arg(long, env = "VOCODE_NO_REFLECTION")]
+    no_reflection: bool,
     /// Seconds that calls may go on once the server was asked to stop
     #[arg(long, env = "VOCODE_GRACE_SECONDS", default_value_t = 30, value_parser = seconds(0), value_name = "N")]
     grace_seconds: u64,
@@ -88,12 +100,25 @@ pub struct ServeArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Calls that are worked on at once
-    #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = Limits::default().max_streams, value_parser = counts(4096), value_name = "N")]
-    max_streams: usize,
+    /// Streams of the first model and its default schedule that are worked on at once, up to 4096; a call of more steps counts as several.
+    /// `auto`: as many as the machine makes in real time, measured at the start
+    #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = Limits::default().max_streams, value_name = "N")]
+    max_streams: MaxStreams,
+    /// Calls at once of one API key, or of one address where there are no keys [default: half of --max-streams; not counted for this machine]
+    #[arg(long, env = "VOCODE_MAX_STREAMS_PER_CALLER", value_parser = counts(MaxStreams::LIMIT), value_name = "N")]
+    max_streams_per_caller: Option<usize>,
+    /// Most denoiser calls for each sample; a model's default schedule may always be asked for
+    #[arg(long, env = "VOCODE_MAX_STEPS", default_value_t = Limits::default().max_steps, value_parser = counts(MAX_STEPS), value_name = "N")]
+    max_steps: usize,
+    /// Memory that calls may hold together, beside what the models take
+    #[arg(long, env = "VOCODE_MEMORY_BUDGET", default_value_t = ByteSize(Limits::default().memory_budget), value_name = "SIZE")]
+    memory_budget: ByteSize,
     /// Connections at once
     #[arg(long, env = "VOCODE_MAX_CONNECTIONS", default_value_t = Limits::default().max_connections, value_parser = counts(65_536), value_name = "N")]
     max_connections: usize,
+    /// Connections at once from one address [default: half of --max-connections; not counted for this machine]
+    #[arg(long, env = "VOCODE_MAX_CONNECTIONS_PER_PEER", value_parser = counts(65_536), value_name = "N")]
+    max_connections_per_peer: Option<usize>,
     /// Largest request message
     #[arg(long, env = "VOCODE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().max_message_bytes, value_parser = counts(1 << 30), value_name = "BYTES")]
     max_message_bytes: usize,
@@ -156,7 +181,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let options = args.options()?;
     // Dropped at the end, when the last spans are there.
     let exporter = args.otlp.as_deref().map(Exporter::start).transpose()?;
-    args.start_logging(exporter.as_ref());
+    // Dropped at the end, when what waits is written.
+    let _log = args.start_logging(exporter.as_ref());
     let runtime = load_runtime(&args.engine, args.verbosity.quiet)?;
     if args.check {
         server::check(options, runtime)?;
@@ -184,7 +210,11 @@ impl ServeArgs {
                 max_stream_frames: limits.max_stream_frames,
                 max_message_bytes: limits.max_message_bytes,
                 max_streams: limits.max_streams,
+                max_streams_per_caller: limits.max_streams_per_caller,
+                max_steps: limits.max_steps,
+                memory_budget: limits.memory_budget.as_u64(),
                 max_connections: limits.max_connections,
+                max_connections_per_peer: limits.max_connections_per_peer,
                 max_call: Duration::from_secs(limits.max_call_seconds),
                 max_idle: Duration::from_secs(limits.max_idle_seconds),
                 model_timeout: Duration::from_secs(limits.model_timeout_seconds),
@@ -192,18 +222,24 @@ impl ServeArgs {
             tls: self.access.tls()?,
             api_keys: self.access.api_keys.clone(),
             metrics: self.metrics,
+            reflection: !self.no_reflection,
             grace: Duration::from_secs(self.grace_seconds),
         })
     }
 
-    /// A server says more than the other commands: each call is a line.
-    fn start_logging(&self, exporter: Option<&Exporter>) {
+    /// A server says more than the other commands: each call is a line. Lines that nobody takes in time are dropped, not waited for.
+    fn start_logging(&self, exporter: Option<&Exporter>) -> WorkerGuard {
         let verbosity = Verbosity {
             verbose: self.verbosity.verbose.saturating_add(1),
             ..self.verbosity
         };
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(LOG_LINES)
+            .finish(std::io::stderr());
+        let dropped = writer.error_counter();
         let log = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(writer)
             .with_ansi(std::io::stderr().is_terminal());
         let log = match self.log_format {
             LogFormat::Text => log.boxed(),
@@ -214,7 +250,27 @@ impl ServeArgs {
         layers.extend(exporter.map(|exporter| exporter.layer().boxed()));
         // A second start in one process (tests) keeps the first.
         let _ = tracing_subscriber::registry().with(layers).try_init();
+        count_dropped_lines(dropped);
+        guard
     }
+}
+
+/// Says in the metrics and, once it is read again, in the log how many lines were dropped. Without a thread to spare it is not said.
+fn count_dropped_lines(dropped: ErrorCounter) {
+    let count = move || {
+        let mut told = 0;
+        loop {
+            std::thread::sleep(LOG_COUNT);
+            let lines = dropped.dropped_lines();
+            if lines > told {
+                told = lines;
+                metrics::counter!("vocode_log_lines_dropped_total").absolute(lines as u64);
+                tracing::warn!(lines, "the log was not read in time: lines were dropped");
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("vocode-log".to_owned());
+    let _ = thread.spawn(count);
 }
 
 impl AccessArgs {

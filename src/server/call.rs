@@ -5,14 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::budget::{Budget, Charge};
+use super::callers::Visit;
+use super::keys::KeyHash;
+use super::sampler::Sampler;
 use super::trace;
+
+/// Characters of an error in the log: what callers send may come back in one.
+const MAX_ERROR: usize = 500;
 
 /// A call of the service. Its clones are the parts of the server that work on it; the last one to go writes the line.
 #[derive(Clone)]
@@ -24,7 +31,21 @@ struct Inner {
     deadline: Deadline,
     facts: Mutex<Facts>,
     span: Span,
-    _place: Option<OwnedSemaphorePermit>,
+    holdings: Mutex<Holdings>,
+    key: Option<KeyHash>,
+}
+
+/// What a call has of what all share; given back when it ends.
+#[derive(Default)]
+pub(super) struct Holdings {
+    /// It counts among its caller's.
+    pub visit: Option<Visit>,
+    /// Of the memory budget.
+    pub charge: Option<Charge>,
+    /// A server that drains waits for it.
+    pub _under_way: Option<TaskTrackerToken>,
+    /// The key that came with it.
+    pub key: Option<KeyHash>,
 }
 
 /// What is told of a call at its end.
@@ -51,7 +72,7 @@ impl Call {
         method: &'static str,
         headers: &HeaderMap,
         limit: Duration,
-        place: Option<OwnedSemaphorePermit>,
+        holdings: Holdings,
     ) -> Call {
         let arrived = Instant::now();
         let span = tracing::info_span!("call", method, request_id = Empty);
@@ -66,7 +87,8 @@ impl Call {
             },
             facts: Mutex::default(),
             span,
-            _place: place,
+            key: holdings.key,
+            holdings: Mutex::new(holdings),
         }))
     }
 
@@ -87,12 +109,34 @@ impl Call {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// The key that came with it.
+    pub fn key(&self) -> Option<&KeyHash> {
+        self.0.key.as_ref()
+    }
+
+    /// Charges the memory budget on behalf of the call, until it ends.
+    pub fn charge(&self, budget: &Budget, bytes: u64) -> Result<(), Status> {
+        let more = budget.charge(bytes)?;
+        let mut holdings = self
+            .0
+            .holdings
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &mut holdings.charge {
+            Some(charge) => charge.add(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+
     /// How the call ended. The first word counts.
     pub fn end(&self, outcome: Result<(), &Status>) {
         let mut facts = self.facts();
         if facts.code.is_none() {
             facts.code = Some(outcome.map_or_else(Status::code, |()| Code::Ok));
-            facts.error = outcome.err().map(|status| status.message().to_owned());
+            facts.error = outcome
+                .err()
+                .map(|status| status.message().chars().take(MAX_ERROR).collect());
         }
     }
 
@@ -130,8 +174,22 @@ impl Drop for Inner {
         counter!("vocode_requests_total", "method" => self.method, "code" => name(code))
             .increment(1);
         histogram!("vocode_request_seconds", "method" => self.method).record(total.as_secs_f64());
+        // Refusals cost a caller nothing: a line for each would be a way to fill the disk.
+        let is_refusal = matches!(
+            code,
+            Code::ResourceExhausted | Code::Unauthenticated | Code::Unavailable
+        );
+        static REFUSALS: Sampler = Sampler::new();
+        let held_back = match is_refusal {
+            true => match REFUSALS.pass() {
+                Some(held_back) => held_back,
+                None => return,
+            },
+            false => 0,
+        };
         tracing::info!(
             parent: &self.span,
+            refusals_held_back = (held_back > 0).then_some(held_back),
             code = name(code),
             model = facts.model.as_deref(),
             frames = facts.frames,
@@ -217,7 +275,7 @@ mod tests {
         let call = |text: &str, limit| {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
-            Call::arrive("Vocode", &headers, limit, None)
+            Call::arrive("Vocode", &headers, limit, Holdings::default())
         };
         for (asked, limit, word) in [
             ("1m", 60_000, "own deadline"),

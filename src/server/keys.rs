@@ -1,12 +1,13 @@
 //! API keys: a file of them, one a line.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::codegen::http::HeaderMap;
 use tonic::codegen::http::header::AUTHORIZATION;
@@ -16,12 +17,14 @@ use super::ServerError;
 /// Bytes of a key file; room for thousands of keys.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-type Hash = [u8; 32];
+/// SHA-256 of a key.
+pub(super) type KeyHash = [u8; 32];
 
 /// The keys that callers may show, kept as their SHA-256.
 pub(super) struct Keys {
     path: PathBuf,
-    hashes: RwLock<Vec<Hash>>,
+    hashes: RwLock<Vec<KeyHash>>,
+    reloads: watch::Sender<()>,
 }
 
 impl Keys {
@@ -29,6 +32,7 @@ impl Keys {
         Ok(Keys {
             path: path.to_owned(),
             hashes: RwLock::new(read(path)?),
+            reloads: watch::Sender::new(()),
         })
     }
 
@@ -40,19 +44,28 @@ impl Keys {
             .hashes
             .write()
             .unwrap_or_else(|poisoned| poisoned.into_inner()) = fresh;
+        self.reloads.send_replace(());
         Ok(count)
     }
 
-    /// Lets a call with `authorization: Bearer KEY` through.
-    pub fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+    /// Ends when the file was read again and the key is no longer in it.
+    pub async fn revoked(&self, key: &KeyHash) {
+        let mut reloads = self.reloads.subscribe();
+        // The sender lives as long as this.
+        while self.knows(key) && reloads.changed().await.is_ok() {}
+    }
+
+    /// Lets a call with `authorization: Bearer KEY` through, and says which key it was.
+    pub fn admit(&self, headers: &HeaderMap) -> Result<KeyHash, Status> {
         let shown = headers.get(AUTHORIZATION).ok_or_else(|| {
             Status::unauthenticated(
                 "no API key came with the call; send metadata `authorization: Bearer KEY`",
             )
         })?;
         let (scheme, key) = shown.as_bytes().split_at_checked(7).unwrap_or_default();
-        if scheme.eq_ignore_ascii_case(b"bearer ") && self.holds(key.trim_ascii()) {
-            return Ok(());
+        let hash = hash(key.trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"bearer ") && self.knows(&hash) {
+            return Ok(hash);
         }
         Err(Status::unauthenticated(
             "the API key is unknown; expected metadata `authorization: Bearer KEY`",
@@ -60,27 +73,29 @@ impl Keys {
     }
 
     /// Compares with every key, in a time that tells nothing of any.
-    fn holds(&self, key: &[u8]) -> bool {
-        let hash = hash(key);
+    fn knows(&self, hash: &KeyHash) -> bool {
         let hashes = self
             .hashes
             .read()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let found = hashes
             .iter()
-            .fold(Choice::from(0), |found, known| found | known.ct_eq(&hash));
+            .fold(Choice::from(0), |found, known| found | known.ct_eq(hash));
         found.into()
     }
 }
 
-fn hash(key: &[u8]) -> Hash {
+fn hash(key: &[u8]) -> KeyHash {
     Sha256::digest(key).into()
 }
 
-fn read(path: &Path) -> Result<Vec<Hash>, ServerError> {
+fn read(path: &Path) -> Result<Vec<KeyHash>, ServerError> {
     let mut text = String::new();
     let length = File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .and_then(|file| {
+            check_mode(&file)?;
+            file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)
+        })
         .map_err(|source| ServerError::Read {
             flag: "--api-keys",
             path: path.to_owned(),
@@ -96,7 +111,29 @@ fn read(path: &Path) -> Result<Vec<Hash>, ServerError> {
     })
 }
 
-fn parse(text: &str) -> Result<Vec<Hash>, String> {
+/// Whoever may write the file lets callers in: nobody but its owner may.
+#[cfg(unix)]
+fn check_mode(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata()?.permissions().mode();
+    match mode & 0o022 {
+        0 => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "others than its owner may write it (mode {:o}); run chmod go-w on it",
+                mode & 0o777
+            ),
+        )),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<Vec<KeyHash>, String> {
     let mut hashes = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -129,7 +166,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_str(shown).unwrap());
         match keys.admit(&headers) {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(status) => {
                 assert_eq!(status.code(), Code::Unauthenticated);
                 false

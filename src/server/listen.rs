@@ -1,24 +1,17 @@
-//! Where connections come from, and how many there may be.
+//! Where connections come from.
 
-use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
 
+use super::connection::{Connection, ConnectionLimits, Connections, Io};
+use super::sampler::Sampler;
 use super::{Address, ServerError};
 
-/// How long a new connection may say nothing.
-const SILENCE: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no room for another connection.
 const RECOVERY: Duration = Duration::from_millis(100);
 
@@ -96,40 +89,52 @@ impl Listener {
         }
     }
 
-    /// The connections that come, `most` at once. One too many is closed as it comes.
-    pub fn connections(self, most: usize) -> impl Stream<Item = Result<Connection, io::Error>> {
-        let places = Arc::new(Semaphore::new(most));
+    /// The connections that come, within `limits`. One too many is closed as it comes.
+    pub fn connections(
+        self,
+        limits: ConnectionLimits,
+    ) -> impl Stream<Item = Result<Connection, io::Error>> {
+        let places = Connections::new(limits);
         futures_util::stream::unfold((self, places), |(listener, places)| async {
             loop {
-                let io = match listener.accept().await {
-                    Ok(io) => io,
+                let (io, address) = match listener.accept().await {
+                    Ok(accepted) => accepted,
                     Err(error) => {
-                        tracing::warn!("a connection was not accepted: {error}");
+                        warn(&format!("a connection was not accepted: {error}"));
                         sleep(RECOVERY).await;
                         continue;
                     }
                 };
-                match places.clone().try_acquire_owned() {
-                    Ok(place) => return Some((Ok(Connection::new(io, place)), (listener, places))),
-                    Err(_) => tracing::warn!(
-                        "a connection was closed: all places are taken (--max-connections)"
-                    ),
+                if let Some(peer) = places.admit(address) {
+                    let connection = Connection::new(io, peer, places.clone());
+                    return Some((Ok(connection), (listener, places)));
                 }
+                warn(
+                    "a connection was closed: all places are taken (--max-connections, --max-connections-per-peer)",
+                );
             }
         })
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Io>> {
+    async fn accept(&self) -> io::Result<(Box<dyn Io>, Option<IpAddr>)> {
         match self {
             Listener::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 // Small chunks must not wait for acknowledgements.
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Some(address.ip())))
             }
             #[cfg(unix)]
-            Listener::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+            Listener::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), None)),
         }
+    }
+}
+
+/// Anybody can make many of these.
+fn warn(text: &str) {
+    static SAMPLER: Sampler = Sampler::new();
+    if let Some(held_back) = SAMPLER.pass() {
+        tracing::warn!(held_back, "{text}");
     }
 }
 
@@ -147,82 +152,4 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
     }
     let listener = tokio::net::UnixListener::bind(path)?;
     Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
-}
-
-/// A byte stream in both directions.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Io for TcpStream {}
-#[cfg(unix)]
-impl Io for tokio::net::UnixStream {}
-
-/// A connection, its place among those that may be, and its patience with a caller that says nothing.
-pub(super) struct Connection {
-    io: Box<dyn Io>,
-    silence: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn new(io: Box<dyn Io>, place: OwnedSemaphorePermit) -> Connection {
-        Connection {
-            io,
-            silence: Some(Box::pin(sleep_until(Instant::now() + SILENCE))),
-            _place: place,
-        }
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        if read.is_ready() {
-            self.silence = None;
-        } else if let Some(silence) = &mut self.silence
-            && silence.as_mut().poll(context).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
 }

@@ -1,11 +1,11 @@
-//! Metrics for Prometheus. The scheduler and the calls record theirs through the `metrics` facade; here they get a listener.
+//! Metrics for Prometheus. The scheduler and the calls record theirs through the `metrics` facade; `http` shows them.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusRecorder};
-
-use super::ServerError;
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
 /// Bounds of histograms in seconds: from one denoiser call to the longest call.
 const SECONDS: [f64; 14] = [
@@ -16,30 +16,25 @@ const FACTORS: [f64; 9] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 2.0];
 /// Bounds of windows in one denoiser call.
 const WINDOWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Listens on `address`, on the tokio runtime of the caller. Nothing is recorded before [`start`].
-pub(super) fn listen(address: SocketAddr) -> Result<PrometheusRecorder, ServerError> {
-    let failed = |error: BuildError| ServerError::Metrics {
-        address,
-        reason: error.to_string(),
-    };
+/// How often the samples of histograms are gathered.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Nothing is recorded before [`start`].
+pub(super) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let histogram = |name: &str| Matcher::Full(name.to_owned());
-    let (recorder, exporter) = PrometheusBuilder::new()
-        .with_http_listener(address)
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(|builder| {
-            builder.set_buckets_for_metric(histogram("vocode_real_time_factor"), &FACTORS)
-        })
-        .and_then(|builder| {
-            builder.set_buckets_for_metric(histogram("vocode_tick_windows"), &WINDOWS)
-        })
-        .and_then(PrometheusBuilder::build)
-        .map_err(failed)?;
-    tokio::spawn(async move {
-        if exporter.await.is_err() {
-            tracing::error!("the listener of the metrics has ended");
-        }
-    });
-    Ok(recorder)
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(histogram("vocode_real_time_factor"), &FACTORS)?
+        .set_buckets_for_metric(histogram("vocode_tick_windows"), &WINDOWS)?;
+    Ok(builder.build_recorder())
+}
+
+/// Keeps what was recorded small.
+pub(super) async fn keep_up(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        handle.run_upkeep();
+    }
 }
 
 /// Records from now on.
@@ -60,6 +55,10 @@ pub(super) fn start(recorder: PrometheusRecorder) {
     describe_gauge!(
         "vocode_model_nodes",
         "Nodes of the denoiser, by model and the execution provider that runs them"
+    );
+    describe_counter!(
+        "vocode_log_lines_dropped_total",
+        "Lines of the log that nobody took in time"
     );
     describe_gauge!("vocode_active_streams", "Streams that are open, by model");
     describe_histogram!(

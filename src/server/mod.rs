@@ -1,17 +1,24 @@
 //! The gRPC service: `proto/vocode/v1/vocoder.proto` says what it does, this is how.
 //!
 //! ```text
-//! Listener -> TLS -> Entrance (key, readiness, place, clock) -> Service -> Order -> Model (Scheduler)
-//!                       │                                                   Intake: messages -> mel of the model
-//!                       └ Call: deadline, log line, metrics <- Synthesis: samples -> header, chunks, summary
+//! Listener -> Connection -> TLS -> Admission (key, caller, memory, clock) -> Service -> Order (steps, place) -> Model (Scheduler)
+//!                                     │                                                   MelDecoder: messages -> mel of the model
+//!                                     └ Call: deadline, log line, metrics <- Synthesis: samples -> header, chunks, summary
 //! ```
 //!
-//! Health and reflection stand beside the entrance, open to all.
+//! Health and reflection are open to all, and bounded by themselves.
 
+mod admission;
+mod body;
+mod bounded;
+mod budget;
 mod call;
-mod entrance;
+mod callers;
+mod connection;
+mod decoding;
 mod error;
-mod intake;
+mod health;
+mod http;
 mod keys;
 mod listen;
 mod memory;
@@ -21,6 +28,7 @@ mod options;
 mod placement;
 mod request;
 mod run;
+mod sampler;
 mod service;
 mod shared;
 mod signals;
@@ -28,9 +36,10 @@ mod status;
 mod synthesis;
 mod tls;
 mod trace;
-mod watch;
 
 pub use error::ServerError;
-pub use options::{Address, DEFAULT_ADDRESS, Limits, ModelSource, ServerOptions, TlsFiles};
+pub use options::{
+    Address, DEFAULT_ADDRESS, Limits, MaxStreams, ModelSource, ServerOptions, TlsFiles,
+};
 pub use placement::ModelProvider;
 pub use run::{check, serve};

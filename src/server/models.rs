@@ -1,12 +1,15 @@
 //! The models of a server: loaded, warmed, described. Everything that the server asks of [`Scheduler`] begins here.
 
+use std::time::Instant;
+
+use futures_util::future::try_join_all;
 use metrics::gauge;
 use ndarray::Array2;
 use tokio::runtime::Handle;
 use tonic::Status;
 
 use super::status::{of_vocoder, unknown_model};
-use super::{ModelSource, ServerError, ServerOptions};
+use super::{MaxStreams, ModelSource, ServerError, ServerOptions};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::SolverKind;
 use crate::proto;
@@ -18,6 +21,10 @@ use crate::vocoder::{
 
 /// Frames of the synthesis that warms a model: more than one window of each length.
 const WARM_FRAMES: usize = 384;
+/// Half of those streams where no batch is given.
+const MEASURED_BATCH: usize = 4;
+/// Frames of each of the streams that measure it.
+const MEASURED_FRAMES: usize = 256;
 
 /// The models, the default one first; never empty.
 pub(super) struct Models {
@@ -29,6 +36,9 @@ pub(super) struct Models {
 pub(super) struct Model {
     pub name: String,
     scheduler: Scheduler,
+    /// Seconds that the model takes for a second of audio and a denoiser frame for each frame of mel, see [`Scheduler::work`].
+    cost: f64,
+    default_share: f64,
 }
 
 impl Models {
@@ -72,6 +82,11 @@ impl Models {
             let known: Vec<&str> = self.all().map(|model| model.name.as_str()).collect();
             unknown_model(name, &known)
         })
+    }
+
+    /// [`Model::default_share`] of the default model.
+    pub fn default_share(&self) -> f64 {
+        self.default.default_share
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Model> {
@@ -133,8 +148,8 @@ impl Model {
                 }
             };
             let scheduling = SchedulerOptions {
-                // The entrance keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
-                max_streams: 2 * options.limits.max_streams,
+                // The admission keeps to the limit; a stream that was cancelled stays until the call of the model that it is in has ended.
+                max_streams: 2 * MaxStreams::LIMIT,
                 batch: options.batch,
                 label: name.clone(),
             };
@@ -144,11 +159,25 @@ impl Model {
             model: label.clone(),
             source: Box::new(source),
         };
-        let model = Model {
+        let mut model = Model {
             scheduler: start().map_err(failed)?,
             name,
+            cost: 0.0,
+            default_share: 0.0,
         };
-        Handle::current().block_on(model.warm()).map_err(failed)?;
+        // Whoever gives a number of streams needs only to know what costs more than what.
+        let streams = match options.limits.max_streams {
+            MaxStreams::Auto => 2 * options.batch.unwrap_or(MEASURED_BATCH),
+            MaxStreams::Fixed(_) => 1,
+        };
+        let measured = async {
+            model.silence(WARM_FRAMES).await?;
+            model.measure(streams).await
+        };
+        let share = Handle::current().block_on(measured).map_err(failed)?;
+        let work = model.scheduler.work(&StreamRequest::default());
+        model.cost = share / work.map_err(failed)?;
+        model.default_share = share;
         Ok(model)
     }
 
@@ -180,10 +209,36 @@ impl Model {
         self.scheduler.open(request).map_err(|e| of_vocoder(&e))
     }
 
-    /// One synthesis of silence, so that nothing is done for the first time while a caller waits.
-    async fn warm(&self) -> Result<(), VocoderError> {
+    /// The part of the model's time that a stream takes while it is heard in real time: 1 where the model can do one such stream at once.
+    pub fn share(&self, request: &StreamRequest) -> Result<f64, VocoderError> {
+        Ok(self.scheduler.work(request)? * self.cost)
+    }
+
+    /// That of a stream with the default schedule.
+    pub fn default_share(&self) -> f64 {
+        self.default_share
+    }
+
+    /// Denoiser calls for each sample.
+    pub fn steps(&self, request: &StreamRequest) -> Result<usize, VocoderError> {
+        let found = request.schedule.resolve(self.manifest(), request.solver)?;
+        Ok(found.plan.steps())
+    }
+
+    /// Seconds taken for a second of audio, where so many streams are made at once.
+    async fn measure(&self, streams: usize) -> Result<f64, VocoderError> {
+        let began = Instant::now();
+        try_join_all((0..streams).map(|_| self.silence(MEASURED_FRAMES))).await?;
         let mel = &self.manifest().mel;
-        let silence = Array2::from_elem((mel.n_mels, WARM_FRAMES), mel.floor_value());
+        let samples = (streams * MEASURED_FRAMES * mel.hop) as f64;
+        let seconds = samples / f64::from(mel.sample_rate);
+        Ok((began.elapsed().as_secs_f64() / seconds).max(f64::MIN_POSITIVE))
+    }
+
+    /// A synthesis of silence. The first one, so that nothing is done for the first time while a caller waits.
+    async fn silence(&self, frames: usize) -> Result<(), VocoderError> {
+        let mel = &self.manifest().mel;
+        let silence = Array2::from_elem((mel.n_mels, frames), mel.floor_value());
         let OpenStream {
             mut input,
             mut output,

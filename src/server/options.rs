@@ -33,6 +33,8 @@ pub struct ServerOptions {
     pub api_keys: Option<PathBuf>,
     /// Where Prometheus may collect metrics.
     pub metrics: Option<SocketAddr>,
+    /// Whether the server describes itself to generic clients (gRPC reflection).
+    pub reflection: bool,
     /// How long calls may go on once the server was asked to stop.
     pub grace: Duration,
 }
@@ -57,10 +59,19 @@ pub struct Limits {
     pub max_stream_frames: u64,
     /// Largest request message in bytes.
     pub max_message_bytes: usize,
-    /// Calls that are worked on at once.
-    pub max_streams: usize,
+    /// Streams of the first model and its default schedule that are worked on at once. A call of more steps counts as several.
+    pub max_streams: MaxStreams,
+    /// Calls at once of one key, or of one address where callers show no key. When `None`, half of the streams, and any number where the
+    /// address is one of this machine.
+    pub max_streams_per_caller: Option<usize>,
+    /// Most denoiser calls for each sample; a model's default schedule may always be asked for.
+    pub max_steps: usize,
+    /// Bytes of memory that calls may hold together, beside what the models take.
+    pub memory_budget: u64,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections at once from one address. When `None`, half of all, and any number where the address is one of this machine.
+    pub max_connections_per_peer: Option<usize>,
     /// Longest that one call may take.
     pub max_call: Duration,
     /// Longest that a caller may neither bring the mel that is waited for nor take the audio that is ready.
@@ -75,12 +86,51 @@ impl Default for Limits {
             // 46 s of the built-in model: as 32-bit floats just below the 4 MiB that gRPC clients take unless told otherwise.
             max_unary_frames: 4_000,
             max_stream_frames: 250_000,
-            max_message_bytes: 16 << 20,
-            max_streams: 32,
+            max_message_bytes: 4 << 20,
+            max_streams: MaxStreams::Auto,
+            max_streams_per_caller: None,
+            max_steps: 16,
+            memory_budget: 512 << 20,
             max_connections: 256,
+            max_connections_per_peer: None,
             max_call: Duration::from_secs(600),
             max_idle: Duration::from_secs(60),
             model_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How many streams are worked on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxStreams {
+    /// As many as the machine made in real time when the models were loaded.
+    Auto,
+    /// This many.
+    Fixed(usize),
+}
+
+impl MaxStreams {
+    /// Most that can be asked for.
+    pub const LIMIT: usize = 4096;
+}
+
+impl FromStr for MaxStreams {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MaxStreams, String> {
+        match text.parse() {
+            _ if text == "auto" => Ok(MaxStreams::Auto),
+            Ok(count) if (1..=MaxStreams::LIMIT).contains(&count) => Ok(MaxStreams::Fixed(count)),
+            _ => Err(format!("expected auto or 1 to {}", MaxStreams::LIMIT)),
+        }
+    }
+}
+
+impl fmt::Display for MaxStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxStreams::Auto => f.write_str("auto"),
+            MaxStreams::Fixed(count) => count.fmt(f),
         }
     }
 }

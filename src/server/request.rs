@@ -3,12 +3,12 @@
 use tonic::Status;
 use uuid::Uuid;
 
-use super::Limits;
 use super::call::Call;
-use super::intake::Intake;
-use super::models::{Model, Models};
-use super::status::{invalid, of_audio, unavailable};
-use super::watch::is_hung;
+use super::decoding::MelDecoder;
+use super::health::is_hung;
+use super::models::Model;
+use super::shared::{Place, Shared};
+use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
 use crate::proto::{self, AudioEncoding};
@@ -18,13 +18,17 @@ use crate::vocoder::{
 
 /// Bytes of a request id: enough for any scheme of ids, short enough for a log line.
 const MAX_REQUEST_ID: usize = 128;
+/// Bytes of the name of a model, a schedule or a convention: a longer one is none of the server's, and is not repeated in answers and logs.
+const MAX_NAME: usize = 128;
 
 /// Names a call in the logs: as its caller does, or anew.
 pub(super) fn identify(call: &Call, request_id: String) -> Result<String, Status> {
-    if request_id.len() > MAX_REQUEST_ID || request_id.chars().any(char::is_control) {
+    if request_id.len() > MAX_REQUEST_ID || !request_id.chars().all(is_visible) {
         return Err(invalid(
             "request_id",
-            format!("a request id has at most {MAX_REQUEST_ID} bytes and no control characters"),
+            format!(
+                "a request id has at most {MAX_REQUEST_ID} bytes, and none that cannot be seen"
+            ),
         ));
     }
     let id = match request_id.is_empty() {
@@ -35,10 +39,16 @@ pub(super) fn identify(call: &Call, request_id: String) -> Result<String, Status
     Ok(id)
 }
 
+/// Whether a log shows a character as what it is: control characters and those that change the direction of what follows it does not.
+fn is_visible(c: char) -> bool {
+    let directs = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !directs
+}
+
 /// What a config asks for.
 pub(super) struct Order<'a> {
     /// Brings the mel to the model's convention.
-    pub intake: Intake,
+    pub decoder: MelDecoder,
     model: &'a Model,
     encoding: Encoding,
     wire: AudioEncoding,
@@ -51,18 +61,20 @@ pub(super) struct Opened {
     pub encoding: Encoding,
     pub encoder: StreamEncoder,
     pub output: AudioOutput,
+    _place: Place,
 }
 
 impl<'a> Order<'a> {
     pub fn read(
-        models: &'a Models,
+        shared: &'a Shared,
         call: &Call,
         config: proto::SynthesisConfig,
     ) -> Result<Order<'a>, Status> {
-        let model = models.get(&config.model)?;
+        check_names(&config)?;
+        let model = shared.models()?.get(&config.model)?;
         call.facts().model = Some(model.name.clone());
         let (encoding, wire) = encoding(config.encoding)?;
-        let intake = Intake::new(&config.mel_convention, &model.manifest().mel)?;
+        let decoder = MelDecoder::new(&config.mel_convention, &model.manifest().mel)?;
         let given = |value: u32| (value != 0).then_some(value);
         let frames = |value: u32| given(value).map(|frames| frames as usize);
         let request = StreamRequest {
@@ -72,11 +84,12 @@ impl<'a> Order<'a> {
             sample_rate: given(config.sample_rate_hz),
             first_chunk_frames: frames(config.first_chunk_frames),
             chunk_frames: frames(config.chunk_frames),
-            shift_samples: intake.shift_samples(),
+            shift_samples: decoder.shift_samples(),
             class: StreamClass::RealTime,
         };
+        check_steps(model, &request, shared.limits.max_steps)?;
         Ok(Order {
-            intake,
+            decoder,
             model,
             encoding,
             wire,
@@ -86,14 +99,16 @@ impl<'a> Order<'a> {
 
     /// Opens the stream; `frames` is the length of the mel where it is known.
     pub fn open(
-        &self,
+        &mut self,
+        shared: &Shared,
+        call: &Call,
         request_id: String,
         frames: Option<usize>,
-        limits: &Limits,
     ) -> Result<(Opened, MelInput), Status> {
-        if is_hung(self.model, limits.model_timeout) {
+        if is_hung(self.model, shared.limits.model_timeout) {
             return Err(unavailable("the model does not answer"));
         }
+        let place = shared.place(call, self.model, &mut self.request)?;
         let OpenStream {
             plan,
             input,
@@ -120,6 +135,7 @@ impl<'a> Order<'a> {
             encoding: self.encoding,
             encoder,
             output,
+            _place: place,
         };
         Ok((opened, input))
     }
@@ -132,6 +148,50 @@ impl<'a> Order<'a> {
         let placed = usize::try_from(made - shift.max(2 * shift)).unwrap_or(0);
         resampled_len(placed, mel.sample_rate, rate) as u64
     }
+}
+
+/// No name is repeated in an answer or a log that is too long to be one.
+fn check_names(config: &proto::SynthesisConfig) -> Result<(), Status> {
+    use proto::schedule::Kind;
+    let schedule = match config.schedule.as_ref().and_then(|s| s.kind.as_ref()) {
+        Some(Kind::Name(name)) => name,
+        _ => "",
+    };
+    let solver = config.solver.as_ref().map_or("", |solver| &solver.name);
+    let names = [
+        ("config.model", config.model.as_str()),
+        ("config.mel_convention", &config.mel_convention),
+        ("config.schedule.name", schedule),
+        ("config.solver", solver),
+    ];
+    match names.iter().find(|(_, name)| name.len() > MAX_NAME) {
+        None => Ok(()),
+        Some((field, name)) => Err(invalid(
+            field,
+            format!(
+                "the name has {} bytes; one has at most {MAX_NAME}",
+                name.len()
+            ),
+        )),
+    }
+}
+
+/// The model's own default schedule may always be asked for, however many its steps.
+fn check_steps(model: &Model, request: &StreamRequest, most: usize) -> Result<(), Status> {
+    let steps = model.steps(request).map_err(|e| of_vocoder(&e))?;
+    let default = model
+        .steps(&StreamRequest::default())
+        .map_err(|e| of_vocoder(&e))?;
+    if steps <= most.max(default) {
+        return Ok(());
+    }
+    Err(beyond(
+        "config.schedule",
+        format!(
+            "the schedule takes {steps} denoiser calls for each sample, and the server makes {most} at most (Limits.max_steps): ask for fewer \
+             steps"
+        ),
+    ))
 }
 
 fn encoding(wire: i32) -> Result<(Encoding, AudioEncoding), Status> {

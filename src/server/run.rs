@@ -1,17 +1,22 @@
 //! The life of a server: it binds, loads, serves, and drains.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusRecorder;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
+use tonic_health::pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
-use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
 
-use super::entrance::Entrance;
+use super::admission::Admission;
+use super::bounded::Bounded;
+use super::connection::ConnectionLimits;
+use super::health::{Health, State, watch};
 use super::keys::Keys;
 use super::listen::Listener;
 use super::models::Models;
@@ -19,8 +24,7 @@ use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
 use super::tls::secure;
-use super::watch::{set_health, watch};
-use super::{ServerError, ServerOptions, memory, metrics};
+use super::{ServerError, ServerOptions, http, memory, metrics};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::VocoderServiceServer;
 use crate::runtime::Runtime;
@@ -33,7 +37,7 @@ const CALLS_PER_CONNECTION: u32 = 128;
 /// Bytes of a call's metadata.
 const MAX_METADATA: u32 = 16 << 10;
 /// How long connections have to close once their calls have ended.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Serves until the process is asked to stop. `announce` is told the address once it is bound, before the models are loaded.
 ///
@@ -50,7 +54,7 @@ pub fn serve(
     let tokio = tokio()?;
     let result = tokio.block_on(run(options, runtime, announce));
     // A model that is being loaded holds a thread; nothing waits for it.
-    tokio.shutdown_timeout(FAREWELL);
+    tokio.shutdown_timeout(CLOSING);
     result
 }
 
@@ -87,7 +91,12 @@ async fn run(
     let mut signals = Signals::listen()?;
     let transport = transport(&options)?;
     let keys = keys(&options)?;
-    let recorder = options.metrics.map(metrics::listen).transpose()?;
+    let reporter = HealthReporter::new();
+    let health = Arc::new(Health::start(reporter.clone()).await);
+    let recorder = match options.metrics {
+        Some(address) => Some(watch_port(address, &health).await?),
+        None => None,
+    };
     let listener = Listener::bind(&options.listen).await?;
     warn_of_strangers(&listener, &options);
     announce(&listener.address());
@@ -97,14 +106,13 @@ async fn run(
         keys,
         runtime.version().to_owned(),
     ));
-    let health = HealthReporter::new();
-    set_health(&health, ServingStatus::NotServing).await;
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(serving(
         transport,
         listener,
         shared.clone(),
-        health.clone(),
+        reporter,
+        options.reflection,
         stopped
     ));
 
@@ -123,7 +131,7 @@ async fn run(
     models.tell_metrics();
     let models = shared.ready(models);
     tokio::spawn(memory::give_back());
-    set_health(&health, ServingStatus::Serving).await;
+    health.set(State::Ready).await;
     tracing::info!("ready");
 
     let mut watching = std::pin::pin!(watch(models, &health, shared.limits.model_timeout));
@@ -133,7 +141,7 @@ async fn run(
             model = &mut watching => break Some(ServerError::ModelLost { model }),
             signal = signals.next() => match signal {
                 Signal::Stop => break None,
-                Signal::Reload => reload(&shared),
+                Signal::Reload => reload(shared.clone()).await,
             },
         }
     };
@@ -141,31 +149,55 @@ async fn run(
         tracing::error!("{lost}");
     }
     tracing::info!(grace_seconds = options.grace.as_secs(), "stopping");
-    set_health(&health, ServingStatus::NotServing).await;
+    health
+        .set(match lost {
+            Some(_) => State::Hung,
+            None => State::Stopping,
+        })
+        .await;
     tokio::select! {
         result = &mut serving => return result,
         () = drain(&shared, options.grace, &mut signals) => {}
     }
     // Dropping it would do as well.
     let _ = stop.send(());
-    if let Ok(result) = timeout(FAREWELL, serving).await {
+    if let Ok(result) = timeout(CLOSING, serving).await {
         result?;
     }
     tracing::info!("stopped");
     lost.map_or(Ok(()), Err)
 }
 
+/// Opens the port for those who watch the server. Returns what records the metrics that it shows.
+async fn watch_port(
+    address: SocketAddr,
+    health: &Arc<Health>,
+) -> Result<PrometheusRecorder, ServerError> {
+    let listener = http::bind(address).await?;
+    let recorder = metrics::recorder().map_err(|error| ServerError::Metrics {
+        address,
+        reason: error.to_string(),
+    })?;
+    tokio::spawn(metrics::keep_up(recorder.handle()));
+    let pages = http::Pages {
+        metrics: recorder.handle(),
+        health: health.clone(),
+    };
+    tokio::spawn(http::serve(listener, Arc::new(pages)));
+    Ok(recorder)
+}
+
 /// Waits for the calls under way, and ends those that take longer than they may.
 async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals) {
-    let patience = tokio::select! {
+    let is_drained = tokio::select! {
         drained = timeout(grace, shared.drain()) => drained.is_ok(),
         () = signals.stop() => false,
     };
-    if !patience {
+    if !is_drained {
         tracing::warn!("ending the calls that are still under way");
         shared.cut.cancel();
         // Long enough to tell the callers.
-        let _ = timeout(FAREWELL, shared.drain()).await;
+        let _ = timeout(CLOSING, shared.drain()).await;
     }
 }
 
@@ -201,6 +233,7 @@ async fn serving(
     listener: Listener,
     shared: Arc<Shared>,
     health: HealthReporter,
+    reflects: bool,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), ServerError> {
     let limits = shared.limits;
@@ -215,14 +248,22 @@ async fn serving(
     let failed = |error: &(dyn std::error::Error + 'static)| ServerError::Transport {
         reason: with_causes(error),
     };
+    let v1 = reflection().build_v1().map_err(|e| failed(&e))?;
+    let v1alpha = reflection().build_v1alpha().map_err(|e| failed(&e))?;
+    let health = HealthServer::new(HealthService::from_health_reporter(health));
+    let connections = ConnectionLimits {
+        most: limits.max_connections,
+        most_per_peer: limits
+            .max_connections_per_peer
+            .unwrap_or(limits.max_connections.div_ceil(2)),
+        counts_local: limits.max_connections_per_peer.is_some(),
+    };
     server
-        .add_service(Entrance::new(service, shared))
-        .add_service(HealthServer::new(HealthService::from_health_reporter(
-            health,
-        )))
-        .add_service(reflection().build_v1().map_err(|e| failed(&e))?)
-        .add_service(reflection().build_v1alpha().map_err(|e| failed(&e))?)
-        .serve_with_incoming_shutdown(listener.connections(limits.max_connections), async {
+        .add_service(Admission::new(service, shared))
+        .add_service(Bounded::new(health))
+        .add_optional_service(reflects.then(|| Bounded::new(v1)))
+        .add_optional_service(reflects.then(|| Bounded::new(v1alpha)))
+        .serve_with_incoming_shutdown(listener.connections(connections), async {
             // Ends when told to, and when whoever would tell is gone.
             let _ = stopped.await;
         })
@@ -230,8 +271,13 @@ async fn serving(
         .map_err(|e| failed(&e))
 }
 
-fn reload(shared: &Shared) {
-    match shared.keys.as_ref().map(Keys::reload) {
+async fn reload(shared: Arc<Shared>) {
+    // A file may be on a disk that does not answer.
+    let reload = move || shared.keys.as_ref().map(Keys::reload);
+    let Ok(reloaded) = tokio::task::spawn_blocking(reload).await else {
+        return;
+    };
+    match reloaded {
         None => tracing::info!("nothing to reload: there are no API keys"),
         Some(Ok(count)) => tracing::info!(count, "read the API keys again"),
         Some(Err(error)) => tracing::error!("the API keys stay as they were: {error}"),

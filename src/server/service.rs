@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use ndarray::Array2;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Limits;
 use super::call::Call;
-use super::intake::Intake;
+use super::decoding::MelDecoder;
 use super::request::{Opened, Order, identify};
 use super::shared::Shared;
 use super::status::{beyond, idle, invalid, of_transport, of_vocoder};
 use super::synthesis::{Answer, Events, Synthesis, answer, bounded};
-use crate::diffusion::MAX_STEPS;
 use crate::proto::vocode_live_request::Message;
 use crate::proto::vocoder_service_server::VocoderService;
 use crate::proto::{self, SynthesisConfig};
@@ -23,6 +21,9 @@ use crate::vocoder::{MelInput, VocoderError};
 
 /// Most samples of one answer: 32 MiB as 32-bit floats.
 const MAX_UNARY_SAMPLES: u64 = 8 << 20;
+
+/// Frames that a live call must bring before it is waited for anew.
+const ENOUGH_FRAMES: u64 = 16;
 
 /// The service itself.
 pub(super) struct Service {
@@ -44,13 +45,15 @@ impl Service {
     ) -> Result<(Opened, MelInput, Array2<f32>), Status> {
         let id = identify(call, request_id)?;
         let mel = mel.ok_or_else(|| invalid("mel", "the request has no mel"))?;
-        let mut order = Order::read(self.shared.models()?, call, config.unwrap_or_default())?;
+        let mut order = Order::read(&self.shared, call, config.unwrap_or_default())?;
+        // The numbers of the message, and those of the model's convention.
+        call.charge(&self.shared.budget, 2 * mel.data_f32le.len() as u64)?;
         // Millions of values take long enough to keep other calls from their audio.
-        let prepared = block_in_place(|| order.intake.whole(&mel))?;
+        let prepared = block_in_place(|| order.decoder.whole(&mel))?;
         for note in &prepared.notes {
             tracing::warn!("{note}");
         }
-        let (opened, input) = order.open(id, Some(prepared.mel.frames()), &self.shared.limits)?;
+        let (opened, input) = order.open(&self.shared, call, id, Some(prepared.mel.frames()))?;
         Ok((opened, input, prepared.mel.into_values()))
     }
 }
@@ -74,8 +77,8 @@ impl VocoderService for Service {
                 max_unary_frames: limits.max_unary_frames,
                 max_stream_frames: limits.max_stream_frames,
                 max_message_bytes: u32::try_from(limits.max_message_bytes).unwrap_or(u32::MAX),
-                max_streams: u32::try_from(limits.max_streams).unwrap_or(u32::MAX),
-                max_steps: MAX_STEPS as u32,
+                max_streams: u32::try_from(self.shared.max_streams()?).unwrap_or(u32::MAX),
+                max_steps: u32::try_from(limits.max_steps).unwrap_or(u32::MAX),
                 max_call_seconds: seconds(limits.max_call),
                 max_idle_seconds: seconds(limits.max_idle),
             }),
@@ -114,6 +117,9 @@ impl VocoderService for Service {
                 ),
             ));
         }
+        // The samples, and as they are written.
+        let samples = opened.header.total_samples.unwrap_or(MAX_UNARY_SAMPLES);
+        call.charge(&self.shared.budget, 8 * samples)?;
         let work = async {
             let gather = Synthesis::new(call.clone(), opened).gather();
             Ok(tokio::try_join!(feed(input, mel), gather)?.1)
@@ -165,19 +171,19 @@ async fn live(
     mut requests: Streaming<proto::VocodeLiveRequest>,
     events: &Events,
 ) -> Result<(), Status> {
-    let patience = shared.limits.max_idle;
-    let first = next(&mut requests, patience).await?;
+    let idle_limit = shared.limits.max_idle;
+    let first = next(&mut requests, idle_limit).await?;
     let first = first.ok_or_else(|| invalid("config", "the call ended before its config came"))?;
     let id = identify(&call, first.request_id)?;
     let Some(Message::Config(config)) = first.message else {
         return Err(invalid("config", "the first request must hold the config"));
     };
-    let order = Order::read(shared.models()?, &call, config)?;
-    let (opened, input) = order.open(id, None, &shared.limits)?;
-    for note in order.intake.notes() {
+    let mut order = Order::read(shared, &call, config)?;
+    let (opened, input) = order.open(shared, &call, id, None)?;
+    for note in order.decoder.notes() {
         tracing::warn!("{note}");
     }
-    let feed = feed_live(requests, order.intake, input, &shared.limits);
+    let feed = feed_live(shared, requests, order.decoder, input);
     let deliver = Synthesis::new(call, opened).deliver(events);
     tokio::try_join!(feed, deliver).map(|_| ())
 }
@@ -192,12 +198,14 @@ async fn feed(mut input: MelInput, mel: Array2<f32>) -> Result<(), Status> {
 
 /// Hands a mel over as it comes.
 async fn feed_live(
+    shared: &Shared,
     mut requests: Streaming<proto::VocodeLiveRequest>,
-    mut intake: Intake,
+    mut decoder: MelDecoder,
     mut input: MelInput,
-    limits: &Limits,
 ) -> Result<(), Status> {
-    while let Some(request) = next(&mut requests, limits.max_idle).await? {
+    let limits = &shared.limits;
+    let mut wait = Wait::new(limits.max_idle);
+    while let Some(request) = wait.next(&mut requests).await? {
         let mel = match request.message {
             Some(Message::Mel(mel)) => mel,
             Some(Message::Config(_)) => {
@@ -214,10 +222,12 @@ async fn feed_live(
             }
         };
         within_stream(
-            intake.frames() + u64::from(mel.n_frames),
+            decoder.frames() + u64::from(mel.n_frames),
             limits.max_stream_frames,
         )?;
-        if !push(&mut input, intake.piece(&mel)?).await? {
+        wait.brought(u64::from(mel.n_frames));
+        let _charge = shared.budget.charge(2 * mel.data_f32le.len() as u64)?;
+        if !push(&mut input, decoder.piece(&mel)?).await? {
             return Ok(());
         }
     }
@@ -228,11 +238,50 @@ async fn feed_live(
 /// The next message of a live call, whose caller may not leave it waiting for long.
 async fn next(
     requests: &mut Streaming<proto::VocodeLiveRequest>,
-    patience: Duration,
+    idle_limit: Duration,
 ) -> Result<Option<proto::VocodeLiveRequest>, Status> {
-    match timeout(patience, requests.message()).await {
+    match timeout(idle_limit, requests.message()).await {
         Ok(message) => message.map_err(of_transport),
-        Err(_) => Err(idle(patience, "has sent nothing")),
+        Err(_) => Err(idle(idle_limit, "has sent nothing")),
+    }
+}
+
+/// How long a live call is still waited for. A caller that brings its mel by single frames holds a place as one does that brings none.
+struct Wait {
+    limit: Duration,
+    left: Duration,
+    frames: u64,
+}
+
+impl Wait {
+    fn new(limit: Duration) -> Wait {
+        Wait {
+            limit,
+            left: limit,
+            frames: 0,
+        }
+    }
+
+    async fn next(
+        &mut self,
+        requests: &mut Streaming<proto::VocodeLiveRequest>,
+    ) -> Result<Option<proto::VocodeLiveRequest>, Status> {
+        let began = Instant::now();
+        match timeout(self.left, requests.message()).await {
+            Ok(message) => {
+                self.left = self.left.saturating_sub(began.elapsed());
+                message.map_err(of_transport)
+            }
+            Err(_) if self.frames == 0 => Err(idle(self.limit, "has sent nothing")),
+            Err(_) => Err(idle(self.limit, "has sent hardly any mel")),
+        }
+    }
+
+    fn brought(&mut self, frames: u64) {
+        self.frames += frames;
+        if self.frames >= ENOUGH_FRAMES {
+            *self = Wait::new(self.limit);
+        }
     }
 }
 
@@ -261,8 +310,8 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// The call that the entrance let in.
+/// The call that was admitted.
 fn call_of<T>(request: &Request<T>) -> Result<Call, Status> {
     let call = request.extensions().get::<Call>().cloned();
-    call.ok_or_else(|| Status::internal("the call did not come through the entrance"))
+    call.ok_or_else(|| Status::internal("the call did not come through the admission"))
 }

@@ -1,16 +1,29 @@
-//! What all calls share.
+//! What all calls share, and what one of them may have.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-use super::Limits;
-use super::keys::Keys;
-use super::models::Models;
-use super::status::{busy, unavailable};
+use super::budget::Budget;
+use super::call::{Call, Holdings};
+use super::callers::{Caller, Callers};
+use super::connection::Peer;
+use super::keys::{KeyHash, Keys};
+use super::models::{Model, Models};
+use super::status::{busy, exhausted, of_vocoder, unavailable};
+use super::{Limits, MaxStreams};
+use crate::vocoder::{StreamClass, StreamRequest};
+
+/// Bytes that any call is charged: its task, its headers, its buffers in the transport.
+const CALL_BYTES: u64 = 16 << 10;
+/// Bytes that a stream holds while it is worked on, beside its mel and its answer.
+const STREAM_BYTES: u64 = 2 << 20;
+/// A stream that takes more of the model's time than this, of a second in each second of audio, cannot be heard in real time beside others.
+const REAL_TIME_SHARE: f64 = 0.5;
 
 /// What all calls share.
 pub(super) struct Shared {
@@ -20,9 +33,26 @@ pub(super) struct Shared {
     pub onnx_runtime: String,
     /// Cancelled when calls must end at once.
     pub cut: CancellationToken,
-    models: OnceLock<Models>,
+    pub budget: Budget,
+    callers: Callers,
+    calls: TaskTracker,
+    ready: OnceLock<Ready>,
     draining: AtomicBool,
+}
+
+/// What there is once the models are loaded.
+struct Ready {
+    models: Models,
+    max_streams: usize,
     places: Arc<Semaphore>,
+    /// Of the streams that are not played in real time.
+    best_effort: Arc<Semaphore>,
+}
+
+/// The part of the model's time that a stream has; given back when dropped.
+pub(super) struct Place {
+    _places: OwnedSemaphorePermit,
+    _best_effort: Option<OwnedSemaphorePermit>,
 }
 
 impl Shared {
@@ -32,43 +62,129 @@ impl Shared {
             keys,
             onnx_runtime,
             cut: CancellationToken::new(),
-            models: OnceLock::new(),
+            budget: Budget::new(limits.memory_budget),
+            callers: Callers::default(),
+            calls: TaskTracker::new(),
+            ready: OnceLock::new(),
             draining: AtomicBool::new(false),
-            places: Arc::new(Semaphore::new(limits.max_streams)),
         }
     }
 
     /// The models, once they are loaded.
     pub fn models(&self) -> Result<&Models, Status> {
-        self.models
-            .get()
-            .ok_or_else(|| unavailable("the server is starting: its models are being loaded"))
+        self.loaded().map(|ready| &ready.models)
+    }
+
+    /// Streams of the first model and its default schedule that are worked on at once.
+    pub fn max_streams(&self) -> Result<usize, Status> {
+        self.loaded().map(|ready| ready.max_streams)
     }
 
     /// From now on calls are served.
     pub fn ready(&self, models: Models) -> &Models {
-        self.models.get_or_init(|| models)
+        let max_streams = match self.limits.max_streams {
+            MaxStreams::Fixed(count) => count,
+            MaxStreams::Auto => (1.0 / models.default_share())
+                .floor()
+                .clamp(1.0, MaxStreams::LIMIT as f64) as usize,
+        };
+        tracing::info!(max_streams, "streams at once");
+        let ready = self.ready.get_or_init(|| Ready {
+            models,
+            max_streams,
+            places: Arc::new(Semaphore::new(max_streams)),
+            best_effort: Arc::new(Semaphore::new(max_streams.div_ceil(4))),
+        });
+        &ready.models
     }
 
-    /// A place for a call that synthesises; none for one that only asks.
-    pub fn place(&self, method: &str) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    /// Lets a call in before its request has come: it takes no place for a stream yet.
+    pub fn enter(
+        &self,
+        synthesizes: bool,
+        key: Option<KeyHash>,
+        peer: &Peer,
+    ) -> Result<Holdings, Status> {
         if self.draining.load(Ordering::SeqCst) {
             return Err(stopping());
         }
-        self.models()?;
-        if method == "GetInfo" {
-            return Ok(None);
+        let ready = self.loaded()?;
+        let mut holdings = Holdings {
+            visit: None,
+            charge: Some(self.budget.charge(CALL_BYTES)?),
+            _under_way: Some(self.calls.token()),
+            key,
+        };
+        if synthesizes {
+            if ready.places.available_permits() == 0 {
+                return Err(busy(ready.max_streams));
+            }
+            let caller = key.map(Caller::Key).or(peer.address.map(Caller::at));
+            let counted = caller.filter(|caller| {
+                self.limits.max_streams_per_caller.is_some() || !caller.is_local()
+            });
+            let half = ready.max_streams.div_ceil(2);
+            let most = self.limits.max_streams_per_caller.unwrap_or(half);
+            holdings.visit = counted
+                .map(|caller| self.callers.enter(caller, most))
+                .transpose()?;
         }
-        let place = self.places.clone().try_acquire_owned();
-        place.map(Some).map_err(|_| busy(self.limits.max_streams))
+        Ok(holdings)
+    }
+
+    /// A place for a stream, as much of the model's time as it takes. Where it cannot be heard in real time, its class is changed.
+    pub fn place(
+        &self,
+        call: &Call,
+        model: &Model,
+        request: &mut StreamRequest,
+    ) -> Result<Place, Status> {
+        let ready = self.loaded()?;
+        let share = model.share(request).map_err(|e| of_vocoder(&e))?;
+        let unit = ready.models.default_share();
+        let is_best_effort = share > REAL_TIME_SHARE && share > 1.5 * model.default_share();
+        let (places, best_effort) = if is_best_effort {
+            request.class = StreamClass::BestEffort;
+            let place = ready.best_effort.clone().try_acquire_owned();
+            let place = place.map_err(|_| {
+                exhausted(
+                    "as many calls as may be are under way that are too much work for real time; try again when one has ended, or ask for \
+                     fewer steps"
+                        .to_owned(),
+                )
+            })?;
+            (1, Some(place))
+        } else {
+            ((share / unit).round().max(1.0) as usize, None)
+        };
+        let places = u32::try_from(places.min(ready.max_streams)).unwrap_or(u32::MAX);
+        let taken = ready.places.clone().try_acquire_many_owned(places);
+        call.charge(&self.budget, STREAM_BYTES)?;
+        Ok(Place {
+            _places: taken.map_err(|_| busy(ready.max_streams))?,
+            _best_effort: best_effort,
+        })
+    }
+
+    /// Ends when the key of a call is no longer one that callers may show.
+    pub async fn revoked(&self, call: &Call) {
+        match (&self.keys, call.key()) {
+            (Some(keys), Some(key)) => keys.revoked(key).await,
+            _ => std::future::pending().await,
+        }
     }
 
     /// From now on calls are turned away. Ends when those under way have.
     pub async fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        let all = u32::try_from(self.limits.max_streams).unwrap_or(u32::MAX);
-        // Never closed.
-        let _ = self.places.acquire_many(all).await;
+        self.calls.close();
+        self.calls.wait().await;
+    }
+
+    fn loaded(&self) -> Result<&Ready, Status> {
+        self.ready
+            .get()
+            .ok_or_else(|| unavailable("the server is starting: its models are being loaded"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the errors of the layers below to gRPC status codes with details, as the head of `vocoder.proto` says.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -12,6 +13,9 @@ use crate::mel::MelError;
 use crate::vocoder::VocoderError;
 
 const DOMAIN: &str = "vocode.v1";
+
+/// What tonic says of bytes that are no message of the method.
+const NOT_A_MESSAGE: &str = "failed to decode Protobuf message";
 
 /// When a caller that was turned away may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -35,11 +39,21 @@ pub(super) fn unknown_model(name: &str, known: &[&str]) -> Status {
 
 /// All places are taken.
 pub(super) fn busy(limit: usize) -> Status {
-    let message = format!(
+    exhausted(format!(
         "{limit} calls are being worked on, which is all that may be; try again when one has ended"
-    );
-    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    ))
+}
+
+/// Something that there is a limited amount of is used up for now.
+pub(super) fn exhausted(message: String) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(retry_after()));
     Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// Half to one and a half of [`RETRY_AFTER`], so that those who were turned away together do not come back together.
+fn retry_after() -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    RETRY_AFTER.mul_f64(0.5 + (random % 1000) as f64 / 1000.0)
 }
 
 /// A caller that is waited for and does nothing.
@@ -52,7 +66,7 @@ pub(super) fn idle(limit: Duration, what: &str) -> Status {
 
 /// The server is starting or stopping.
 pub(super) fn unavailable(message: &str) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    let details = ErrorDetails::with_retry_info(Some(retry_after()));
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
@@ -161,6 +175,9 @@ pub(super) fn of_audio(error: &AudioError) -> Status {
 
 /// What the transport refuses, with the way out where there is one.
 pub(super) fn of_transport(status: Status) -> Status {
+    if status.code() == Code::Internal && status.message().starts_with(NOT_A_MESSAGE) {
+        return Status::invalid_argument(status.message());
+    }
     // The second is said of a compressed message that unpacks to too much.
     let too_long = matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted);
     if !too_long || !status.details().is_empty() {

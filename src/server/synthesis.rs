@@ -36,14 +36,14 @@ pub(super) enum Event {
 /// Where the pieces of an answer go, as fast as its reader takes them.
 pub(super) struct Events {
     sender: mpsc::Sender<Event>,
-    patience: Duration,
+    idle_limit: Duration,
 }
 
 impl Events {
     async fn send(&self, event: Event) -> Result<(), Status> {
-        match timeout(self.patience, self.sender.send(event)).await {
+        match timeout(self.idle_limit, self.sender.send(event)).await {
             Ok(sent) => sent.map_err(|_| gone()),
-            Err(_) => Err(idle(self.patience, "has not taken its audio")),
+            Err(_) => Err(idle(self.idle_limit, "has not taken its audio")),
         }
     }
 }
@@ -190,7 +190,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `work`, unless its time is up or the server stops.
+/// `work`, unless its time is up, its key is taken back or the server stops.
 pub(super) async fn bounded<T>(
     shared: &Shared,
     call: &Call,
@@ -199,6 +199,7 @@ pub(super) async fn bounded<T>(
     tokio::select! {
         result = call.within(work) => result,
         () = shared.cut.cancelled() => Err(stopping()),
+        () = shared.revoked(call) => Err(Status::unauthenticated("the API key of the call was taken back")),
     }
 }
 
@@ -217,11 +218,11 @@ where
     W: Future<Output = Result<(), Status>> + Send + 'static,
 {
     let (sender, made) = mpsc::channel(EVENTS);
-    let patience = shared.limits.max_idle;
+    let idle_limit = shared.limits.max_idle;
     let (outcome, ended) = oneshot::channel();
     let work = work(Events {
         sender: sender.clone(),
-        patience,
+        idle_limit,
     });
     let span = call.span().clone();
     let drive = async move {
@@ -264,6 +265,7 @@ event_of!(VocodeLiveResponse, vocode_live_response);
 mod tests {
     use super::*;
     use crate::server::Limits;
+    use crate::server::call::Holdings;
     use tonic::Code;
     use tonic::codegen::http::HeaderMap;
 
@@ -274,7 +276,7 @@ mod tests {
             "VocodeStream",
             &HeaderMap::new(),
             Duration::from_secs(60),
-            None,
+            Holdings::default(),
         );
         let work = async |events: Events| {
             let header = proto::StreamHeader::default();

@@ -174,6 +174,8 @@ pub fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     command
         .env("VOCODE_ORT_LIB", crate::common::ensure_runtime().library())
         .env("VOCODE_LISTEN", "127.0.0.1:0")
+        // Not what a machine under tests happens to hold.
+        .env("VOCODE_MAX_STREAMS", "32")
         .envs(variables.iter().copied())
         .arg("serve")
         .args(flags);

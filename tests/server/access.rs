@@ -64,6 +64,49 @@ async fn keys_are_asked_for_and_read_again_at_a_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_key_that_is_taken_back_end() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "staying\nleaving\n").unwrap();
+    let server = Server::start(&["--api-keys", file.path().to_str().unwrap()]);
+    let mut client = server.client().await;
+    let mut call = async |key: &str| {
+        let (live, mut requests) = Live::new(floats());
+        let value = format!("Bearer {key}").parse().unwrap();
+        requests.metadata_mut().insert("authorization", value);
+        (
+            live,
+            client.vocode_live(requests).await.unwrap().into_inner(),
+        )
+    };
+    let (stays, staying) = call("staying").await;
+    let (_leaves, leaving) = call("leaving").await;
+    fs::write(file.path(), "staying\n").unwrap();
+    server.signal("HUP");
+    let status = ending(leaving).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    stays.send(piece(&demo(), 0..9)).await;
+    drop(stays);
+    ending(staying).await.unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_keys_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "key\n").unwrap();
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o620)).unwrap();
+    let flags = ["--check", "--api-keys", file.path().to_str().unwrap()];
+    let output = super::server::command(&flags, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("mode 620") && said.contains("chmod go-w"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reflection_tells_the_contract() {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

@@ -45,7 +45,7 @@ async fn hears_the_demo(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_vanish_stall_or_send_nonsense_hurt_nobody_else() {
-    let mut server = Server::start(&["--max-streams", "8"]);
+    let mut server = Server::start(&["--max-streams", "8", "--max-message-bytes", "16777216"]);
     // One reads the head of two minutes and goes away; one reads nothing at all, of four.
     let mut vanishing = connect(&server)
         .await

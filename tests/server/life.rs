@@ -188,3 +188,72 @@ async fn a_connection_too_many_is_closed_and_others_go_on() {
     drop(silent);
     client.get_info(GetInfoRequest {}).await.unwrap();
 }
+
+/// What a port says to one line.
+fn asks(address: &str, line: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    write!(socket, "{line} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_for_watchers_answers_beside_those_who_only_connect() {
+    let port = free_address();
+    let mut server = Server::start(&["--metrics", &port]);
+    let idle: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(&port).unwrap())
+        .collect();
+    assert!(asks(&port, "GET /ready").starts_with("HTTP/1.1 200 OK"));
+    assert!(asks(&port, "GET /health").ends_with("ready\n"));
+    assert!(asks(&port, "GET /other").starts_with("HTTP/1.1 404"));
+    assert!(asks(&port, "POST /metrics").starts_with("HTTP/1.1 405"));
+    assert!(server.open_files() < 150, "{} files", server.open_files());
+    drop(idle);
+
+    let (live, requests) = Live::new(floats());
+    let answer = server.client().await.vocode_live(requests).await.unwrap();
+    live.send(piece(&demo(), 0..100)).await;
+    server.signal("TERM");
+    server.log_says("stopping");
+    assert!(asks(&port, "GET /ready").starts_with("HTTP/1.1 503"));
+    assert!(asks(&port, "GET /health").starts_with("HTTP/1.1 200"));
+    drop(live);
+    ending(answer.into_inner()).await.unwrap();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let mut child = super::server::command(&[], &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    said.read_line(&mut line).unwrap();
+    let address = line.trim_end().trim_start_matches("listening on ");
+    let mut client = loop {
+        let url = format!("http://{address}");
+        let mut client = proto::vocoder_service_client::VocoderServiceClient::connect(url)
+            .await
+            .unwrap();
+        if client.get_info(GetInfoRequest {}).await.is_ok() {
+            break client;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    // More lines than a pipe and the queue of the log hold.
+    for _ in 0..6000 {
+        client.get_info(GetInfoRequest {}).await.unwrap();
+    }
+    let id = child.id().to_string();
+    let kill = std::process::Command::new("kill").arg(id).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

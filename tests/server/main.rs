@@ -6,6 +6,7 @@ mod common;
 mod server;
 
 mod access;
+mod attacks;
 mod audio;
 mod faults;
 mod life;

@@ -300,7 +300,14 @@ async fn a_deadline_holds_for_the_whole_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_does_nothing_gives_up_its_place() {
-    let mut server = Server::start(&["--max-streams", "1", "--max-idle-seconds", "1"]);
+    let mut server = Server::start(&[
+        "--max-streams",
+        "1",
+        "--max-idle-seconds",
+        "1",
+        "--max-message-bytes",
+        "16777216",
+    ]);
     let mut client = server.client().await;
     let (silent, requests) = Live::new(floats());
     let answer = client.vocode_live(requests).await.unwrap();

@@ -8,15 +8,15 @@ use crate::mel::{Conversion, Mel, MelConvention, MelError, Prepared};
 use crate::proto;
 
 /// Reads the mel of one call and brings it to its model's convention.
-pub(super) struct Intake {
+pub(super) struct MelDecoder {
     bands: usize,
     conversion: Conversion,
     frames: u64,
 }
 
-impl Intake {
+impl MelDecoder {
     /// `named` is `config.mel_convention`: a preset's name, or empty for the model's own.
-    pub fn new(named: &str, model: &MelConvention) -> Result<Intake, Status> {
+    pub fn new(named: &str, model: &MelConvention) -> Result<MelDecoder, Status> {
         let from = match named {
             "" => model.clone(),
             name if name == model.name => model.clone(),
@@ -27,7 +27,7 @@ impl Intake {
                 })
             })?,
         };
-        Ok(Intake {
+        Ok(MelDecoder {
             bands: from.n_mels,
             conversion: Conversion::new(&from, model).map_err(|e| of_mel(&e))?,
             frames: 0,
@@ -168,7 +168,7 @@ mod tests {
     fn refused(change: impl FnOnce(&mut proto::Mel)) -> (Code, String) {
         let mut message = message(proto::MelLayout::FramesFirst, 4);
         change(&mut message);
-        let status = Intake::new("", &hifigan())
+        let status = MelDecoder::new("", &hifigan())
             .unwrap()
             .piece(&message)
             .unwrap_err();
@@ -188,7 +188,7 @@ mod tests {
             proto::MelLayout::FramesFirst,
             proto::MelLayout::BandsFirst,
         ] {
-            let mel = Intake::new("", &hifigan())
+            let mel = MelDecoder::new("", &hifigan())
                 .unwrap()
                 .piece(&message(layout, 4))
                 .unwrap();
@@ -211,12 +211,12 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_number_is_placed_in_the_clip() {
-        let mut intake = Intake::new("", &hifigan()).unwrap();
+        let mut decoder = MelDecoder::new("", &hifigan()).unwrap();
         let good = message(proto::MelLayout::FramesFirst, 4);
-        intake.piece(&good).unwrap();
+        decoder.piece(&good).unwrap();
         let mut bytes = good.data_f32le.to_vec();
         bytes[(2 * 80 + 5) * 4..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
-        let status = intake
+        let status = decoder
             .piece(&proto::Mel {
                 data_f32le: bytes.into(),
                 ..good
@@ -231,13 +231,13 @@ mod tests {
 
     #[test]
     fn conventions_are_converted_or_refused() {
-        let refused = |name| Intake::new(name, &hifigan()).map(|_| ()).unwrap_err();
+        let refused = |name| MelDecoder::new(name, &hifigan()).map(|_| ()).unwrap_err();
         assert_eq!(refused("lmnt").code(), Code::FailedPrecondition);
         let unknown = refused("wavenet");
         assert_eq!(unknown.code(), Code::InvalidArgument);
         assert!(unknown.message().contains("tacotron2"));
         assert_eq!(
-            Intake::new("tacotron2", &hifigan())
+            MelDecoder::new("tacotron2", &hifigan())
                 .unwrap()
                 .shift_samples(),
             128
