@@ -100,6 +100,16 @@ fn free_address() -> String {
         .to_string()
 }
 
+fn read_metrics(address: &str) -> String {
+    let mut page = String::new();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    socket.read_to_string(&mut page).unwrap();
+    page
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_and_logged() {
     let metrics = free_address();
@@ -119,12 +129,15 @@ async fn calls_are_counted_and_logged() {
         .unwrap_err();
     server.log_says("NOT_FOUND");
 
-    let mut page = String::new();
-    let mut socket = TcpStream::connect(&metrics).unwrap();
-    socket
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    socket.read_to_string(&mut page).unwrap();
+    // The model's thread writes a stream down after its last sample has left.
+    let mut page = read_metrics(&metrics);
+    for _ in 0..100 {
+        if page.contains("vocode_first_audio_seconds_count") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        page = read_metrics(&metrics);
+    }
     for line in [
         "vocode_requests_total{method=\"VocodeStream\",code=\"OK\"} 1",
         "vocode_requests_total{method=\"VocodeStream\",code=\"NOT_FOUND\"} 1",
