@@ -71,7 +71,7 @@ def message(stream: int, body: bytes, last: bool = True) -> bytes:
     data = b"\0" + struct.pack(">I", len(body)) + body
     parts = [data[i : i + 16_000] for i in range(0, len(data), 16_000)]
     ends = [END_STREAM if last and i == len(parts) - 1 else 0 for i in range(len(parts))]
-    return b"".join(frame(DATA, end, stream, part) for part, end in zip(parts, ends))
+    return b"".join(frame(DATA, end, stream, part) for part, end in zip(parts, ends, strict=False))
 
 
 def request(frames: int, config: bytes = b"") -> bytes:
