@@ -110,16 +110,6 @@ class Products:
         return self.graph.op("MatMulIntegerToFloat", *inputs, domain=DOMAIN)
 
 
-def shifted(graph: Graph, x: str, dilation: int, zero: str | None) -> str:
-    """`[B, S, C]` -> `[B, S, 3C]`: the state `dilation` steps earlier, now and later; outside lies `zero`."""
-    padding = [x, graph.ints(0, dilation, 0, 0, dilation, 0), *([zero] if zero else [])]
-    padded = graph.op("Pad", *padding)
-    axis, span, end = graph.ints(1), 2 * dilation, np.iinfo(np.int64).max
-    earlier = graph.op("Slice", padded, graph.ints(0), graph.ints(-span), axis)
-    later = graph.op("Slice", padded, graph.ints(span), graph.ints(int(end)), axis)
-    return graph.op("Concat", earlier, x, later, axis=-1)
-
-
 def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = False) -> onnx.ModelProto:
     """Inputs and output of `onnx_model.denoiser_graph`."""
     config = denoiser.config
@@ -138,9 +128,9 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     gates = []
     for i, (layer, dilation, scale) in enumerate(zip(layers, config.dilations(), calibration.scales, strict=True)):
         if scale is None:
-            u = graph.op("MatMul", shifted(graph, x, dilation, None), graph.raw(f"layers.{i}.taps", layer.taps.astype(np.float32)))
+            u = graph.op("MatMul", onnx_model.shifted(graph, x, dilation), graph.raw(f"layers.{i}.taps", layer.taps.astype(np.float32)))
         else:
-            u = products.product(shifted(graph, products.quantised(x, scale), dilation, products.zero), scale, f"layers.{i}.taps", layer.taps)
+            u = products.product(onnx_model.shifted(graph, products.quantised(x, scale), dilation, products.zero), scale, f"layers.{i}.taps", layer.taps)
         u = graph.op("Add", graph.op("Reshape", u, by_frame), biases[i])
         gate, content = graph.split(graph.op("Reshape", u, by_step), 2, axis=-1)
         product = graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content))

@@ -97,9 +97,10 @@ def folded_input(graph: Graph, denoiser: Denoiser, c_in: str) -> str:
     return graph.op("Reshape", graph.op("Relu", graph.op("Add", x, offsets)), graph.ints(KEEP, -1, channels))
 
 
-def shifted(graph: Graph, x: str, dilation: int) -> str:
-    """`[B, S, C]` -> `[B, S, 3C]`: the state `dilation` steps earlier, now and later, zero outside."""
-    padded = graph.op("Pad", x, graph.ints(0, dilation, 0, 0, dilation, 0))
+def shifted(graph: Graph, x: str, dilation: int, outside: str | None = None) -> str:
+    """`[B, S, C]` -> `[B, S, 3C]`: the state `dilation` steps earlier, now and later; outside lies the scalar `outside`, or zero."""
+    padding = [x, graph.ints(0, dilation, 0, 0, dilation, 0), *([outside] if outside else [])]
+    padded = graph.op("Pad", *padding)
     axis, span, end = graph.ints(1), 2 * dilation, np.iinfo(np.int64).max
     earlier = graph.op("Slice", padded, graph.ints(0), graph.ints(-span), axis)
     later = graph.op("Slice", padded, graph.ints(span), graph.ints(int(end)), axis)
