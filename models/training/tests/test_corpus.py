@@ -52,18 +52,18 @@ def test_a_corpus_is_trimmed_levelled_of_one_polarity_and_says_what_it_left_out(
     monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path, speech: torch.Tensor
 ) -> None:
     rows, left_out = make(monkeypatch, source, tmp_path / "out", "--licence", "CC0 1.0")
-    assert {row["speaker"] for row in rows} == {"source-up", "source-down", "source-short"}
+    assert {row["speaker"] for row in rows} == {"source.up", "source.down", "source.short"}
     assert {row["licence"] for row in rows} == {"CC0 1.0"}
     assert set(left_out) == {"silent.wav", "clipped.wav", "noisy.wav", "text.wav"}
     assert "clipped" in left_out["clipped.wav"] and "speech and noise" in left_out["noisy.wav"] and "not decoded" in left_out["text.wav"]
     audio = {row["speaker"]: soundfile.read(tmp_path / "out" / row["file"])[0] for row in rows}
     seconds = speech.shape[1] / SAMPLE_RATE
-    assert len(audio["source-up"]) / SAMPLE_RATE < seconds + 0.3
-    assert 1.5 < len(audio["source-short"]) / SAMPLE_RATE < 2.2
+    assert len(audio["source.up"]) / SAMPLE_RATE < seconds + 0.3
+    assert 1.5 < len(audio["source.short"]) / SAMPLE_RATE < 2.2
     # Both polarities become the same one.
-    assert voice.residual_skewness(audio["source-up"], SAMPLE_RATE) < 0
-    assert voice.residual_skewness(audio["source-down"], SAMPLE_RATE) < 0
-    assert {row["speaker"]: row["polarity"] for row in rows}["source-up"] != {row["speaker"]: row["polarity"] for row in rows}["source-down"]
+    assert voice.residual_skewness(audio["source.up"], SAMPLE_RATE) < 0
+    assert voice.residual_skewness(audio["source.down"], SAMPLE_RATE) < 0
+    assert {row["speaker"]: row["polarity"] for row in rows}["source.up"] != {row["speaker"]: row["polarity"] for row in rows}["source.down"]
     assert all(0.1 < np.abs(a).max() <= 0.951 for a in audio.values())
 
 
@@ -102,3 +102,16 @@ def test_augmented_mels_are_blurred_noisy_or_as_they_were() -> None:
     assert (blurred[:, 72:] == LOG_FLOOR).all()
     noisy = augment.mel(clean, Augmentation(noise=1.0), dice)
     assert 0.02 < float((noisy - clean)[:, :70].std()) < 0.2
+
+
+def test_sets_and_speakers_whose_names_join_alike_stay_apart(tmp_path: Path, speech: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`a` with the speaker `b`, and `a-b` with one named after the set."""
+    audio = speech[0].numpy()
+    rows = [("a", "b", "one.wav"), ("a-b", "a-b", "two.wav")]
+    for _, _, file in rows:
+        soundfile.write(tmp_path / file, audio, SAMPLE_RATE, subtype="FLOAT")
+    (tmp_path / "sources.tsv").write_text("set\tspeaker\tfile\tlicence\n" + "".join(f"{s}\t{n}\t{f}\tCC0 1.0\n" for s, n, f in rows))
+    monkeypatch.setattr(sys, "argv", ["corpus", "--source", str(tmp_path), "--out", str(tmp_path / "corpus")])
+    corpus.main()
+    with (tmp_path / "corpus" / "manifest.tsv").open(newline="") as lines:
+        assert {(row["set"], row["speaker"]) for row in csv.DictReader(lines, delimiter="\t")} == {("a", "a.b"), ("a-b", "a-b")}

@@ -142,7 +142,7 @@ def gather(args: argparse.Namespace) -> tuple[dict[str, Speaker], list[tuple[str
     speakers: dict[str, Speaker] = {}
     out: list[tuple[str, str, str]] = []
     for origin in (o for folder in args.source for o in origins(folder, args.licence)):
-        name = origin.speaker if origin.speaker.startswith(origin.set) else f"{origin.set}-{origin.speaker}"
+        name = origin.speaker if origin.speaker.startswith(origin.set) else f"{origin.set}.{origin.speaker}"
         speaker = speakers.setdefault(name, Speaker(origin.set, origin.licence))
         if speaker.seconds >= args.minutes * 60:
             continue
