@@ -7,8 +7,8 @@ use std::path::Path;
 
 use ndarray::{Array3, array};
 use vocode::runtime::{
-    Graph, LoadOptions, Origin, Provider, Rejection, Runtime, RuntimeError, Search, SessionOptions,
-    needed_version,
+    FindError, Graph, LoadOptions, Origin, Provider, Rejection, Runtime, RuntimeError, Search,
+    SessionOptions, needed_version,
 };
 
 const AFFINE: &[u8] = include_bytes!("fixtures/affine.onnx");
@@ -33,7 +33,7 @@ fn rejection(path: &Path) -> (Rejection, String) {
     let error = named(path).survey().unwrap_err();
     let message = error.to_string();
     match error {
-        RuntimeError::LibraryRejected { rejection, .. } => (rejection, message),
+        FindError::Rejected { rejection, .. } => (rejection, message),
         other => panic!("{other}"),
     }
 }

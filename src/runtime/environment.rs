@@ -7,11 +7,10 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 
 use super::error::RuntimeError;
-use super::install::{self, Flavour, SetupEvent, SetupPolicy};
-use super::locate::{Attempt, Found, Origin, Search};
-use super::nvidia::Nvidia;
-use super::places::data_folder;
-use super::provider::Provider;
+use super::locate::{Attempt, FindError, Flavour, Found, Origin, Search, data_folder};
+use super::provider::Nvidia;
+use super::provider_name::Provider;
+use super::setup::{SetupEvent, SetupPolicy, install, offline};
 
 /// What to load.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +42,7 @@ impl Runtime {
     /// Finds the library (see [`Search`]) and starts it. Installs nothing.
     ///
     /// # Errors
-    /// [`RuntimeError::LibraryRejected`], [`RuntimeError::NotFound`], [`RuntimeError::AlreadyLoaded`] or
+    /// [`RuntimeError::Find`], [`RuntimeError::AlreadyLoaded`] or
     /// [`RuntimeError::Start`].
     pub fn load(options: &LoadOptions) -> Result<Runtime, RuntimeError> {
         Self::load_or_install(options, SetupPolicy::Never, &mut |_| {})
@@ -66,15 +65,13 @@ impl Runtime {
         }
         let search = Search::from_process(options.library.as_deref());
         let found = match search.find() {
-            Err(RuntimeError::NotFound { .. }) if policy.allows() => {
-                install::install(Flavour::Cpu, search.data_folder.as_deref(), on_event)?;
+            Err(FindError::NotFound { .. }) if policy.allows() => {
+                install(Flavour::Cpu, search.data_folder.as_deref(), on_event)?;
                 search.find()?
             }
-            Err(RuntimeError::NotFound { attempts, .. }) => {
-                return Err(RuntimeError::NotFound {
-                    attempts,
-                    offline: install::offline(),
-                });
+            Err(FindError::NotFound { attempts, .. }) => {
+                let offline = offline();
+                return Err(FindError::NotFound { attempts, offline }.into());
             }
             other => other?,
         };

@@ -4,86 +4,17 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::install::SetupError;
-use super::locate::{Attempt, Origin};
-use super::provider::Provider;
-
-/// Why a file cannot serve as the ONNX Runtime library.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// Nothing is there.
-    #[error("missing")]
-    Missing,
-    /// Something is, or may be there, and this user may not read it.
-    #[error("not readable ({reason}): check the permissions of it and of the folders above")]
-    Unreadable {
-        /// What the system says.
-        reason: String,
-    },
-    /// Not the file that `vocode setup` installed.
-    #[error(
-        "not the library of ONNX Runtime {version} for this platform: its SHA-256 is {found}, expected {expected}; \
-         run `vocode setup` to replace it"
-    )]
-    Altered {
-        /// The version that the folder promises.
-        version: &'static str,
-        /// The hash of the file.
-        found: String,
-        /// The hash of the file in the official wheel, or `unknown`: the wheel has no such file.
-        expected: String,
-    },
-    /// The dynamic loader cannot load it on this machine.
-    #[error("not a library that can be loaded: {reason}")]
-    NotALibrary {
-        /// What is wrong with the file.
-        reason: String,
-    },
-    /// A library, but another one.
-    #[error("a library, but not ONNX Runtime (it has no OrtGetApiBase)")]
-    NotOnnxRuntime,
-    /// An ONNX Runtime without the interface that vocode is built against.
-    #[error("too old: ONNX Runtime {found}, and {needed} or newer is needed")]
-    TooOld {
-        /// The version that the library reports.
-        found: String,
-        /// The oldest version that works.
-        needed: String,
-    },
-}
+use super::locate::FindError;
+use super::provider_name::Provider;
+use super::setup::SetupError;
 
 /// What can go wrong between finding ONNX Runtime and running a graph.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// The library that the user named cannot be used. Nothing else is tried in its place.
-    #[error(
-        "{origin} names {path}, which is {rejection}; give the path of an ONNX Runtime library \
-         (libonnxruntime.so, {needed} or newer), or leave {origin} out and run `vocode setup`",
-        path = path.display(), needed = super::needed_version()
-    )]
-    LibraryRejected {
-        /// The flag or variable that named it.
-        origin: Origin,
-        /// The path as it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        rejection: Rejection,
-    },
-    /// No usable library in any of the places that vocode looks at.
-    #[error(
-        "no usable ONNX Runtime library was found{note}. Tried, in this order:{list}\n\
-         Run `vocode setup` to get it, or point --ort-lib (or VOCODE_ORT_LIB) at a libonnxruntime.so of version {needed} or newer",
-        list = list(attempts), needed = super::needed_version(),
-        note = if *offline { ", and VOCODE_OFFLINE keeps vocode from fetching it" } else { "" }
-    )]
-    NotFound {
-        /// Every place tried, with what was wrong there.
-        attempts: Vec<Attempt>,
-        /// Whether `VOCODE_OFFLINE` is the reason that it was not installed.
-        offline: bool,
-    },
+    /// There is no library to load.
+    #[error(transparent)]
+    Find(#[from] FindError),
     /// A process holds one ONNX Runtime; another was asked for.
     #[error(
         "ONNX Runtime is already loaded from {loaded}, so {asked} cannot be loaded in the same process",
@@ -192,11 +123,4 @@ impl RuntimeError {
             reason: error.to_string(),
         }
     }
-}
-
-fn list(attempts: &[Attempt]) -> String {
-    attempts
-        .iter()
-        .map(|attempt| format!("\n  {attempt}"))
-        .collect()
 }

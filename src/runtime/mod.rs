@@ -1,46 +1,37 @@
 //! ONNX Runtime: finding or installing its library, starting it, and running graphs.
 //!
-//! Nothing above this module names the crate that binds it.
+//! Nothing above this module names the crate that binds it. From the bottom up, each using only what stands before it:
+//!
+//! | | |
+//! |---|---|
+//! | `telemetry`, `provider_name` | what all of the following need |
+//! | `locate` | finding the library |
+//! | `setup` | installing it |
+//! | `error` | [`RuntimeError`], for all that happens once there is a library |
+//! | `provider` | choosing an execution provider |
+//! | `environment` | [`Runtime`], the library that this process has loaded |
+//! | `session` | loading and running graphs |
 
-mod checksum;
-mod choice;
-mod clock;
-mod device;
-mod engine_cache;
 mod environment;
 mod error;
-mod image;
-mod install;
 mod locate;
-mod machine;
-mod nvidia;
-mod options;
-mod pip;
-mod placement;
-mod places;
-mod probe;
-mod profile;
 mod provider;
+mod provider_name;
 mod session;
+mod setup;
 mod telemetry;
 
-pub use choice::Obstacle;
-pub use clock::Clock;
-pub use device::{Binding, DeviceTensor};
-pub use engine_cache::{EngineFolder, EngineKey, EngineState};
 pub use environment::{LoadOptions, Runtime};
-pub use error::{Rejection, RuntimeError};
-pub use install::{
-    Flavour, Installed, SetupError, SetupEvent, SetupPolicy, WHEEL_VERSION, install, offline,
+pub use error::RuntimeError;
+pub use locate::{
+    Attempt, FindError, Flavour, Origin, Rejection, Search, WHEEL_VERSION, data_folder,
+    needed_version,
 };
-pub use locate::{Attempt, Origin, Search};
-pub use nvidia::{Device, Driver, DriverError, Libraries, Library, Nvidia, Stem};
-pub use options::{GpuOptions, SessionOptions};
-pub use pip::PipError;
-pub use placement::Placement;
-pub use places::data_folder;
-pub use probe::needed_version;
-pub use profile::{InputProfile, Profile};
-pub use provider::{Provider, UnknownProvider};
-pub use session::{Graph, GraphSource, Port};
+pub use provider::{
+    Device, Driver, DriverError, EngineFolder, EngineKey, EngineState, GpuOptions, InputProfile,
+    Libraries, Library, Nvidia, Obstacle, Placement, Profile, SessionOptions, Stem,
+};
+pub use provider_name::{Provider, UnknownProvider};
+pub use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, Port};
+pub use setup::{Installed, PipError, SetupError, SetupEvent, SetupPolicy, install, offline};
 pub use telemetry::disable_telemetry;

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use vocode::runtime::{Flavour, LoadOptions, Runtime, RuntimeError, install};
+use vocode::runtime::{FindError, Flavour, LoadOptions, Runtime, RuntimeError, install};
 
 /// The ONNX Runtime of this test process: the one that vocode finds, else one installed once below `target/`.
 ///
 /// A test that starts the binary passes it on as `VOCODE_ORT_LIB`, see [`Runtime::library`].
 pub fn ensure_runtime() -> Runtime {
     match Runtime::load(&LoadOptions::default()) {
-        Err(RuntimeError::NotFound { .. }) => {}
+        Err(RuntimeError::Find(FindError::NotFound { .. })) => {}
         other => return other.expect("ONNX Runtime loads"),
     }
     let installed = install(Flavour::Cpu, Some(&data_folder()), &mut |_| {})

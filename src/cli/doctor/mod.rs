@@ -13,7 +13,7 @@ use super::args::SessionArgs;
 use super::output::print;
 use super::{CliError, load_bundle};
 use crate::bundle::Bundle;
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{FindError, Runtime, RuntimeError};
 pub use gpu::{GpuReport, ProviderReport};
 pub use report::{ModelReport, Place, Report, RuntimeReport, Speed};
 
@@ -71,7 +71,7 @@ fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
             Some(runtime)
         }
         Err(error) => {
-            if let RuntimeError::NotFound { attempts, .. } = &error {
+            if let RuntimeError::Find(FindError::NotFound { attempts, .. }) = &error {
                 report.tried = Place::list(attempts);
             }
             report.problems.push(error.to_string());

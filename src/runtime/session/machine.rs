@@ -9,16 +9,16 @@ use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 
-use super::choice::{Machine, Obstacle};
-use super::engine_cache::{EngineFolder, EngineKey, EngineState};
-use super::environment::Runtime;
-use super::error::RuntimeError;
-use super::options::SessionOptions;
-use super::placement::{Placement, RECORD};
-use super::places::data_folder;
-use super::provider::{self, Provider};
-use super::session::GraphSource;
+use super::assignment::{self, RECORD};
+use super::source::GraphSource;
 use crate::hash::sha256;
+use crate::runtime::environment::Runtime;
+use crate::runtime::error::RuntimeError;
+use crate::runtime::locate::data_folder;
+use crate::runtime::provider::{
+    EngineFolder, EngineKey, EngineState, Machine, Obstacle, Placement, SessionOptions, settings,
+};
+use crate::runtime::provider_name::Provider;
 
 /// This machine, with a graph to be loaded on it.
 pub(super) struct ThisMachine<'a> {
@@ -53,7 +53,7 @@ impl Machine for ThisMachine<'_> {
             }
             Provider::Cuda => {
                 self.runtime.nvidia().preload(provider)?;
-                self.load_on_gpu(vec![provider::cuda(self.options.gpu.cuda())])
+                self.load_on_gpu(vec![settings::cuda(self.options.gpu.cuda())])
             }
             Provider::TensorRt => {
                 // Before TensorRT is asked for its version.
@@ -67,7 +67,7 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn placement(&self, session: &Session) -> Result<Placement, String> {
-        Placement::of(session)
+        assignment::placement(session)
     }
 }
 
@@ -122,8 +122,8 @@ impl ThisMachine<'_> {
 
     fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, String> {
         let gpu = &self.options.gpu;
-        let settings = gpu.tensorrt(self.source.profile, folder);
-        let both = vec![provider::tensorrt(settings), provider::cuda(gpu.cuda())];
+        let told = gpu.tensorrt(self.source.profile, folder);
+        let both = vec![settings::tensorrt(told), settings::cuda(gpu.cuda())];
         self.load_on_gpu(both)
     }
 

@@ -2,17 +2,17 @@
 //!
 //! What the choice rests on is behind [`Machine`], so that it is tested without a GPU.
 
-use std::fmt;
-
-use super::error::RuntimeError;
+use super::obstacle::Obstacle;
 use super::placement::Placement;
-use super::provider::Provider;
+use crate::runtime::error::RuntimeError;
+use crate::runtime::provider_name::Provider;
 
 /// What `auto` tries, best first.
-pub(super) const AUTO: [Provider; 3] = [Provider::TensorRt, Provider::Cuda, Provider::Cpu];
+pub(in crate::runtime) const AUTO: [Provider; 3] =
+    [Provider::TensorRt, Provider::Cuda, Provider::Cpu];
 
 /// The outside of a choice: a library, a machine and a graph.
-pub(super) trait Machine {
+pub(in crate::runtime) trait Machine {
     /// A graph that was loaded.
     type Session;
 
@@ -32,33 +32,8 @@ pub(super) trait Machine {
     fn placement(&self, session: &Self::Session) -> Result<Placement, String>;
 }
 
-/// Why a provider cannot run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
-    /// All that is missing, the most telling first. Never empty.
-    pub reasons: Vec<String>,
-    /// Whether there is a GPU, or a library made for one: then somebody expects it to run.
-    pub expected: bool,
-}
-
-impl Obstacle {
-    /// What happened to a provider that nothing stood in the way of.
-    pub(crate) fn surprise(reason: String) -> Obstacle {
-        Obstacle {
-            reasons: vec![reason],
-            expected: true,
-        }
-    }
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reasons.join("; "))
-    }
-}
-
 /// A graph on the provider that runs it.
-pub(super) struct Chosen<S> {
+pub(in crate::runtime) struct Chosen<S> {
     pub session: S,
     pub provider: Provider,
     pub placement: Placement,
@@ -71,7 +46,7 @@ pub(super) struct Chosen<S> {
 /// # Errors
 /// For a provider asked for by name: [`RuntimeError::ProviderUnavailable`] when it cannot run the whole graph. Where the CPU cannot:
 /// [`RuntimeError::Graph`].
-pub(super) fn choose<M: Machine>(
+pub(in crate::runtime) fn choose<M: Machine>(
     machine: &mut M,
     wanted: Provider,
     label: &str,

@@ -5,43 +5,16 @@ use std::fmt;
 
 use ndarray::{ArrayD, ArrayViewD};
 use ort::session::{Session, SessionInputValue};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::TensorRef;
 
-use super::choice::{Chosen, Obstacle, choose};
 use super::clock::Clock;
-use super::environment::Runtime;
-use super::error::RuntimeError;
 use super::machine::ThisMachine;
-use super::options::SessionOptions;
-use super::placement::Placement;
-use super::profile::Profile;
-use super::provider::Provider;
-
-/// A graph to be loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct GraphSource<'a> {
-    /// The ONNX model.
-    pub bytes: &'a [u8],
-    /// Its name in messages.
-    pub label: &'a str,
-    /// The shapes that it will be given, where they are known: some providers build engines for them.
-    pub profile: Option<&'a Profile>,
-    /// What `auto` does not try again.
-    pub passed_over: &'a [(Provider, Obstacle)],
-    /// Adds up the time of its runs.
-    pub clock: &'a Clock,
-}
-
-/// An input or output of a graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// Its shape, `None` where any size will do.
-    pub dims: Vec<Option<usize>>,
-    /// Its element type in ONNX's words, such as `float32`.
-    pub ty: String,
-}
+use super::port::{Port, ports};
+use super::source::GraphSource;
+use crate::runtime::environment::Runtime;
+use crate::runtime::error::RuntimeError;
+use crate::runtime::provider::{Chosen, Obstacle, Placement, Profile, SessionOptions, choose};
+use crate::runtime::provider_name::Provider;
 
 /// A loaded graph with `f32` inputs and outputs.
 ///
@@ -251,49 +224,4 @@ impl Graph {
         }
         Ok(())
     }
-}
-
-impl Port {
-    /// The shape in words, `[?, 80, ?]`.
-    pub fn shape(&self) -> String {
-        let sizes: Vec<_> = self
-            .dims
-            .iter()
-            .map(|dim| dim.map_or_else(|| "?".to_owned(), |size| size.to_string()))
-            .collect();
-        format!("[{}]", sizes.join(", "))
-    }
-
-    fn takes(&self, shape: &[usize]) -> bool {
-        self.dims.len() == shape.len()
-            && self
-                .dims
-                .iter()
-                .zip(shape)
-                .all(|(dim, size)| dim.is_none_or(|expected| expected == *size))
-    }
-}
-
-fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {
-    outlets
-        .iter()
-        .map(|outlet| match outlet.dtype() {
-            ValueType::Tensor {
-                ty: TensorElementType::Float32,
-                shape,
-                ..
-            } => Ok(Port {
-                name: outlet.name().to_owned(),
-                dims: shape.iter().map(|dim| usize::try_from(*dim).ok()).collect(),
-                ty: "float32".to_owned(),
-            }),
-            other => Err(RuntimeError::Graph {
-                label: label.to_owned(),
-                reason: format!(
-                    "`{}` is {other}, and only float32 tensors are supported",
-                    outlet.name()
-                ),
-            }),
-        })
-        .collect()
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::error::Rejection;
+use super::rejection::Rejection;
 
 const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use ort::sys::OrtApiBase;
 
-use super::error::Rejection;
-use super::install::Flavour;
-use super::telemetry::disable_telemetry;
+use super::needed::{is_recent, needed_version};
+use super::rejection::Rejection;
+use super::wheel::Flavour;
 use super::{checksum, image};
+use crate::runtime::telemetry::disable_telemetry;
 
 /// A library that answered as ONNX Runtime. It stays mapped while this value lives, so that loading it for good
 /// afterwards costs nothing.
-pub(super) struct Probed {
+pub(in crate::runtime) struct Probed {
     /// The library's own version, such as `1.31.1`.
     pub version: String,
     /// The absolute path of the file, also when it was found by name on the loader's path.
@@ -20,16 +21,11 @@ pub(super) struct Probed {
     _library: libloading::Library,
 }
 
-/// The oldest ONNX Runtime that has the interface vocode is built against, as `1.24`.
-pub fn needed_version() -> String {
-    format!("1.{}", ort::MINOR_VERSION)
-}
-
 /// Probes the file at `path`.
 ///
 /// # Errors
 /// A [`Rejection`] that says why the file cannot serve.
-pub(super) fn file(path: &Path) -> Result<Probed, Rejection> {
+pub(in crate::runtime) fn file(path: &Path) -> Result<Probed, Rejection> {
     image::check(path)?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     open(&absolute, || absolute.clone())
@@ -115,14 +111,6 @@ fn version_of(library: &libloading::Library) -> Result<String, Rejection> {
     }
 }
 
-/// Whether `version` (`major.minor.patch`) is of major version 1 with the minor version that vocode needs, or later.
-fn is_recent(version: &str) -> bool {
-    let mut parts = version.split('.');
-    let major = parts.next().and_then(|part| part.parse::<u32>().ok());
-    let minor = parts.next().and_then(|part| part.parse::<u32>().ok());
-    major == Some(1) && minor.is_some_and(|minor| minor >= ort::MINOR_VERSION)
-}
-
 /// The path under which a library that the loader found by `name` is mapped into this process (Linux only).
 fn mapped_path(name: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
@@ -136,18 +124,6 @@ fn mapped_path(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_compared_by_number() {
-        let minor = ort::MINOR_VERSION;
-        assert!(is_recent(&format!("1.{minor}.0")));
-        assert!(is_recent("1.100.2"));
-        assert!(!is_recent(&format!("1.{}.9", minor - 1)));
-        assert!(!is_recent("1.9.0"));
-        assert!(!is_recent("0.99.0"));
-        assert!(!is_recent("2.0.0"));
-        assert!(!is_recent("nightly"));
-    }
 
     #[test]
     fn a_name_that_the_loader_does_not_know_is_missing() {

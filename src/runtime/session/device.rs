@@ -1,15 +1,14 @@
 //! Tensors that stay in a device's memory, and runs of a graph on them.
 //!
-//!
 //! On the CPU the same code works in main memory, which is how it is tested.
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::IoBinding;
 use ort::value::{Tensor, TensorRef};
 
-use super::error::RuntimeError;
-use super::provider::Provider;
-use super::session::Graph;
+use super::graph::Graph;
+use crate::runtime::error::RuntimeError;
+use crate::runtime::provider_name::Provider;
 
 /// An `f32` tensor in the memory of the device that a graph runs on.
 #[derive(Debug)]

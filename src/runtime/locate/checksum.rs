@@ -9,9 +9,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::error::Rejection;
-use super::install::{Flavour, WHEEL_VERSION};
 use super::places::is_library;
+use super::rejection::Rejection;
+use super::wheel::{Flavour, WHEEL_VERSION};
 
 /// A library of one wheel.
 struct Known {
@@ -93,7 +93,7 @@ pub(super) fn check(path: &Path, flavour: Flavour) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// As [`check`], for the first that fails.
-pub(super) fn check_all(folder: &Path, flavour: Flavour) -> Result<(), Rejection> {
+pub(in crate::runtime) fn check_all(folder: &Path, flavour: Flavour) -> Result<(), Rejection> {
     let unreadable = |error: io::Error| Rejection::Unreadable {
         reason: error.to_string(),
     };

@@ -4,7 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::error::Rejection;
+use super::rejection::Rejection;
+use super::wheel::GPU_SUFFIX;
 
 /// vocode's own data folder: `VOCODE_DATA_DIR`, else `$XDG_DATA_HOME/vocode`, else `~/.local/share/vocode`
 /// (`%LOCALAPPDATA%\vocode` on Windows). `None` when none of these is known.
@@ -28,12 +29,12 @@ pub fn data_folder() -> Option<PathBuf> {
 }
 
 /// The folder below the data folder that holds one folder for each installed version.
-pub(super) fn library_root(data_folder: &Path) -> PathBuf {
+pub(in crate::runtime) fn library_root(data_folder: &Path) -> PathBuf {
     data_folder.join("onnxruntime")
 }
 
 /// The ONNX Runtime libraries in `folder`, newest version first, the plain name last.
-pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
+pub(in crate::runtime) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<_> = entries(folder)
         .filter_map(|path| Some((library_version(path.file_name()?.to_str()?)?, path)))
         .filter(|(_, path)| path.is_file())
@@ -41,9 +42,6 @@ pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().map(|(_, path)| path).collect()
 }
-
-/// What the name of an installation for GPUs ends with.
-pub(super) const GPU_SUFFIX: &str = "-gpu";
 
 /// The folders of installed versions, newest first, and of one version that for GPUs first. Names that are no version (a half-made
 /// installation) are not listed.
@@ -94,7 +92,7 @@ pub(super) fn absence(folder: &Path) -> Rejection {
 }
 
 /// Whether a file of this name is ONNX Runtime's library or one of its providers'.
-pub(super) fn is_library(name: &str) -> bool {
+pub(in crate::runtime) fn is_library(name: &str) -> bool {
     let stem = format!("{}onnxruntime", env::consts::DLL_PREFIX);
     name.starts_with(&stem) && name.contains(env::consts::DLL_SUFFIX)
 }
@@ -144,7 +142,7 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
     version.split('.').map(|part| part.parse().ok()).collect()
 }
 
-pub(super) fn path_from(variable: &str) -> Option<PathBuf> {
+pub(in crate::runtime) fn path_from(variable: &str) -> Option<PathBuf> {
     env::var_os(variable)
         .filter(|value: &OsString| !value.is_empty())
         .map(PathBuf::from)

@@ -6,11 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ort::ep::{
-    self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch,
-};
-
-use super::options::Settings;
+use ort::ep::{self, ExecutionProvider};
 
 /// An execution provider by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,28 +62,6 @@ impl Provider {
             Provider::TensorRt => ep::TensorRT::NAME,
         }
     }
-}
-
-/// CUDA's provider, to be registered with `settings` or fail.
-pub(super) fn cuda(settings: Settings) -> ExecutionProviderDispatch {
-    configured(ep::CUDA::default(), settings)
-        .build()
-        .error_on_failure()
-}
-
-/// TensorRT's provider, to be registered with `settings` or fail.
-pub(super) fn tensorrt(settings: Settings) -> ExecutionProviderDispatch {
-    configured(ep::TensorRT::default(), settings)
-        .build()
-        .error_on_failure()
-}
-
-fn configured<E: ArbitrarilyConfigurableExecutionProvider>(provider: E, settings: Settings) -> E {
-    settings
-        .into_iter()
-        .fold(provider, |provider, (key, value)| {
-            provider.with_arbitrary_config(key, value)
-        })
 }
 
 impl fmt::Display for Provider {

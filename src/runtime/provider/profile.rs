@@ -42,7 +42,7 @@ impl Profile {
 
 impl InputProfile {
     /// Whether a shape is within the least and the most.
-    pub(super) fn holds(&self, shape: &[usize]) -> bool {
+    pub(in crate::runtime) fn holds(&self, shape: &[usize]) -> bool {
         let ends = self.least.iter().zip(&self.most);
         self.least.len() == shape.len()
             && shape

@@ -5,85 +5,17 @@
 //! vocode's data folder (where `vocode setup` puts it), the active Python environment, the dynamic loader's own path.
 
 use std::env;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::error::{Rejection, RuntimeError};
-use super::install::Flavour;
+use super::attempt::{Attempt, Origin};
+use super::error::FindError;
 use super::places::{
     absence, data_folder, installed_in, libraries_in, library_root, loader_names, path_from,
     plain_name, python_folders,
 };
 use super::probe::{self, Probed};
-
-/// Who said that the library is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Origin {
-    /// `--ort-lib`.
-    Flag,
-    /// `VOCODE_ORT_LIB`.
-    VocodeOrtLib,
-    /// `ORT_DYLIB_PATH`, the variable that other programs on the same binding read.
-    OrtDylibPath,
-    /// The folder of the running executable.
-    BesideExecutable,
-    /// vocode's data folder.
-    DataFolder,
-    /// `$VIRTUAL_ENV` or `$CONDA_PREFIX`.
-    PythonEnvironment,
-    /// The dynamic loader's search path.
-    LoaderPath,
-}
-
-impl Origin {
-    /// A stable name for machine-readable output.
-    pub fn id(self) -> &'static str {
-        match self {
-            Origin::Flag => "flag",
-            Origin::VocodeOrtLib => "VOCODE_ORT_LIB",
-            Origin::OrtDylibPath => "ORT_DYLIB_PATH",
-            Origin::BesideExecutable => "beside-executable",
-            Origin::DataFolder => "data-folder",
-            Origin::PythonEnvironment => "python-environment",
-            Origin::LoaderPath => "loader-path",
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Origin::Flag => "--ort-lib",
-            Origin::VocodeOrtLib | Origin::OrtDylibPath => self.id(),
-            Origin::BesideExecutable => "beside the executable",
-            Origin::DataFolder => "vocode's data folder",
-            Origin::PythonEnvironment => "the active Python environment",
-            Origin::LoaderPath => "the loader's path",
-        })
-    }
-}
-
-/// One place that was tried, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// Why this place was tried.
-    pub origin: Origin,
-    /// The file; the folder where it holds no such file; the bare name for the loader's path.
-    pub path: PathBuf,
-    /// The version of the library, or why it cannot serve.
-    pub verdict: Result<String, Rejection>,
-}
-
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): ", self.origin, self.path.display())?;
-        match &self.verdict {
-            Ok(version) => write!(f, "ok, version {version}"),
-            Err(rejection) => write!(f, "{rejection}"),
-        }
-    }
-}
+use super::rejection::Rejection;
+use super::wheel::Flavour;
 
 /// What the search looks at. [`Search::from_process`] fills it from the process; tests fill it by hand.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +33,7 @@ pub struct Search {
 }
 
 /// The library that the search settled on, with the whole record of how it got there.
-pub(super) struct Found {
+pub(in crate::runtime) struct Found {
     pub origin: Origin,
     pub library: Probed,
     /// Every attempt in order; the last one is the library itself.
@@ -142,17 +74,17 @@ impl Search {
     /// The last attempt is the library that would be used.
     ///
     /// # Errors
-    /// [`RuntimeError::LibraryRejected`] or [`RuntimeError::NotFound`].
-    pub fn survey(&self) -> Result<Vec<Attempt>, RuntimeError> {
+    /// [`FindError::Rejected`] or [`FindError::NotFound`].
+    pub fn survey(&self) -> Result<Vec<Attempt>, FindError> {
         self.find().map(|found| found.attempts)
     }
 
     /// Finds the library.
     ///
     /// # Errors
-    /// [`RuntimeError::LibraryRejected`] when the one that the user named cannot serve, [`RuntimeError::NotFound`] with
+    /// [`FindError::Rejected`] when the one that the user named cannot serve, [`FindError::NotFound`] with
     /// every attempt when there is none in any other place.
-    pub(super) fn find(&self) -> Result<Found, RuntimeError> {
+    pub(in crate::runtime) fn find(&self) -> Result<Found, FindError> {
         if let Some((origin, path)) = self.named.first() {
             return find_named(*origin, path);
         }
@@ -192,7 +124,7 @@ impl Search {
                 });
             }
         }
-        Err(RuntimeError::NotFound {
+        Err(FindError::NotFound {
             attempts,
             offline: false,
         })
@@ -229,7 +161,7 @@ fn pinned(origin: Origin, folder: &Path) -> Option<Flavour> {
         .find(|flavour| origin == Origin::DataFolder && flavour.folder() == name)
 }
 
-fn find_named(origin: Origin, path: &Path) -> Result<Found, RuntimeError> {
+fn find_named(origin: Origin, path: &Path) -> Result<Found, FindError> {
     let file = if path.is_dir() {
         libraries_in(path)
             .into_iter()
@@ -254,7 +186,7 @@ fn find_named(origin: Origin, path: &Path) -> Result<Found, RuntimeError> {
                 .pop()
                 .and_then(|attempt| attempt.verdict.err())
                 .unwrap_or(Rejection::Missing);
-            Err(RuntimeError::LibraryRejected {
+            Err(FindError::Rejected {
                 origin,
                 path: path.to_path_buf(),
                 rejection,
@@ -310,7 +242,7 @@ mod tests {
         };
         let error = search.find().err().unwrap();
         assert!(
-            matches!(&error, RuntimeError::LibraryRejected { origin: Origin::Flag, path, rejection: Rejection::NotALibrary { .. } } if *path == garbage),
+            matches!(&error, FindError::Rejected { origin: Origin::Flag, path, rejection: Rejection::NotALibrary { .. } } if *path == garbage),
             "{error}"
         );
         assert!(error.to_string().contains("vocode setup"), "{error}");
@@ -330,7 +262,7 @@ mod tests {
             python_prefixes: vec![folder.path().join("venv")],
             loader_names: vec!["libno-such-library-anywhere.so".to_owned()],
         };
-        let Err(RuntimeError::NotFound { attempts, .. }) = search.find() else {
+        let Err(FindError::NotFound { attempts, .. }) = search.find() else {
             panic!("found one")
         };
         let origins: Vec<_> = attempts.iter().map(|attempt| attempt.origin).collect();
@@ -354,7 +286,7 @@ mod tests {
                 attempts[index]
             );
         }
-        let message = RuntimeError::NotFound {
+        let message = FindError::NotFound {
             attempts,
             offline: true,
         }

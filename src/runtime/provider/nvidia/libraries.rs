@@ -14,9 +14,9 @@ use object::read::elf::{Dyn, FileHeader};
 use object::{Endianness, elf};
 use serde::Serialize;
 
-use super::super::places::path_from;
-use super::super::provider::Provider;
 use super::driver::Driver;
+use crate::runtime::locate::places::path_from;
+use crate::runtime::provider_name::Provider;
 
 /// Largest provider library that is read; CUDA's has 284 MB.
 const MAX_BYTES: u64 = 4 << 30;
@@ -190,7 +190,7 @@ impl Libraries {
     ///
     /// # Errors
     /// The library that does not load, and what the loader said.
-    pub(in crate::runtime) fn preload(&self) -> Result<(), String> {
+    pub(super) fn preload(&self) -> Result<(), String> {
         let found = self
             .wanted
             .iter()

@@ -5,183 +5,17 @@
 //! processes that start together install once.
 
 use std::fs::{self, File};
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
-
-use super::checksum;
-use super::error::Rejection;
-use super::pip::{self, PipError};
-use super::places;
-use super::probe;
-
-/// The version that is installed.
-pub const WHEEL_VERSION: &str = "1.31.1";
+use super::error::SetupError;
+use super::event::{Installed, SetupEvent};
+use super::pip;
+use super::policy::offline;
+use crate::runtime::locate::{Flavour, WHEEL_VERSION, checksum, places, probe};
 
 const PARTIAL: &str = ".partial-";
 
-/// What an installation is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flavour {
-    /// Processors alone: 30 MB.
-    #[default]
-    Cpu,
-    /// NVIDIA GPUs too, with the CUDA libraries that they need: 3 GB.
-    Gpu,
-}
-
-impl Flavour {
-    /// The wheels to fetch.
-    fn wheels(self) -> Vec<String> {
-        match self {
-            Flavour::Cpu => vec![format!("onnxruntime=={WHEEL_VERSION}")],
-            // The CUDA libraries are those that the wheel's own extras `cuda` and `cudnn` ask for, and what these rest on.
-            Flavour::Gpu => [
-                format!("onnxruntime-gpu=={WHEEL_VERSION}"),
-                "nvidia-cuda-runtime~=13.0".to_owned(),
-                "nvidia-cuda-nvrtc~=13.0".to_owned(),
-                "nvidia-cublas~=13.0".to_owned(),
-                "nvidia-curand~=10.0".to_owned(),
-                "nvidia-cufft~=12.0".to_owned(),
-                "nvidia-cudnn-cu13~=9.0".to_owned(),
-            ]
-            .to_vec(),
-        }
-    }
-
-    /// The folder of the installation, below the one for all of them.
-    pub(super) fn folder(self) -> String {
-        match self {
-            Flavour::Cpu => WHEEL_VERSION.to_owned(),
-            Flavour::Gpu => format!("{WHEEL_VERSION}{}", places::GPU_SUFFIX),
-        }
-    }
-}
-
-/// Whether a missing library may be installed without being asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetupPolicy {
-    /// Never.
-    Never,
-    /// When somebody is watching: stderr is a terminal.
-    OnTerminal,
-    /// Always.
-    Always,
-}
-
-impl SetupPolicy {
-    /// The policy of this process: `VOCODE_OFFLINE` forbids, `VOCODE_AUTO_SETUP` allows, otherwise a terminal does.
-    /// Set means not empty and not `0`.
-    pub fn from_process() -> SetupPolicy {
-        if offline() {
-            SetupPolicy::Never
-        } else if is_set("VOCODE_AUTO_SETUP") {
-            SetupPolicy::Always
-        } else {
-            SetupPolicy::OnTerminal
-        }
-    }
-
-    /// Whether an installation may start now.
-    pub fn allows(self) -> bool {
-        match self {
-            SetupPolicy::Never => false,
-            SetupPolicy::OnTerminal => std::io::stderr().is_terminal(),
-            SetupPolicy::Always => true,
-        }
-    }
-}
-
-/// Whether `VOCODE_OFFLINE` forbids fetching anything.
-pub fn offline() -> bool {
-    is_set("VOCODE_OFFLINE")
-}
-
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
-}
-
-/// What an installation is doing, for a progress line.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum SetupEvent<'a> {
-    /// Another process is installing; this one waits for it.
-    Waiting,
-    /// The wheel is being fetched.
-    Fetching {
-        /// The version of ONNX Runtime.
-        version: &'a str,
-        /// Where it will be.
-        folder: &'a Path,
-    },
-    /// A line that pip wrote.
-    Detail(&'a str),
-    /// The library is being loaded to see that it works.
-    Checking,
-    /// The library is in place.
-    Done(&'a Installed),
-}
-
-/// An installed library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
-    /// Its file.
-    pub library: PathBuf,
-    /// Its version.
-    pub version: String,
-    /// Whether it was there before.
-    pub was_there: bool,
-}
-
-/// Why an installation did not happen. Every message says what to do instead.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// `VOCODE_OFFLINE` is set.
-    #[error(
-        "VOCODE_OFFLINE is set, so nothing is fetched; unset it, or point --ort-lib (or VOCODE_ORT_LIB) at a libonnxruntime.so"
-    )]
-    Forbidden,
-    /// No place to install to.
-    #[error(
-        "there is no data folder to install to: set VOCODE_DATA_DIR to a folder that can be written"
-    )]
-    NoDataFolder,
-    /// The data folder cannot be used.
-    #[error("cannot {action} {path}: {source}; set VOCODE_DATA_DIR to another folder if this one cannot be written", path = path.display())]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// To which path.
-        path: PathBuf,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-    /// pip could not get the wheel.
-    #[error(transparent)]
-    Pip(#[from] PipError),
-    /// The wheel holds no library where one is expected.
-    #[error(
-        "the wheel onnxruntime {version} holds no ONNX Runtime library; point --ort-lib at one that you have"
-    )]
-    NoLibrary {
-        /// The version of the wheel.
-        version: &'static str,
-    },
-    /// The library does not load on this machine.
-    #[error(
-        "ONNX Runtime {version} was fetched, but it is {rejection}; see which package index pip uses, or point --ort-lib at a build for this machine"
-    )]
-    Unusable {
-        /// The version of the wheel.
-        version: &'static str,
-        /// What is wrong with it.
-        rejection: Rejection,
-    },
-}
-
-/// Installs ONNX Runtime below `data_folder` (see [`data_folder`](super::data_folder)) unless it is there and works.
+/// Installs ONNX Runtime below `data_folder` (see [`data_folder`](crate::runtime::data_folder)) unless it is there and works.
 ///
 /// Takes tens of seconds, and minutes for a GPU; blocks meanwhile.
 ///
@@ -196,7 +30,7 @@ pub fn install(
 }
 
 /// As [`install`], with the Python programs to try.
-pub(super) fn install_with(
+fn install_with(
     flavour: Flavour,
     data_folder: Option<&Path>,
     pythons: &[&str],
@@ -222,6 +56,24 @@ pub(super) fn install_with(
     fetch_into(flavour, &root, &folder, pythons, on_event)
 }
 
+/// The requirements that pip is given.
+fn requirements(flavour: Flavour) -> Vec<String> {
+    match flavour {
+        Flavour::Cpu => vec![format!("onnxruntime=={WHEEL_VERSION}")],
+        // The CUDA libraries are those that the wheel's own extras `cuda` and `cudnn` ask for, and what these rest on.
+        Flavour::Gpu => [
+            format!("onnxruntime-gpu=={WHEEL_VERSION}"),
+            "nvidia-cuda-runtime~=13.0".to_owned(),
+            "nvidia-cuda-nvrtc~=13.0".to_owned(),
+            "nvidia-cublas~=13.0".to_owned(),
+            "nvidia-curand~=10.0".to_owned(),
+            "nvidia-cufft~=12.0".to_owned(),
+            "nvidia-cudnn-cu13~=9.0".to_owned(),
+        ]
+        .to_vec(),
+    }
+}
+
 fn fetch_into(
     flavour: Flavour,
     root: &Path,
@@ -238,7 +90,7 @@ fn fetch_into(
         .prefix(PARTIAL)
         .tempdir_in(root)
         .map_err(io("write to", root))?;
-    let wheels = flavour.wheels();
+    let wheels = requirements(flavour);
     let package = pip::fetch(
         pythons,
         &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -354,6 +206,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::{Mutex, PoisonError};
 
+    use super::super::pip::PipError;
     use super::*;
 
     /// Another test's fork would hold a freshly written script open for writing, and then it cannot be started.
@@ -448,12 +301,12 @@ mod tests {
 
     #[test]
     fn a_gpu_gets_its_cuda_libraries_in_a_folder_of_its_own() {
-        let wheels = Flavour::Gpu.wheels();
+        let wheels = requirements(Flavour::Gpu);
         for name in ["onnxruntime-gpu==", "nvidia-cublas", "nvidia-cudnn-cu13"] {
             assert!(wheels.iter().any(|wheel| wheel.starts_with(name)), "{name}");
         }
         assert_ne!(Flavour::Gpu.folder(), Flavour::Cpu.folder());
-        assert_eq!(Flavour::Cpu.wheels().len(), 1);
+        assert_eq!(requirements(Flavour::Cpu).len(), 1);
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::error::RuntimeError;
-use super::profile::Profile;
-use super::provider::Provider;
+use crate::runtime::error::RuntimeError;
+use crate::runtime::provider_name::Provider;
 
 /// More threads than any machine has; a larger number is a slip of the keyboard.
 const MAX_THREADS: usize = 1024;
@@ -36,9 +35,6 @@ pub struct GpuOptions {
     /// Where TensorRT's engines are kept; vocode's data folder when `None`.
     pub engine_cache: Option<PathBuf>,
 }
-
-/// Settings of a provider, as ONNX Runtime names and writes them.
-pub(super) type Settings = Vec<(&'static str, String)>;
 
 impl SessionOptions {
     /// The threads asked for, or the number of processors that this process may use.
@@ -115,63 +111,10 @@ impl GpuOptions {
             Provider::Cpu => GpuOptions::default(),
         }
     }
-
-    /// The CUDA provider's settings.
-    ///
-    /// Convolutions are chosen by heuristics, as a search would be made again for each new shape; one-dimensional ones are laid out as
-    /// `[N, C, 1, D]`, which is faster on recent devices.
-    pub(super) fn cuda(&self) -> Settings {
-        let mut settings = vec![
-            ("device_id", self.device.to_string()),
-            ("cudnn_conv_algo_search", "HEURISTIC".to_owned()),
-            ("cudnn_conv1d_pad_to_nc1d", "1".to_owned()),
-            ("arena_extend_strategy", "kSameAsRequested".to_owned()),
-            ("use_tf32", flag(self.tf32)),
-        ];
-        if let Some(bytes) = self.memory_limit {
-            settings.push(("gpu_mem_limit", bytes.to_string()));
-        }
-        settings
-    }
-
-    /// The TensorRT provider's settings: engines for the shapes of `profile`, kept in `folder`.
-    pub(super) fn tensorrt(&self, profile: Option<&Profile>, folder: Option<&str>) -> Settings {
-        let mut settings = vec![
-            ("device_id", self.device.to_string()),
-            ("trt_fp16_enable", flag(self.fp16)),
-            // Sums over channels lose too much in half precision.
-            ("trt_layer_norm_fp32_fallback", flag(self.fp16)),
-        ];
-        if let Some(bytes) = self.memory_limit {
-            settings.push(("trt_max_workspace_size", bytes.to_string()));
-        }
-        if let Some(profile) = profile {
-            let [least, usual, most] = profile.words();
-            settings.extend([
-                ("trt_profile_min_shapes", least),
-                ("trt_profile_opt_shapes", usual),
-                ("trt_profile_max_shapes", most),
-            ]);
-        }
-        if let Some(folder) = folder {
-            settings.extend([
-                ("trt_engine_cache_enable", flag(true)),
-                ("trt_engine_cache_path", folder.to_owned()),
-                ("trt_timing_cache_enable", flag(true)),
-                ("trt_timing_cache_path", folder.to_owned()),
-            ]);
-        }
-        settings
-    }
-}
-
-fn flag(on: bool) -> String {
-    if on { "1" } else { "0" }.to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::profile::InputProfile;
     use super::*;
 
     fn with(provider: Provider, gpu: GpuOptions) -> Result<(), String> {
@@ -181,11 +124,6 @@ mod tests {
             ..SessionOptions::default()
         };
         options.check().map_err(|error| error.to_string())
-    }
-
-    fn value<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let found = settings.iter().find(|(name, _)| *name == key);
-        found.map(|(_, value)| value.as_str())
     }
 
     #[test]
@@ -233,53 +171,5 @@ mod tests {
             };
             assert_eq!(fitting.without_effect_on(provider).count(), 0);
         }
-    }
-
-    #[test]
-    fn cuda_is_told_not_to_search_and_not_to_round() {
-        let settings = GpuOptions::default().cuda();
-        assert_eq!(value(&settings, "device_id"), Some("0"));
-        assert_eq!(
-            value(&settings, "cudnn_conv_algo_search"),
-            Some("HEURISTIC")
-        );
-        assert_eq!(value(&settings, "cudnn_conv1d_pad_to_nc1d"), Some("1"));
-        assert_eq!(value(&settings, "use_tf32"), Some("0"));
-        assert_eq!(value(&settings, "gpu_mem_limit"), None);
-        let asked = GpuOptions {
-            device: 3,
-            tf32: true,
-            memory_limit: Some(2 << 30),
-            ..GpuOptions::default()
-        };
-        let settings = asked.cuda();
-        assert_eq!(value(&settings, "device_id"), Some("3"));
-        assert_eq!(value(&settings, "use_tf32"), Some("1"));
-        assert_eq!(value(&settings, "gpu_mem_limit"), Some("2147483648"));
-    }
-
-    #[test]
-    fn tensorrt_gets_its_profile_and_its_folder() {
-        let profile = Profile {
-            inputs: vec![InputProfile {
-                name: "x".to_owned(),
-                least: vec![1, 256],
-                usual: vec![1, 512],
-                most: vec![8, 1024],
-            }],
-        };
-        let options = GpuOptions {
-            fp16: true,
-            ..GpuOptions::default()
-        };
-        let settings = options.tensorrt(Some(&profile), Some("engines/a"));
-        assert_eq!(value(&settings, "trt_fp16_enable"), Some("1"));
-        assert_eq!(value(&settings, "trt_profile_min_shapes"), Some("x:1x256"));
-        assert_eq!(value(&settings, "trt_profile_opt_shapes"), Some("x:1x512"));
-        assert_eq!(value(&settings, "trt_profile_max_shapes"), Some("x:8x1024"));
-        assert_eq!(value(&settings, "trt_engine_cache_path"), Some("engines/a"));
-        let bare = GpuOptions::default().tensorrt(None, None);
-        assert_eq!(value(&bare, "trt_fp16_enable"), Some("0"));
-        assert_eq!(value(&bare, "trt_engine_cache_enable"), None);
     }
 }

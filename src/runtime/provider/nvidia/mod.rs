@@ -5,8 +5,8 @@ mod libraries;
 
 use std::path::Path;
 
-use super::choice::Obstacle;
-use super::provider::Provider;
+use super::obstacle::Obstacle;
+use crate::runtime::provider_name::Provider;
 pub use driver::{Device, Driver, DriverError};
 pub use libraries::{Libraries, Library, Stem};
 
@@ -58,7 +58,7 @@ impl Nvidia {
     }
 
     /// The version of the TensorRT library that would be loaded.
-    pub(super) fn tensorrt_version(&self) -> Option<String> {
+    pub(in crate::runtime) fn tensorrt_version(&self) -> Option<String> {
         let (_, libraries) = self
             .libraries
             .iter()
@@ -70,7 +70,7 @@ impl Nvidia {
     ///
     /// # Errors
     /// The library that does not load, and what the loader said.
-    pub(super) fn preload(&self, provider: Provider) -> Result<(), String> {
+    pub(in crate::runtime) fn preload(&self, provider: Provider) -> Result<(), String> {
         let of = |wanted: Provider| self.libraries.iter().find(move |(of, _)| *of == wanted);
         // TensorRT's provider leaves nodes to CUDA's.
         let needed = match provider {

@@ -1,0 +1,18 @@
+//! Choosing a provider: what the machine has for each, what each is told, and which one runs a graph.
+
+mod choice;
+mod engine_cache;
+mod nvidia;
+mod obstacle;
+mod options;
+mod placement;
+mod profile;
+pub(super) mod settings;
+
+pub(super) use choice::{Chosen, Machine, choose};
+pub use engine_cache::{EngineFolder, EngineKey, EngineState};
+pub use nvidia::{Device, Driver, DriverError, Libraries, Library, Nvidia, Stem};
+pub use obstacle::Obstacle;
+pub use options::{GpuOptions, SessionOptions};
+pub use placement::Placement;
+pub use profile::{InputProfile, Profile};

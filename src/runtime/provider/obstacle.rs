@@ -1,0 +1,28 @@
+//! Why a provider cannot run.
+
+use std::fmt;
+
+/// Why a provider cannot run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// All that is missing, the most telling first. Never empty.
+    pub reasons: Vec<String>,
+    /// Whether there is a GPU, or a library made for one: then somebody expects it to run.
+    pub expected: bool,
+}
+
+impl Obstacle {
+    /// What happened to a provider that nothing stood in the way of.
+    pub(crate) fn surprise(reason: String) -> Obstacle {
+        Obstacle {
+            reasons: vec![reason],
+            expected: true,
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reasons.join("; "))
+    }
+}
