@@ -80,6 +80,8 @@ pub(super) struct Row {
     pub(super) streams: u32,
     pub(super) started: usize,
     pub(super) failed: usize,
+    /// Those of the failed that the server turned away because it had as much to do as it can.
+    pub(super) refused: usize,
     /// Streams whose audio ran dry at least once.
     pub(super) underruns: usize,
     pub(super) first_audio_ms: Quantiles,
@@ -116,8 +118,12 @@ streams  started  failed  underruns   first audio ms: p50    p95    p99    max  
 ";
 
 impl Row {
-    /// Counts what became of the streams.
-    pub(super) fn of<E: Display>(streams: u32, results: &[Result<Heard, E>]) -> Row {
+    /// Counts what became of the streams; `is_refusal` tells those that were turned away from those that went wrong.
+    pub(super) fn of<E: Display>(
+        streams: u32,
+        results: &[Result<Heard, E>],
+        is_refusal: impl Fn(&E) -> bool,
+    ) -> Row {
         // Three digits of up to an hour; what is beyond counts as an hour.
         let empty = || {
             Histogram::<u64>::new_with_max(3_600_000_000, 3).unwrap_or_else(|_| {
@@ -143,6 +149,7 @@ impl Row {
             streams,
             started: results.len(),
             failed: failures.len(),
+            refused: failures.iter().filter(|error| is_refusal(error)).count(),
             underruns,
             first_audio_ms: Quantiles::of(&first),
             lateness_ms: Quantiles::of(&late),
@@ -169,6 +176,14 @@ impl Row {
             "",
             numbers(&self.lateness_ms)
         );
+        if self.refused > 0 {
+            let admitted = self.started - self.refused;
+            let whole = self.started - self.failed - self.underruns;
+            line += &format!(
+                "         {} refused, {admitted} admitted, {whole} of them without a gap\n",
+                self.refused
+            );
+        }
         if let Some(failure) = &self.failure {
             line += &format!("         the first failure: {failure}\n");
         }
@@ -202,13 +217,17 @@ mod tests {
                 heard(100, &[0, 0]),
                 heard(200, &[0, 40, 10]),
                 Err("an empty event"),
+                Err("all places are taken"),
             ],
+            |error| error.contains("taken"),
         );
-        assert_eq!((row.started, row.failed, row.underruns), (3, 1, 1));
+        assert_eq!((row.started, row.failed, row.underruns), (4, 2, 1));
+        assert_eq!(row.refused, 1);
         assert!((row.first_audio_ms.max - 200.0).abs() < 1.0);
         assert_eq!(row.lateness_ms.p50, 0.0);
         assert!((row.lateness_ms.max - 40.0).abs() < 0.5);
         assert!(row.line().contains("empty event"));
+        assert!(row.line().contains("1 refused, 3 admitted, 1 of them"));
         assert!(!row.is_clean());
     }
 

@@ -96,7 +96,7 @@ async fn measure(
     while let Some(result) = calls.join_next().await {
         results.push(result.unwrap_or(Err(ClientError::EmptyEvent)));
     }
-    Row::of(arrivals.streams, &results)
+    Row::of(arrivals.streams, &results, ClientError::is_refusal)
 }
 
 /// Plays one stream.

@@ -100,8 +100,8 @@ pub struct ServeArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Streams of the first model and its default schedule that are worked on at once, up to 4096; a call of more steps counts as several.
-    /// `auto`: as many as the machine makes in real time, measured at the start
+    /// Streams of the first model and its default schedule that are worked on or still played at once, up to 4096; a call of more steps counts
+    /// as several. `auto`: as many as the machine makes in real time, measured at the start
     #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = Limits::default().max_streams, value_name = "N")]
     max_streams: MaxStreams,
     /// Calls at once of one API key, or of one address where there are no keys [default: half of --max-streams; not counted for this machine]

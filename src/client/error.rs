@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::text::visible;
@@ -61,6 +61,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the server turned the call away because it has as much to do as it can.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, ClientError::Status(status) if status.code() == Code::ResourceExhausted)
+    }
+
     /// When to try again, where the server says that it will do later what it cannot do now.
     pub fn retry_delay(&self) -> Option<Duration> {
         match self {

@@ -32,9 +32,14 @@ impl<S> Admission<S> {
         Admission { inner, shared }
     }
 
-    fn admit(&self, method: Method, headers: &HeaderMap, peer: &Peer) -> Result<Call, Refused> {
+    fn admit(
+        &self,
+        method: Method,
+        headers: &HeaderMap,
+        peer: &Arc<Peer>,
+    ) -> Result<Call, Refused> {
         let limit = self.shared.limits.max_call;
-        let arrive = |holdings| Call::arrive(method.name(), headers, limit, holdings);
+        let arrive = |holdings| Call::arrive(method.name(), headers, limit, holdings, peer.clone());
         match self.holdings(method, headers, peer) {
             Ok(holdings) => Ok(arrive(holdings)),
             Err(status) => Err(Refused {
@@ -48,7 +53,7 @@ impl<S> Admission<S> {
         &self,
         method: Method,
         headers: &HeaderMap,
-        peer: &Peer,
+        peer: &Arc<Peer>,
     ) -> Result<Holdings, Status> {
         let keys = self.shared.keys.as_ref();
         let key = keys.map(|keys| keys.admit(headers)).transpose()?;

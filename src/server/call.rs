@@ -14,6 +14,7 @@ use tracing::field::Empty;
 
 use super::budget::{Budget, Charge};
 use super::callers::Visit;
+use super::connection::Peer;
 use super::keys::KeyHash;
 use super::sampler::Sampler;
 use super::trace;
@@ -33,6 +34,7 @@ struct Inner {
     span: Span,
     holdings: Mutex<Holdings>,
     key: Option<KeyHash>,
+    peer: Arc<Peer>,
 }
 
 /// What a call has of what all share; given back when it ends.
@@ -73,6 +75,7 @@ impl Call {
         headers: &HeaderMap,
         limit: Duration,
         holdings: Holdings,
+        peer: Arc<Peer>,
     ) -> Call {
         let arrived = Instant::now();
         let span = tracing::info_span!("call", method, request_id = Empty);
@@ -88,6 +91,7 @@ impl Call {
             facts: Mutex::default(),
             span,
             key: holdings.key,
+            peer,
             holdings: Mutex::new(holdings),
         }))
     }
@@ -112,6 +116,11 @@ impl Call {
     /// The key that came with it.
     pub fn key(&self) -> Option<&KeyHash> {
         self.0.key.as_ref()
+    }
+
+    /// The connection that it came by.
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.0.peer
     }
 
     /// Charges the memory budget on behalf of the call, until it ends.
@@ -275,7 +284,8 @@ mod tests {
         let call = |text: &str, limit| {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
-            Call::arrive("Vocode", &headers, limit, Holdings::default())
+            let peer = Peer::new(None);
+            Call::arrive("Vocode", &headers, limit, Holdings::default(), peer)
         };
         for (asked, limit, word) in [
             ("1m", 60_000, "own deadline"),

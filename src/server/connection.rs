@@ -36,6 +36,7 @@ pub(super) struct Peer {
     /// Those of them that synthesise.
     calls: AtomicUsize,
     closing: CancellationToken,
+    is_gone: AtomicBool,
 }
 
 /// A request under way on a connection.
@@ -45,7 +46,7 @@ pub(super) struct Open {
 }
 
 impl Peer {
-    fn new(address: Option<IpAddr>) -> Arc<Peer> {
+    pub fn new(address: Option<IpAddr>) -> Arc<Peer> {
         let now = Instant::now();
         Arc::new(Peer {
             address,
@@ -55,6 +56,7 @@ impl Peer {
             requests: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
             closing: CancellationToken::new(),
+            is_gone: AtomicBool::new(false),
         })
     }
 
@@ -81,6 +83,16 @@ impl Peer {
     /// Closes the connection.
     pub fn close(&self) {
         self.closing.cancel();
+    }
+
+    /// Notes that the connection has ended.
+    pub fn leaves(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 
     fn used(&self) -> MutexGuard<'_, Instant> {
@@ -170,6 +182,7 @@ impl Connections {
     }
 
     fn leave(&self, gone: &Arc<Peer>) {
+        gone.leaves();
         self.peers().retain(|peer| !Arc::ptr_eq(peer, gone));
     }
 

@@ -26,6 +26,7 @@ mod metrics;
 mod models;
 mod options;
 mod placement;
+mod places;
 mod request;
 mod run;
 mod sampler;

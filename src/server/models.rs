@@ -204,6 +204,11 @@ impl Model {
         self.scheduler.state()
     }
 
+    /// Whether the listeners of the model have audio in hand, and none waits for its first.
+    pub fn has_time(&self) -> bool {
+        self.scheduler.has_time()
+    }
+
     /// Opens a stream of this model.
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, Status> {
         self.scheduler.open(request).map_err(|e| of_vocoder(&e))

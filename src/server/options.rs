@@ -59,7 +59,7 @@ pub struct Limits {
     pub max_stream_frames: u64,
     /// Largest request message in bytes.
     pub max_message_bytes: usize,
-    /// Streams of the first model and its default schedule that are worked on at once. A call of more steps counts as several.
+    /// Streams of the first model and its default schedule that are worked on or still played at once. A call of more steps counts as several.
     pub max_streams: MaxStreams,
     /// Calls at once of one key, or of one address where callers show no key. When `None`, half of the streams, and any number where the
     /// address is one of this machine.

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::decoding::MelDecoder;
 use super::health::is_hung;
 use super::models::Model;
-use super::shared::{Place, Shared};
+use super::shared::{Share, Shared};
 use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
@@ -61,7 +61,7 @@ pub(super) struct Opened {
     pub encoding: Encoding,
     pub encoder: StreamEncoder,
     pub output: AudioOutput,
-    _place: Place,
+    pub share: Share,
 }
 
 impl<'a> Order<'a> {
@@ -108,7 +108,7 @@ impl<'a> Order<'a> {
         if is_hung(self.model, shared.limits.model_timeout) {
             return Err(unavailable("the model does not answer"));
         }
-        let place = shared.place(call, self.model, &mut self.request)?;
+        let share = shared.place(call, self.model, &mut self.request)?;
         let OpenStream {
             plan,
             input,
@@ -135,7 +135,7 @@ impl<'a> Order<'a> {
             encoding: self.encoding,
             encoder,
             output,
-            _place: place,
+            share,
         };
         Ok((opened, input))
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -14,6 +15,7 @@ use super::callers::{Caller, Callers};
 use super::connection::Peer;
 use super::keys::{KeyHash, Keys};
 use super::models::{Model, Models};
+use super::places::{Place, Places};
 use super::status::{busy, exhausted, of_vocoder, unavailable};
 use super::{Limits, MaxStreams};
 use crate::vocoder::{StreamClass, StreamRequest};
@@ -24,6 +26,8 @@ const CALL_BYTES: u64 = 16 << 10;
 const STREAM_BYTES: u64 = 2 << 20;
 /// A stream that takes more of the model's time than this, of a second in each second of audio, cannot be heard in real time beside others.
 const REAL_TIME_SHARE: f64 = 0.5;
+/// Of the time that a model was measured to have, the part that is promised to streams: without a rest, calls of unlike lengths would be gaps.
+const USED: f64 = 0.98;
 
 /// What all calls share.
 pub(super) struct Shared {
@@ -43,16 +47,24 @@ pub(super) struct Shared {
 /// What there is once the models are loaded.
 struct Ready {
     models: Models,
-    max_streams: usize,
-    places: Arc<Semaphore>,
+    places: Places,
     /// Of the streams that are not played in real time.
     best_effort: Arc<Semaphore>,
 }
 
 /// The part of the model's time that a stream has; given back when dropped.
-pub(super) struct Place {
-    _places: OwnedSemaphorePermit,
-    _best_effort: Option<OwnedSemaphorePermit>,
+pub(super) struct Share {
+    place: Place,
+    best_effort: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    /// Says that the stream is complete, and that its caller will have heard it at `until`. What nobody plays in real time is given back.
+    pub fn played(self, until: Instant, call: &Call) {
+        if self.best_effort.is_none() {
+            self.place.played(until, call.peer().clone());
+        }
+    }
 }
 
 impl Shared {
@@ -75,24 +87,23 @@ impl Shared {
         self.loaded().map(|ready| &ready.models)
     }
 
-    /// Streams of the first model and its default schedule that are worked on at once.
+    /// Streams of the first model and its default schedule that are worked on or still played at once.
     pub fn max_streams(&self) -> Result<usize, Status> {
-        self.loaded().map(|ready| ready.max_streams)
+        self.loaded().map(|ready| ready.places.total())
     }
 
     /// From now on calls are served.
     pub fn ready(&self, models: Models) -> &Models {
         let max_streams = match self.limits.max_streams {
             MaxStreams::Fixed(count) => count,
-            MaxStreams::Auto => (1.0 / models.default_share())
+            MaxStreams::Auto => (USED / models.default_share())
                 .floor()
                 .clamp(1.0, MaxStreams::LIMIT as f64) as usize,
         };
         tracing::info!(max_streams, "streams at once");
         let ready = self.ready.get_or_init(|| Ready {
             models,
-            max_streams,
-            places: Arc::new(Semaphore::new(max_streams)),
+            places: Places::new(max_streams),
             best_effort: Arc::new(Semaphore::new(max_streams.div_ceil(4))),
         });
         &ready.models
@@ -103,7 +114,7 @@ impl Shared {
         &self,
         synthesizes: bool,
         key: Option<KeyHash>,
-        peer: &Peer,
+        peer: &Arc<Peer>,
     ) -> Result<Holdings, Status> {
         if self.draining.load(Ordering::SeqCst) {
             return Err(stopping());
@@ -116,14 +127,14 @@ impl Shared {
             key,
         };
         if synthesizes {
-            if ready.places.available_permits() == 0 {
-                return Err(busy(ready.max_streams));
+            if !ready.places.has_room(ready.has_time()) {
+                return Err(busy(ready.places.total()));
             }
             let caller = key.map(Caller::Key).or(peer.address.map(Caller::at));
             let counted = caller.filter(|caller| {
                 self.limits.max_streams_per_caller.is_some() || !caller.is_local()
             });
-            let half = ready.max_streams.div_ceil(2);
+            let half = ready.places.total().div_ceil(2);
             let most = self.limits.max_streams_per_caller.unwrap_or(half);
             holdings.visit = counted
                 .map(|caller| self.callers.enter(caller, most))
@@ -138,7 +149,7 @@ impl Shared {
         call: &Call,
         model: &Model,
         request: &mut StreamRequest,
-    ) -> Result<Place, Status> {
+    ) -> Result<Share, Status> {
         let ready = self.loaded()?;
         let share = model.share(request).map_err(|e| of_vocoder(&e))?;
         let unit = ready.models.default_share();
@@ -157,13 +168,10 @@ impl Shared {
         } else {
             ((share / unit).round().max(1.0) as usize, None)
         };
-        let places = u32::try_from(places.min(ready.max_streams)).unwrap_or(u32::MAX);
-        let taken = ready.places.clone().try_acquire_many_owned(places);
+        let taken = ready.places.take(places, ready.has_time());
+        let place = taken.ok_or_else(|| busy(ready.places.total()))?;
         call.charge(&self.budget, STREAM_BYTES)?;
-        Ok(Place {
-            _places: taken.map_err(|_| busy(ready.max_streams))?,
-            _best_effort: best_effort,
-        })
+        Ok(Share { place, best_effort })
     }
 
     /// Ends when the key of a call is no longer one that callers may show.
@@ -185,6 +193,13 @@ impl Shared {
         self.ready
             .get()
             .ok_or_else(|| unavailable("the server is starting: its models are being loaded"))
+    }
+}
+
+impl Ready {
+    /// Whether every model has time for more than the listeners that it has.
+    fn has_time(&self) -> bool {
+        self.models.all().all(Model::has_time)
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 use tracing::Instrument;
 
 use super::call::Call;
+use super::places::Playback;
 use super::request::Opened;
 use super::shared::{Shared, stopping};
 use super::status::{failed, idle, of_audio, of_vocoder};
@@ -58,6 +59,7 @@ pub(super) struct Synthesis {
     /// From the call's arrival to the opening of its stream.
     lead: Duration,
     samples: u64,
+    playback: Playback,
 }
 
 impl Synthesis {
@@ -68,6 +70,7 @@ impl Synthesis {
             call,
             stream,
             samples: 0,
+            playback: Playback::default(),
         }
     }
 
@@ -78,6 +81,8 @@ impl Synthesis {
             .await?;
         let mut chunks = Chunks::default();
         while let Some(samples) = self.next().await? {
+            let position = self.heard(self.samples - samples.len() as u64);
+            self.playback.brings(position, Instant::now());
             for samples in samples.chunks(MAX_CHUNK) {
                 let piece = self
                     .stream
@@ -91,7 +96,10 @@ impl Synthesis {
         chunks.send(last, events).await?;
         self.check_length()?;
         let summary = self.summary(self.stream.encoder.clipped());
-        events.send(Event::Summary(summary)).await
+        events.send(Event::Summary(summary)).await?;
+        let until = self.playback.end(self.heard(self.samples), Instant::now());
+        self.stream.share.played(until, &self.call);
+        Ok(())
     }
 
     /// Gathers everything into one answer.
@@ -121,6 +129,13 @@ impl Synthesis {
             facts.first_audio.get_or_insert_with(|| self.call.age());
         }
         Ok(piece)
+    }
+
+    /// How long so many samples play.
+    fn heard(&self, samples: u64) -> Duration {
+        Duration::from_secs_f64(
+            samples as f64 / f64::from(self.stream.header.sample_rate_hz.max(1)),
+        )
     }
 
     /// Whether as many samples were made as the header says: a summary says that nothing is missing.
@@ -277,6 +292,7 @@ mod tests {
             &HeaderMap::new(),
             Duration::from_secs(60),
             Holdings::default(),
+            crate::server::connection::Peer::new(None),
         );
         let work = async |events: Events| {
             let header = proto::StreamHeader::default();

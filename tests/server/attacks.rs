@@ -18,7 +18,7 @@ use super::*;
 
 const VOCODE: &str = "/vocode.v1.VocoderService/Vocode";
 
-fn of_steps(steps: u32) -> SynthesisConfig {
+pub(super) fn of_steps(steps: u32) -> SynthesisConfig {
     let kind = Some(schedule::Kind::Steps(steps));
     SynthesisConfig {
         schedule: Some(Schedule { kind }),
@@ -26,7 +26,7 @@ fn of_steps(steps: u32) -> SynthesisConfig {
     }
 }
 
-fn long(times: usize) -> Mel {
+pub(super) fn long(times: usize) -> Mel {
     let mel = demo();
     Mel::new(ndarray::concatenate(Axis(1), &vec![mel.view(); times]).unwrap()).unwrap()
 }
@@ -123,6 +123,14 @@ async fn connections_that_ask_for_nothing_make_room_and_are_closed() {
         let end = socket.read_to_end(&mut left);
         let is_open = end.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
         assert!(!is_open, "a connection of one byte stays open");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_plays_nothing_is_not_held_up_by_what_it_has_had() {
+    let server = Server::start(&["--max-streams", "1"]);
+    for _ in 0..10 {
+        hears_the_demo(&server).await;
     }
 }
 

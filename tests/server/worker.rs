@@ -95,6 +95,40 @@ async fn a_whole_answer_is_no_answer_once_the_thread_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_keeps_its_place_until_it_was_heard_while_others_wait_for_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let flags = ["--max-streams", "2", "--model-timeout-seconds", "1"];
+    let server = start(&fault, &flags);
+    // Minutes of audio, which are there in seconds.
+    let mut listener = server.client().await;
+    let request = stream_request(attacks::of_steps(1), &attacks::long(20));
+    let mut answer = listener.vocode_stream(request).await.unwrap().into_inner();
+    while answer.message().await.unwrap().is_some() {}
+
+    std::fs::write(&fault, "stall").unwrap();
+    let mut client = server.client().await;
+    let request = || stream_request(floats(), &demo());
+    let mut starting = client.vocode_stream(request()).await.unwrap().into_inner();
+    health_turns(&server, ServingStatus::NotServing).await;
+    let refused = client.vocode_stream(request()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+
+    // Once the listener has gone, a third stream is kept from nothing but the model that hangs.
+    drop((answer, listener));
+    let began = Instant::now();
+    loop {
+        let refused = client.vocode_stream(request()).await.unwrap_err();
+        if refused.code() == Code::Unavailable {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{refused:?}");
+    }
+    std::fs::remove_file(&fault).unwrap();
+    while starting.message().await.unwrap().is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_turns_while_a_call_of_the_model_does_not_return() {
     let folder = tempfile::tempdir().unwrap();
     let fault = folder.path().join("fault");

@@ -76,7 +76,7 @@ impl Streams {
                 seconds: args.stream_seconds,
             };
             let results = play(&scheduler, &mel, arrivals)?;
-            let row = Row::of(count, &results);
+            let row = Row::of(count, &results, |_| false);
             show(&row.line())?;
             Ok(streams.note(row, results))
         };

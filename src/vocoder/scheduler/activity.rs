@@ -1,6 +1,6 @@
 //! Whether the thread that runs the model is at work, and since when.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the worker of a [`Scheduler`](super::Scheduler) is doing.
@@ -22,6 +22,7 @@ pub(super) struct Activity {
     origin: Instant,
     /// [`IDLE`], [`LOST`], or milliseconds since `origin`, from 1.
     busy_since: AtomicU64,
+    has_time: AtomicBool,
 }
 
 impl Activity {
@@ -29,15 +30,26 @@ impl Activity {
         Activity {
             origin: Instant::now(),
             busy_since: AtomicU64::new(IDLE),
+            has_time: AtomicBool::new(true),
         }
     }
 
     pub fn waits(&self) {
         self.busy_since.store(IDLE, Ordering::Relaxed);
+        self.spares(true);
     }
 
     pub fn works(&self) {
         self.busy_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Notes whether a listener needs what is worked on next, or nobody does soon.
+    pub fn spares(&self, has_time: bool) {
+        self.has_time.store(has_time, Ordering::Relaxed);
+    }
+
+    pub fn has_time(&self) -> bool {
+        self.has_time.load(Ordering::Relaxed)
     }
 
     pub fn state(&self) -> WorkerState {

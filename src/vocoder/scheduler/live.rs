@@ -129,10 +129,10 @@ impl Live {
         ready
     }
 
-    /// How soon it must be served.
-    pub fn urgency(&mut self, now: Instant) -> Urgency {
+    /// How soon it must be served, where a denoiser call takes `call`.
+    pub fn urgency(&mut self, now: Instant, call: Duration) -> Urgency {
         let made = self.stats.samples as f64 / f64::from(self.rate);
-        self.account.urgency(made, now)
+        self.account.urgency(made, now, call)
     }
 
     /// Notes that the model is about to work for it.

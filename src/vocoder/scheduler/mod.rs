@@ -242,6 +242,11 @@ impl Scheduler {
         self.shared.activity.state()
     }
 
+    /// Whether the thread has time to spare: at its last look every listener had audio in hand, and none waited for its first.
+    pub fn has_time(&self) -> bool {
+        self.shared.activity.has_time()
+    }
+
     /// Streams that may be open at once.
     pub fn max_streams(&self) -> usize {
         self.shared.options.max_streams

@@ -24,8 +24,10 @@ const MAX_DEBT: f64 = 0.5;
 /// Seconds from its opening in which a stream is to have its first audio.
 const START: f64 = 0.1;
 /// Until [`LONGEST_START`], listeners with less audio left than these seconds go before a stream that nobody has heard yet: many starts at
-/// once delay each other, not those who listen.
+/// once delay each other, not those who listen. Where denoiser calls take longer, it is as long as [`CALLS_AHEAD`] of them.
 const LISTENERS_FIRST: f64 = 0.05;
+/// Denoiser calls that may be made before the next audio of a listener is there: the one under way, and its own.
+const CALLS_AHEAD: f64 = 2.0;
 /// Seconds after which a stream that nobody has heard is as urgent as any.
 const LONGEST_START: f64 = 2.0;
 
@@ -39,6 +41,11 @@ pub(super) enum Urgency {
 }
 
 impl Urgency {
+    /// Whether a listener is about to run out of audio, or waits for the first.
+    pub fn is_near(&self) -> bool {
+        matches!(self, Urgency::Deadline(_))
+    }
+
     pub fn order(&self, other: &Urgency) -> Ordering {
         match (self, other) {
             (Urgency::Deadline(a), Urgency::Deadline(b)) => a.total_cmp(b),
@@ -88,12 +95,12 @@ impl Account {
         self.playing_since.get_or_insert(now);
     }
 
-    /// Its urgency when `made` seconds of audio have been made for it.
-    pub fn urgency(&mut self, made: f64, now: Instant) -> Urgency {
+    /// Its urgency when `made` seconds of audio have been made for it and a denoiser call takes `call`.
+    pub fn urgency(&mut self, made: f64, now: Instant, call: Duration) -> Urgency {
         if self.class == StreamClass::BestEffort {
             return Urgency::Share(self.share);
         }
-        let slack = self.slack(made, now);
+        let slack = self.slack(made, now, call.as_secs_f64());
         if slack < COMFORT {
             Urgency::Deadline(slack)
         } else {
@@ -101,11 +108,11 @@ impl Account {
         }
     }
 
-    fn slack(&mut self, made: f64, now: Instant) -> f64 {
+    fn slack(&mut self, made: f64, now: Instant, call: f64) -> f64 {
         let Some(since) = &mut self.playing_since else {
             let waited = (now - self.opened).as_secs_f64();
             let least = match waited < LONGEST_START {
-                true => LISTENERS_FIRST,
+                true => (CALLS_AHEAD * call).clamp(LISTENERS_FIRST, COMFORT),
                 false => -MAX_DEBT,
             };
             return (START - waited).max(least);
@@ -124,6 +131,8 @@ impl Account {
 mod tests {
     use super::*;
 
+    const CALL: Duration = Duration::from_millis(10);
+
     fn after(start: Instant, seconds: f64) -> Instant {
         start + Duration::from_secs_f64(seconds)
     }
@@ -139,8 +148,8 @@ mod tests {
         rich.charge(Duration::from_secs(2));
         batch.charge(Duration::from_secs(1));
         let now = after(start, 1.0);
-        let (dry, rich) = (dry.urgency(1.1, now), rich.urgency(9.0, now));
-        let batch = batch.urgency(0.0, now);
+        let (dry, rich) = (dry.urgency(1.1, now, CALL), rich.urgency(9.0, now, CALL));
+        let batch = batch.urgency(0.0, now, CALL);
         assert_eq!(dry.order(&batch), Ordering::Less);
         assert_eq!(batch.order(&rich), Ordering::Less);
     }
@@ -151,9 +160,15 @@ mod tests {
         let mut paused = Account::new(StreamClass::RealTime, start);
         paused.plays(start);
         let later = after(start, 60.0);
-        assert_eq!(paused.urgency(1.0, later), Urgency::Deadline(-MAX_DEBT));
+        assert_eq!(
+            paused.urgency(1.0, later, CALL),
+            Urgency::Deadline(-MAX_DEBT)
+        );
         // A second of audio made since makes it comfortable, not one minute of it.
-        assert!(matches!(paused.urgency(2.1, later), Urgency::Share(_)));
+        assert!(matches!(
+            paused.urgency(2.1, later, CALL),
+            Urgency::Share(_)
+        ));
     }
 
     #[test]
@@ -162,11 +177,16 @@ mod tests {
         let mut fresh = Account::new(StreamClass::RealTime, start);
         let mut listener = Account::new(StreamClass::RealTime, start);
         listener.plays(start);
-        let at =
-            |account: &mut Account, made, seconds| account.urgency(made, after(start, seconds));
-        let waits = at(&mut fresh, 0.0, 1.0).order(&at(&mut listener, 1.02, 1.0));
+        let at = |account: &mut Account, made, seconds, call| {
+            account.urgency(made, after(start, seconds), call)
+        };
+        let waits = at(&mut fresh, 0.0, 1.0, CALL).order(&at(&mut listener, 1.02, 1.0, CALL));
         assert_eq!(waits, Ordering::Greater);
-        let goes = at(&mut fresh, 0.0, 2.5).order(&at(&mut listener, 2.52, 2.5));
+        let goes = at(&mut fresh, 0.0, 2.5, CALL).order(&at(&mut listener, 2.52, 2.5, CALL));
         assert_eq!(goes, Ordering::Less);
+        // A call of the start would take what the listener has left.
+        let slow = Duration::from_millis(100);
+        let waits = at(&mut fresh, 0.0, 1.0, slow).order(&at(&mut listener, 1.15, 1.0, slow));
+        assert_eq!(waits, Ordering::Greater);
     }
 }

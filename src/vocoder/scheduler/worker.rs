@@ -1,7 +1,7 @@
 //! The thread that runs the model.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{gauge, histogram};
 use ndarray::Array2;
@@ -15,6 +15,9 @@ use super::fault::Faults;
 use super::live::{Id, Live};
 use super::urgency::Urgency;
 use crate::vocoder::{Stream, Vocoder, VocoderError, Window};
+
+/// What is left of a long denoiser call in the estimate after each that is shorter.
+const FORGOTTEN: f64 = 0.95;
 
 /// What the worker is told.
 pub(super) enum Command {
@@ -32,6 +35,8 @@ pub(super) struct Worker {
     label: String,
     inbox: mpsc::UnboundedReceiver<Command>,
     streams: Vec<Live>,
+    /// How long a denoiser call takes: the longest one, forgotten by and by.
+    call: Duration,
     activity: Arc<Activity>,
     #[cfg(debug_assertions)]
     faults: Faults,
@@ -49,6 +54,7 @@ impl Worker {
             label: options.label.clone(),
             inbox,
             streams: Vec::new(),
+            call: Duration::ZERO,
             activity: Arc::new(Activity::new()),
             #[cfg(debug_assertions)]
             faults: Faults::of_environment(),
@@ -156,6 +162,7 @@ impl Worker {
         self.faults.strike();
         let result = self.vocoder.run(&mut streams, &jobs);
         let time = now.elapsed();
+        self.call = time.max(self.call.mul_f64(FORGOTTEN));
         histogram!("vocode_tick_windows", "model" => self.label.clone()).record(jobs.len() as f64);
         histogram!("vocode_tick_seconds", "model" => self.label.clone()).record(time.as_secs_f64());
         let failed = match result {
@@ -176,6 +183,9 @@ impl Worker {
         for (index, error) in failed {
             self.streams[index].fail(error);
         }
+        // Before a stream ends: whoever hears its end may ask for the next one at once.
+        let has_time = !self.others_need(&jobs);
+        self.activity.spares(has_time);
         for (index, _) in &jobs {
             let live = &mut self.streams[*index];
             if let Err(error) = live.worked(time / jobs.len() as u32) {
@@ -185,11 +195,21 @@ impl Worker {
         true
     }
 
+    /// Whether a listener waits for work that is none of `jobs`.
+    fn others_need(&mut self, jobs: &[(usize, Window)]) -> bool {
+        let (now, call) = (Instant::now(), self.call);
+        let mut others = self.streams.iter_mut().enumerate();
+        others.any(|(index, live)| {
+            let is_other = jobs.iter().all(|(job, _)| *job != index);
+            is_other && live.urgency(now, call).is_near() && !live.windows().is_empty()
+        })
+    }
+
     /// The windows of the next call: the most urgent one, and others of its length.
     fn choose(&mut self, now: Instant) -> Vec<(usize, Window)> {
         let mut ready: Vec<(Urgency, usize, Window)> = Vec::new();
         for (index, live) in self.streams.iter_mut().enumerate() {
-            let urgency = live.urgency(now);
+            let urgency = live.urgency(now, self.call);
             ready.extend(
                 live.windows()
                     .into_iter()
@@ -197,6 +217,8 @@ impl Worker {
             );
         }
         ready.sort_by(|a, b| a.0.order(&b.0));
+        let is_needed = ready.first().is_some_and(|(urgency, ..)| urgency.is_near());
+        self.activity.spares(!is_needed);
         let length = ready.first().map(|(_, _, window)| window.frames);
         ready
             .into_iter()
