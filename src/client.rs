@@ -3,6 +3,7 @@
 mod answer;
 mod connect;
 mod error;
+mod event;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tonic::transport::Channel;
 
 pub use connect::{ClientOptions, TlsFiles};
 pub use error::ClientError;
+pub use event::Event;
 
 use crate::mel::Mel;
 use crate::proto;
@@ -31,35 +33,6 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub struct Client {
     service: VocoderServiceClient<InterceptedService<Channel, Key>>,
 }
-
-/// A piece of a streamed answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// First: what ran.
-    Header(proto::StreamHeader),
-    /// Consecutive audio.
-    Chunk(proto::AudioChunk),
-    /// Last: length and times.
-    Summary(proto::StreamSummary),
-}
-
-/// The two streaming calls answer with the same events, under two names.
-macro_rules! event_from {
-    ($wire:path) => {
-        impl From<$wire> for Event {
-            fn from(event: $wire) -> Event {
-                use $wire as Wire;
-                match event {
-                    Wire::Header(header) => Event::Header(header),
-                    Wire::Chunk(chunk) => Event::Chunk(chunk),
-                    Wire::Summary(summary) => Event::Summary(summary),
-                }
-            }
-        }
-    };
-}
-event_from!(proto::vocode_stream_response::Event);
-event_from!(proto::vocode_live_response::Event);
 
 /// A streamed answer, held against the contract as it comes: it begins with its header, no audio is missing or twice
 /// there, and it ends with a summary that counts what came.

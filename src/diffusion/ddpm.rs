@@ -4,7 +4,7 @@
 //! x = sqrt(abar) data + sqrt(1 - abar) eps, abar the product of 1 - beta up to the level.
 
 use super::level::{Level, Mix};
-use super::schedule::{MAX_STEPS, check_length, signal_levels};
+use super::process::{MAX_STEPS, check_length, signal_levels};
 use super::{DiffusionError, Grid, Prediction};
 
 /// Relative slack in comparing products of alphas: rounding differs between a training table and a short schedule.

@@ -1,7 +1,7 @@
 //! The noise levels of a flow on the straight path x_t = (1 - t) noise + t data.
 
 use super::level::{Level, Mix};
-use super::schedule::{MAX_STEPS, check_length};
+use super::process::{MAX_STEPS, check_length};
 use super::{DiffusionError, Grid, Prediction};
 
 /// The clean signal from state and prediction. A velocity is data - noise, so that data = x + (1 - t) velocity. The noise alone would

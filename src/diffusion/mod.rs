@@ -10,6 +10,8 @@ mod flow;
 mod level;
 mod noise;
 mod plan;
+mod process;
+mod row;
 mod schedule;
 mod solver;
 #[cfg(test)]
@@ -17,6 +19,8 @@ mod toy;
 
 pub use error::DiffusionError;
 pub use noise::Noise;
-pub use plan::{Plan, Row, plan};
-pub use schedule::{Grid, MAX_STEPS, Prediction, Process, Schedule, cosine_betas, linear_betas};
+pub use plan::{Plan, plan};
+pub use process::{MAX_STEPS, Prediction, Process, cosine_betas, linear_betas};
+pub use row::Row;
+pub use schedule::{Grid, Schedule};
 pub use solver::{Corrector, Solver, SolverKind};

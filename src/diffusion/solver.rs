@@ -6,12 +6,14 @@ mod multistep;
 mod ode;
 
 use super::level::{Level, Step};
-use super::schedule::{MAX_STEPS, check_length};
+use super::process::{MAX_STEPS, check_length};
 use super::{DiffusionError, Process};
 use crate::text::quoted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+pub use corrector::Corrector;
 
 /// Most Langevin steps after one step of the predictor.
 const MAX_CORRECTIONS: usize = 16;
@@ -38,26 +40,6 @@ pub enum Solver {
     Midpoint,
     /// Either process: its default solver, with Langevin steps between.
     PredictorCorrector(Corrector),
-}
-
-/// The Langevin steps of [`Solver::PredictorCorrector`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Corrector {
-    /// How many after each step of the predictor but the last; 1 to 16.
-    pub steps: usize,
-    /// How far each goes: r of Song et al. 2021, above 0, at most 0.5.
-    pub snr: f64,
-}
-
-impl Default for Corrector {
-    /// One step, as far as in Song et al. 2021.
-    fn default() -> Corrector {
-        Corrector {
-            steps: 1,
-            snr: 0.16,
-        }
-    }
 }
 
 /// A solver without its settings.

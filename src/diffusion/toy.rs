@@ -1,7 +1,7 @@
 //! Gaussian data, whose best prediction and whose exact samples are known: the errors of the solvers, and their orders.
 
 use super::level::{Level, Mix};
-use super::schedule::signal_levels;
+use super::process::signal_levels;
 use super::{Corrector, Grid, Plan, Prediction, Process, Row, Schedule, Solver, plan};
 
 const MEAN: f64 = 0.4;

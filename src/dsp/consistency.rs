@@ -5,20 +5,20 @@
 //! The Python twin is `models/training/vocode_training/consistency.py`; `tests/fixtures/consistency` holds the two together at 1e-4.
 
 mod stream;
+mod tables;
 
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
 use super::{DspError, MelFilter};
-use crate::mel::{Framing, MelConvention, SparseRow, filterbank, sparse_rows};
+use crate::mel::{Framing, MelConvention, filterbank, sparse_rows};
 use crate::stft::hann;
 pub use stream::ConsistencyStream;
+use tables::Tables;
 
-/// Most that a band is scaled by, up or down, as a natural logarithm.
-const LIMIT: f64 = 2.0;
 /// Most passes of a bundle.
 const MAX_PASSES: usize = 8;
 
@@ -35,22 +35,6 @@ pub struct ConsistencyParameters {
 pub struct ConsistencyFilter {
     tables: Arc<Tables>,
     passes: usize,
-}
-
-struct Tables {
-    convention: MelConvention,
-    /// Samples by which a frame's window begins before the frame's place, `f * hop`.
-    margin: usize,
-    /// Analysis window, periodic Hann in the middle of the FFT.
-    window: Vec<f32>,
-    /// The same with the overlap-add and inverse FFT scale taken in.
-    synthesis: Vec<f32>,
-    /// Each band's filter.
-    bands: Vec<SparseRow>,
-    /// For each bin the shares of the bands in it, which add up to 1; none where no band reaches.
-    bins: Vec<SparseRow>,
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
 }
 
 impl ConsistencyFilter {

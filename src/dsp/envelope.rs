@@ -5,19 +5,21 @@
 
 mod gain;
 mod stream;
+mod tables;
 
 use std::f64::consts::PI;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
 use super::{DspError, MelFilter};
 use crate::mel::{Framing, MelConvention, filterbank};
 use crate::stft::hann;
 use gain::GainTrack;
-pub use stream::EnvelopeStream;
+pub use stream::{EnvelopeStream, Filtering};
+use tables::{BinSource, Tables};
 
 /// The `[envelope]` table of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,48 +50,10 @@ impl Default for EnvelopeParameters {
     }
 }
 
-/// Which way the filter goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filtering {
-    /// Excitation to signal: multiplies by the envelope.
-    Unwhiten,
-    /// Signal to excitation: divides by it.
-    Whiten,
-}
-
 /// The envelope filter of one convention and one set of parameters. Cheap to clone: the tables are shared.
 #[derive(Clone)]
 pub struct EnvelopeFilter {
     tables: Arc<Tables>,
-}
-
-/// The bounds of the amplitude gain, as natural logarithms of 1e-5 and 1e3.
-const LOG_GAIN: (f32, f32) = (-11.512_925, 6.907_755_4);
-/// Added to the power before its logarithm.
-const POWER_FLOOR: f32 = 1e-12;
-
-/// Where a bin's log magnitude comes from: the band below, the weight of the next band, what is added.
-type BinSource = (usize, f32, f32);
-
-struct Tables {
-    convention: MelConvention,
-    fft: usize,
-    hop: usize,
-    /// Analysis window, periodic Hann, with the overlap-add and inverse FFT scale taken in.
-    window: Vec<f32>,
-    /// Frames outside the clip on each side whose windows reach into it.
-    edge: usize,
-    /// For each bin: the band below, the weight of the band above it, the slope beyond the last band.
-    bins: Vec<BinSource>,
-    /// Natural logarithm of each band's filter sum.
-    log_sums: Vec<f32>,
-    /// Triangular smoothing weights along frames.
-    kernel: Vec<f32>,
-    /// Cepstral window, with the inverse FFT scale taken in.
-    taper: Vec<f32>,
-    log_equaliser: Vec<f32>,
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
 }
 
 impl EnvelopeFilter {
@@ -210,23 +174,6 @@ impl EnvelopeFilter {
 
     fn check_bands(&self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
         self.tables.check_bands(mel)
-    }
-}
-
-impl Tables {
-    fn check_bands(&self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
-        let (expected, found) = (self.convention.n_mels, mel.nrows());
-        if expected == found {
-            Ok(())
-        } else {
-            Err(DspError::Bands { expected, found })
-        }
-    }
-
-    /// Log magnitude of every band: the mel's linear value over the sum of the filter.
-    fn log_bands<'a>(&self, mel: impl IntoIterator<Item = &'a f32>) -> Vec<f32> {
-        let level = |(v, sum): (&f32, &f32)| self.convention.ln_magnitude(*v) as f32 - sum;
-        mel.into_iter().zip(&self.log_sums).map(level).collect()
     }
 }
 

@@ -220,21 +220,6 @@ impl MelConvention {
         self.compression.compress(0.0, self.power) as f32
     }
 
-    /// A mel value that audio within full scale cannot exceed: every window sample in phase in the widest band.
-    pub fn ceiling_value(&self) -> f32 {
-        let window_sum = self.win_length as f64 / 2.0;
-        self.compress(self.widest_band() * window_sum.powf(self.power))
-    }
-
-    /// The largest sum of one band's filter weights.
-    pub(super) fn widest_band(&self) -> f64 {
-        super::filterbank(self)
-            .rows()
-            .into_iter()
-            .map(|row| f64::from(row.sum()))
-            .fold(0.0, f64::max)
-    }
-
     /// The linear band value (without gain) below which the convention tells nothing apart.
     pub(super) fn lowest_band(&self) -> f64 {
         let c = &self.compression;

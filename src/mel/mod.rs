@@ -7,6 +7,7 @@ pub mod convention;
 pub mod convert;
 pub mod detect;
 mod error;
+mod filterbank;
 pub mod npy;
 pub mod padding;
 mod presets;
@@ -15,14 +16,15 @@ pub(crate) mod testing;
 
 use ndarray::{Array2, ArrayView2};
 
-pub(crate) use analysis::{SparseRow, sparse_rows};
-pub use analysis::{analyse, filterbank};
+pub use analysis::analyse;
 pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};
 pub use convention::{FilterNorm, Framing, MelConvention, MelScale};
 pub use convert::{Conversion, Prepared, prepare};
 pub use detect::{Guess, Likelihood, Statistics, detect};
 pub use error::MelError;
+pub use filterbank::filterbank;
+pub(crate) use filterbank::{SparseRow, sparse_rows};
 pub use npy::{Layout, NpyLimits, read_npy, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 

@@ -1,7 +1,27 @@
 //! Corrections between the steps of another solver.
 
-use super::Corrector;
 use crate::diffusion::level::{Level, Step};
+use serde::{Deserialize, Serialize};
+
+/// The Langevin steps of [`Solver::PredictorCorrector`](super::Solver::PredictorCorrector).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Corrector {
+    /// How many after each step of the predictor but the last; 1 to 16.
+    pub steps: usize,
+    /// How far each goes: r of Song et al. 2021, above 0, at most 0.5.
+    pub snr: f64,
+}
+
+impl Default for Corrector {
+    /// One step, as far as in Song et al. 2021.
+    fn default() -> Corrector {
+        Corrector {
+            steps: 1,
+            snr: 0.16,
+        }
+    }
+}
 
 /// Predictor-corrector sampling (Song et al. 2021, "Score-based generative modeling", algorithms 1, 4 and 5): after each step of the
 /// predictor but the last, Langevin steps at the level that it reached.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 use realfft::num_complex::Complex;
 
-use super::{LIMIT, Tables};
+use super::tables::Tables;
 use crate::dsp::block::FilterBlock;
 use crate::dsp::overlap::OverlapAdd;
 use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
+
+/// Most that a band is scaled by, up or down, as a natural logarithm.
+const LIMIT: f64 = 2.0;
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///

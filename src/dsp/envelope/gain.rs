@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex;
 
-use super::{LOG_GAIN, POWER_FLOOR, Tables};
+use super::tables::Tables;
 use crate::dsp::vector;
+
+/// The bounds of the amplitude gain, as natural logarithms of 1e-5 and 1e3.
+const LOG_GAIN: (f32, f32) = (-11.512_925, 6.907_755_4);
+/// Added to the power before its logarithm.
+const POWER_FLOOR: f32 = 1e-12;
 
 /// Log gains of consecutive frames. Knows only the frames that the smoothing still needs.
 pub(super) struct GainTrack {

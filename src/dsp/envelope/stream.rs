@@ -3,11 +3,20 @@
 use std::sync::Arc;
 
 use super::gain::GainTrack;
-use super::{Filtering, Tables};
+use super::tables::Tables;
 use crate::dsp::block::FilterBlock;
 use crate::dsp::overlap::OverlapAdd;
 use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
 use ndarray::ArrayView2;
+
+/// Which way the filter goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtering {
+    /// Excitation to signal: multiplies by the envelope.
+    Unwhiten,
+    /// Signal to excitation: divides by it.
+    Whiten,
+}
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
 ///

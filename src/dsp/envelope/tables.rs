@@ -1,0 +1,55 @@
+//! What every stream of one envelope filter shares.
+
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+use realfft::{ComplexToReal, RealToComplex};
+
+use crate::dsp::DspError;
+use crate::mel::MelConvention;
+
+/// Where a bin's log magnitude comes from: the band below, the weight of the next band, what is added.
+pub(super) type BinSource = (usize, f32, f32);
+
+/// Made by [`EnvelopeFilter::new`](super::EnvelopeFilter::new).
+pub(super) struct Tables {
+    pub(super) convention: MelConvention,
+    pub(super) fft: usize,
+    pub(super) hop: usize,
+    /// Analysis window, periodic Hann, with the overlap-add and inverse FFT scale taken in.
+    pub(super) window: Vec<f32>,
+    /// Frames outside the clip on each side whose windows reach into it.
+    pub(super) edge: usize,
+    /// For each bin: the band below, the weight of the band above it, the slope beyond the last band.
+    pub(super) bins: Vec<BinSource>,
+    /// Natural logarithm of each band's filter sum.
+    pub(super) log_sums: Vec<f32>,
+    /// Triangular smoothing weights along frames.
+    pub(super) kernel: Vec<f32>,
+    /// Cepstral window, with the inverse FFT scale taken in.
+    pub(super) taper: Vec<f32>,
+    pub(super) log_equaliser: Vec<f32>,
+    pub(super) forward: Arc<dyn RealToComplex<f32>>,
+    pub(super) inverse: Arc<dyn ComplexToReal<f32>>,
+}
+
+impl Tables {
+    /// Refuses a mel of another number of bands.
+    ///
+    /// # Errors
+    /// [`DspError::Bands`].
+    pub(super) fn check_bands(&self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
+        let (expected, found) = (self.convention.n_mels, mel.nrows());
+        if expected == found {
+            Ok(())
+        } else {
+            Err(DspError::Bands { expected, found })
+        }
+    }
+
+    /// Log magnitude of every band: the mel's linear value over the sum of the filter.
+    pub(super) fn log_bands<'a>(&self, mel: impl IntoIterator<Item = &'a f32>) -> Vec<f32> {
+        let level = |(v, sum): (&f32, &f32)| self.convention.ln_magnitude(*v) as f32 - sum;
+        mel.into_iter().zip(&self.log_sums).map(level).collect()
+    }
+}
