@@ -107,6 +107,55 @@ fn an_installed_library_that_was_altered_is_never_loaded() {
     assert!(!trace.exists(), "the altered library was loaded");
 }
 
+/// The folder is the one that the error of a missing library names.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_data_folder_is_the_one_of_the_environment() {
+    let root = tempfile::tempdir().unwrap();
+    let below = |name: &str| root.path().join(name);
+    let with = |variables: &[(&str, PathBuf)]| {
+        let mut command = vocode();
+        command.args(["models/demo/demo.npy", "-o", "never.wav"]);
+        for variable in [
+            "VOCODE_DATA_DIR",
+            "XDG_DATA_HOME",
+            "VOCODE_ORT_LIB",
+            "ORT_DYLIB_PATH",
+        ] {
+            command.env_remove(variable);
+        }
+        command.env_remove("VIRTUAL_ENV").env("VOCODE_OFFLINE", "1");
+        command
+            .env("HOME", below("home"))
+            .envs(variables.iter().cloned());
+        let output = command.output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let home = below("home/.local/share/vocode/onnxruntime");
+    let (own, data) = (below("own"), below("data"));
+    let cases = [
+        (vec![], home.clone()),
+        (vec![("XDG_DATA_HOME", "not/absolute".into())], home.clone()),
+        (vec![("XDG_DATA_HOME", PathBuf::new())], home),
+        (
+            vec![("XDG_DATA_HOME", data.clone())],
+            data.join("vocode/onnxruntime"),
+        ),
+        (
+            vec![("XDG_DATA_HOME", data), ("VOCODE_DATA_DIR", own.clone())],
+            own.join("onnxruntime"),
+        ),
+    ];
+    for (variables, expected) in cases {
+        let said = with(&variables);
+        let expected = format!("vocode's data folder ({})", expected.display());
+        assert!(
+            said.contains(&expected),
+            "{variables:?}: {expected} is not in: {said}"
+        );
+    }
+}
+
 #[test]
 fn what_setup_installs_passes_its_own_check() {
     let data = common::data_folder();

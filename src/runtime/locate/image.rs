@@ -4,15 +4,18 @@
 //! a bus error, which no `Result` can catch. The checks here keep such a file from ever reaching it.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
+
+use object::LittleEndian;
+use object::elf::{EM_AARCH64, EM_X86_64, ET_DYN, FileHeader64, Machine, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::{ReadCache, ReadRef};
 
 use super::rejection::Rejection;
 
-const HEADER: usize = 64;
-const PROGRAM_HEADER: usize = 56;
-const TYPE_SHARED_OBJECT: u64 = 3;
-const SEGMENT_LOAD: u64 = 1;
+/// A header of an ELF file on the systems whose files are checked.
+type Header = FileHeader64<LittleEndian>;
+
 /// Far above any real library (ONNX Runtime has about ten): bounds what a file can make us read.
 const MAX_SEGMENTS: usize = 128;
 
@@ -42,56 +45,59 @@ pub(super) fn check(path: &Path) -> Result<(), Rejection> {
     )) {
         return Ok(());
     }
-    check_elf(
-        &mut File::open(path).map_err(|error| unreadable(&error))?,
-        meta.len(),
-    )
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    check_elf(&ReadCache::new(file), meta.len())
 }
 
-fn check_elf(file: &mut (impl Read + std::io::Seek), length: u64) -> Result<(), Rejection> {
-    let mut header = [0u8; HEADER];
-    if file.read_exact(&mut header).is_err() || header[..4] != *b"\x7fELF" {
+/// Looks at a file of `length` bytes.
+fn check_elf<'data>(file: impl ReadRef<'data>, length: u64) -> Result<(), Rejection> {
+    let header = file.read_at::<Header>(0);
+    let Some(header) = header
+        .ok()
+        .filter(|header| header.e_ident.magic == *b"\x7fELF")
+    else {
         return Err(not_a_library("it has no ELF header"));
-    }
-    if header[4] != 2 || header[5] != 1 {
+    };
+    if !header.is_supported() || !header.is_little_endian() {
         return Err(not_a_library("it is not a 64-bit little-endian library"));
     }
-    if number(&header[16..18]) != TYPE_SHARED_OBJECT {
+    if header.e_type(LittleEndian) != ET_DYN {
         return Err(not_a_library("it is an ELF file but no shared library"));
     }
-    let machine = number(&header[18..20]);
+    let machine = header.e_machine(LittleEndian);
     if let Some(own) = own_machine()
         && machine != own
     {
         return Err(not_a_library(&format!(
-            "it was built for another processor (ELF machine {machine}, this one is {own})"
+            "it was built for another processor (ELF machine {}, this one is {})",
+            machine.0, own.0
         )));
     }
-    check_segments(file, &header, length)
+    check_segments(file, header, length)
 }
 
 /// Every part of the file that the program headers ask the loader to map must be there.
-fn check_segments(
-    file: &mut (impl Read + std::io::Seek),
-    header: &[u8; HEADER],
+fn check_segments<'data>(
+    file: impl ReadRef<'data>,
+    header: &Header,
     length: u64,
 ) -> Result<(), Rejection> {
-    let count = number(&header[56..58]) as usize;
-    if count == 0 || count > MAX_SEGMENTS || number(&header[54..56]) as usize != PROGRAM_HEADER {
+    let (count, size) = (
+        header.e_phnum(LittleEndian),
+        header.e_phentsize(LittleEndian),
+    );
+    if !(1..=MAX_SEGMENTS).contains(&usize::from(count))
+        || usize::from(size) != size_of::<<Header as FileHeader>::ProgramHeader>()
+    {
         return Err(not_a_library("its program headers are malformed"));
     }
-    let mut table = vec![0u8; count * PROGRAM_HEADER];
-    let read = file
-        .seek(std::io::SeekFrom::Start(number(&header[32..40])))
-        .and_then(|_| file.read_exact(&mut table));
-    if read.is_err() {
-        return Err(not_a_library(
-            "it is cut short (its program headers are missing)",
-        ));
-    }
-    for segment in table.chunks_exact(PROGRAM_HEADER) {
-        let end = number(&segment[8..16]).saturating_add(number(&segment[32..40]));
-        if number(&segment[..4]) == SEGMENT_LOAD && end > length {
+    let segments = header
+        .program_headers(LittleEndian, file)
+        .map_err(|_| not_a_library("it is cut short (its program headers are missing)"))?;
+    for segment in segments {
+        let (start, size) = segment.file_range(LittleEndian);
+        let end = start.saturating_add(size);
+        if segment.p_type(LittleEndian) == PT_LOAD && end > length {
             return Err(not_a_library(&format!(
                 "it is cut short: {length} bytes, and its headers promise at least {end}"
             )));
@@ -100,17 +106,10 @@ fn check_segments(
     Ok(())
 }
 
-fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
-fn own_machine() -> Option<u64> {
+fn own_machine() -> Option<Machine> {
     match std::env::consts::ARCH {
-        "x86_64" => Some(62),
-        "aarch64" => Some(183),
+        "x86_64" => Some(EM_X86_64),
+        "aarch64" => Some(EM_AARCH64),
         _ => None,
     }
 }
@@ -134,16 +133,17 @@ fn unreadable(error: &std::io::Error) -> Rejection {
     target_endian = "little"
 ))]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
+
+    const HEADER: usize = size_of::<Header>();
+    const PROGRAM_HEADER: usize = size_of::<<Header as FileHeader>::ProgramHeader>();
 
     /// A shared object of this machine with one segment to map, `promised` bytes long from the start of the file.
     fn library(promised: u64) -> Vec<u8> {
         let mut bytes = vec![0u8; HEADER + PROGRAM_HEADER];
-        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         bytes[16] = 3;
-        bytes[18..20].copy_from_slice(&(own_machine().unwrap_or(0) as u16).to_le_bytes());
+        bytes[18..20].copy_from_slice(&own_machine().map_or(0, |own| own.0).to_le_bytes());
         bytes[32] = HEADER as u8;
         bytes[54] = PROGRAM_HEADER as u8;
         bytes[56] = 1;
@@ -153,8 +153,7 @@ mod tests {
     }
 
     fn verdict(bytes: &[u8]) -> Result<(), String> {
-        check_elf(&mut Cursor::new(bytes), bytes.len() as u64)
-            .map_err(|rejection| rejection.to_string())
+        check_elf(bytes, bytes.len() as u64).map_err(|rejection| rejection.to_string())
     }
 
     #[test]

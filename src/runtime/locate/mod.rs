@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(super) mod checksum;
+mod data_folder;
 mod error;
 mod image;
 mod needed;
@@ -12,9 +13,9 @@ mod search;
 mod wheel;
 
 pub use attempt::{Attempt, Origin};
+pub use data_folder::data_folder;
 pub use error::FindError;
 pub use needed::needed_version;
-pub use places::data_folder;
 pub use rejection::Rejection;
 pub(super) use search::Found;
 pub use search::Search;

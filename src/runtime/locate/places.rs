@@ -7,27 +7,6 @@ use std::path::{Path, PathBuf};
 use super::rejection::Rejection;
 use super::wheel::GPU_SUFFIX;
 
-/// vocode's own data folder: `VOCODE_DATA_DIR`, else `$XDG_DATA_HOME/vocode`, else `~/.local/share/vocode`
-/// (`%LOCALAPPDATA%\vocode` on Windows). `None` when none of these is known.
-pub fn data_folder() -> Option<PathBuf> {
-    if let Some(folder) = path_from("VOCODE_DATA_DIR") {
-        return Some(folder);
-    }
-    let base = if cfg!(windows) {
-        "LOCALAPPDATA"
-    } else {
-        "XDG_DATA_HOME"
-    };
-    path_from(base)
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| {
-            env::home_dir()
-                .filter(|home| home.is_absolute())
-                .map(|home| home.join(".local/share"))
-        })
-        .map(|folder| folder.join("vocode"))
-}
-
 /// The folder below the data folder that holds one folder for each installed version.
 pub(in crate::runtime) fn library_root(data_folder: &Path) -> PathBuf {
     data_folder.join("onnxruntime")

@@ -8,10 +8,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::attempt::{Attempt, Origin};
+use super::data_folder::data_folder;
 use super::error::FindError;
 use super::places::{
-    absence, data_folder, installed_in, libraries_in, library_root, loader_names, path_from,
-    plain_name, python_folders,
+    absence, installed_in, libraries_in, library_root, loader_names, path_from, plain_name,
+    python_folders,
 };
 use super::probe::{self, Probed};
 use super::rejection::Rejection;
