@@ -78,7 +78,7 @@ fn print(vocoder: &Vocoder, steps: usize, batch: usize, core: usize, mut times: 
     let audio = (batch * core * mel.hop) as f64 / f64::from(mel.sample_rate);
     let line = serde_json::json!({
         "provider": vocoder.provider(),
-        "provider_nodes": vocoder.placement().nodes,
+        "provider_nodes": vocoder.placement().nodes(),
         "steps": steps,
         "windows": batch,
         "core_frames": core,

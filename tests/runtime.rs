@@ -80,12 +80,14 @@ fn ports_tell_names_and_shapes() {
     assert_eq!(graph.outputs()[1].dims, [None, Some(3)]);
     assert_eq!(graph.outputs()[0].ty, "float32");
     assert_eq!(graph.provider(), Provider::Cpu);
-    let nodes = &graph.placement().nodes;
+    let nodes = graph.placement().nodes();
     assert_eq!(nodes.keys().collect::<Vec<_>>(), ["CPUExecutionProvider"]);
     assert!(
         nodes.values().sum::<usize>() > 0,
         "the session tells of no node"
     );
+    let operators = &graph.placement().operators["CPUExecutionProvider"];
+    assert!(operators.contains_key("Add"), "{operators:?}");
 }
 
 #[test]

@@ -130,7 +130,7 @@ pub struct GpuArgs {
     /// Multiply in TF32: faster, less exact (CUDA)
     #[arg(long, env = "VOCODE_TF32", value_parser = FalseyValueParser::new())]
     pub tf32: bool,
-    /// Most memory for each graph of the model on the GPU, as in 2GiB [default: what there is]
+    /// Most of the GPU's memory that models may take together, as in 2GiB: each of their graphs gets an equal share [default: what there is]
     #[arg(long, env = "VOCODE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<ByteSize>,
     /// Folder for the engines that TensorRT builds [default: in vocode's data folder]

@@ -195,7 +195,7 @@ impl Maker<'_> {
             schedule: synthesis.schedule,
             solver: synthesis.solver.to_string(),
             provider: synthesis.provider,
-            provider_nodes: self.vocoder.placement().nodes.clone(),
+            provider_nodes: self.vocoder.placement().nodes(),
             provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
         };

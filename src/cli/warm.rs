@@ -52,7 +52,7 @@ pub(super) fn run(args: &WarmArgs) -> Result<(), CliError> {
         let value = serde_json::json!({
             "model": vocoder.manifest().name,
             "provider": vocoder.provider(),
-            "provider_nodes": vocoder.placement().nodes,
+            "provider_nodes": vocoder.placement().nodes(),
             "provider_note": vocoder.provider_note(),
             "load_seconds": vocoder.load_time().as_secs_f64(),
             "calls": calls,

@@ -195,8 +195,8 @@ impl Model {
 
     /// The denoiser's nodes by the provider that runs them.
     fn nodes(&self) -> impl Iterator<Item = (String, u32)> {
-        let nodes = self.scheduler.placement().nodes.iter();
-        nodes.map(|(name, count)| (name.clone(), u32::try_from(*count).unwrap_or(u32::MAX)))
+        let nodes = self.scheduler.placement().nodes().into_iter();
+        nodes.map(|(name, count)| (name, u32::try_from(count).unwrap_or(u32::MAX)))
     }
 
     /// What the thread that runs the model is doing.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::placement::ModelProvider;
-use crate::runtime::SessionOptions;
+use crate::runtime::{Provider, SessionOptions};
 
 /// Where to listen when nothing is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
@@ -40,14 +40,24 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// How to run the graphs of the model of that name.
+    /// How to run the graphs of the model of that name. The models that have no memory limit of their own share the common one.
     pub(super) fn session_of(&self, model: &str) -> SessionOptions {
         let mut session = self.session.clone();
+        session.gpu = session
+            .gpu
+            .share(sharing(self.models.len(), &self.placements));
         if let Some(placed) = self.placements.iter().find(|placed| placed.model == model) {
             placed.apply(&mut session);
         }
         session
     }
+}
+
+/// Of `models`, how many keep to the common memory limit together: those on a GPU without one of their own.
+fn sharing(models: usize, placements: &[ModelProvider]) -> usize {
+    let is_apart =
+        |placed: &&ModelProvider| placed.memory_limit.is_some() || placed.provider == Provider::Cpu;
+    models.saturating_sub(placements.iter().filter(is_apart).count())
 }
 
 /// Bounds on what callers can make the server do.
@@ -236,6 +246,14 @@ mod tests {
             );
         }
         assert!("unix:".parse::<Address>().unwrap_err().contains("path"));
+    }
+
+    #[test]
+    fn models_without_a_memory_limit_of_their_own_share_the_common_one() {
+        let placed = |text: &str| text.parse::<ModelProvider>().unwrap();
+        let placements = ["a=cuda,memory-limit=2GiB", "b=cpu", "c=cuda:1"].map(placed);
+        assert_eq!(sharing(5, &placements), 3);
+        assert_eq!(sharing(1, &[]), 1);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn run(
         steps: synthesis.steps,
         schedule: synthesis.schedule,
         provider: synthesis.provider,
-        provider_nodes: vocoder.placement().nodes.clone(),
+        provider_nodes: vocoder.placement().nodes(),
         threads: options.thread_count(),
     })
 }

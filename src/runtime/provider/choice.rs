@@ -112,13 +112,16 @@ mod tests {
     use super::Provider::{Auto, Cpu, Cuda, TensorRt};
     use super::*;
 
+    /// So many nodes of an operator on a provider.
+    type Nodes = Vec<(Provider, &'static str, usize)>;
+
     /// A machine that stands in for one with a GPU.
     #[derive(Default)]
     struct StandIn {
         obstacles: Vec<(Provider, &'static str)>,
         refused: Vec<(Provider, &'static str)>,
         /// Where the nodes go instead of the provider that was asked.
-        astray: Vec<(Provider, Vec<(Provider, usize)>)>,
+        astray: Vec<(Provider, Nodes)>,
         committed: Vec<Provider>,
     }
 
@@ -143,13 +146,13 @@ mod tests {
 
         fn placement(&self, session: &Provider) -> Result<Placement, String> {
             let astray = self.astray.iter().find(|(of, _)| of == session);
-            let nodes = astray.map_or_else(|| vec![(*session, 40)], |(_, nodes)| nodes.clone());
-            let named = nodes
-                .into_iter()
-                .map(|(provider, count)| (provider.ort_name().to_owned(), count));
-            Ok(Placement {
-                nodes: named.collect(),
-            })
+            let nodes =
+                astray.map_or_else(|| vec![(*session, "Conv", 40)], |(_, nodes)| nodes.clone());
+            let named = nodes.into_iter().flat_map(|(provider, operator, count)| {
+                let node = (provider.ort_name().to_owned(), operator.to_owned());
+                std::iter::repeat_n(node, count)
+            });
+            Ok(Placement::of(named))
         }
     }
 
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn nodes_that_went_astray_are_found_out() {
         let astray = |provider| StandIn {
-            astray: vec![(provider, vec![(provider, 38), (Cpu, 2)])],
+            astray: vec![(provider, vec![(provider, "Conv", 38), (Cpu, "Conv", 2)])],
             ..StandIn::default()
         };
         let error = choose(&mut astray(Cuda), Cuda, "g")
@@ -249,17 +252,42 @@ mod tests {
         assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
 
         let mut all_on_cuda = StandIn {
-            astray: vec![(TensorRt, vec![(Cuda, 40)])],
+            astray: vec![(TensorRt, vec![(Cuda, "Conv", 40)])],
             ..StandIn::default()
         };
         assert!(choose(&mut all_on_cuda, TensorRt, "g").is_err());
         let mut shared = StandIn {
-            astray: vec![(TensorRt, vec![(TensorRt, 1), (Cuda, 4)])],
+            astray: vec![(TensorRt, vec![(TensorRt, "Conv", 1), (Cuda, "Conv", 4)])],
             ..StandIn::default()
         };
         assert_eq!(
             choose(&mut shared, TensorRt, "g").unwrap().provider,
             TensorRt
+        );
+    }
+
+    #[test]
+    fn a_graph_that_computes_shapes_is_not_refused_for_it() {
+        let shapes = |provider| StandIn {
+            astray: vec![(
+                provider,
+                vec![
+                    (provider, "Conv", 9),
+                    (provider, "Shape", 1),
+                    (Cpu, "Gather", 2),
+                ],
+            )],
+            ..StandIn::default()
+        };
+        for wanted in [Cuda, TensorRt] {
+            assert_eq!(
+                choose(&mut shapes(wanted), wanted, "g").unwrap().provider,
+                wanted
+            );
+        }
+        assert_eq!(
+            names(&choose(&mut shapes(TensorRt), Auto, "g").unwrap()),
+            (TensorRt, vec![])
         );
     }
 

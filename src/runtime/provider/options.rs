@@ -30,7 +30,7 @@ pub struct GpuOptions {
     pub fp16: bool,
     /// CUDA multiplies in TF32: faster, with 10 bits of mantissa.
     pub tf32: bool,
-    /// Most bytes of the provider's memory arena.
+    /// Most bytes of the GPU's memory that the graphs may take, all together: whoever loads several gives each its [share](GpuOptions::share).
     pub memory_limit: Option<u64>,
     /// Where TensorRT's engines are kept; vocode's data folder when `None`.
     pub engine_cache: Option<PathBuf>,
@@ -98,6 +98,17 @@ impl GpuOptions {
         .map(|(_, setting, takers)| (setting, takers))
     }
 
+    /// The same for one of `parts` that keep to the memory limit together. They cannot lend each other what they do not use, as each session has an
+    /// arena of its own.
+    #[must_use]
+    pub fn share(&self, parts: usize) -> GpuOptions {
+        let parts = parts.max(1) as u64;
+        GpuOptions {
+            memory_limit: self.memory_limit.map(|bytes| (bytes / parts).max(1)),
+            ..self.clone()
+        }
+    }
+
     /// The same without what `provider` does not hear of.
     #[must_use]
     pub fn for_provider(&self, provider: Provider) -> GpuOptions {
@@ -147,6 +158,19 @@ mod tests {
         };
         assert_eq!(with(Provider::Cuda, limit.clone()), Ok(()));
         assert!(with(Provider::Cpu, limit).is_err());
+    }
+
+    #[test]
+    fn shares_of_a_memory_limit_keep_to_it_together() {
+        let limit = |bytes| GpuOptions {
+            memory_limit: bytes,
+            ..GpuOptions::default()
+        };
+        assert_eq!(limit(Some(7)).share(2), limit(Some(3)));
+        // ONNX Runtime takes 0 for no limit.
+        assert_eq!(limit(Some(1)).share(2), limit(Some(1)));
+        assert_eq!(limit(Some(7)).share(0), limit(Some(7)));
+        assert_eq!(limit(None).share(2), limit(None));
     }
 
     #[test]

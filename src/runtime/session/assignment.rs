@@ -1,6 +1,5 @@
 //! Where the nodes of a session really run, read from the session itself.
 
-use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 
 use ort::session::Session;
@@ -13,16 +12,10 @@ use crate::runtime::provider::Placement;
 pub(super) const RECORD: (&str, &str) = ("session.record_ep_graph_assignment_info", "1");
 
 /// Reads what a session committed with [`RECORD`] remembers.
+///
+/// # Errors
+/// What ONNX Runtime said.
 pub(super) fn placement(session: &Session) -> Result<Placement, String> {
-    let mut nodes = BTreeMap::new();
-    for (name, count) in subgraphs(session)? {
-        *nodes.entry(name).or_default() += count;
-    }
-    Ok(Placement { nodes })
-}
-
-/// Provider and number of nodes of each stretch of the graph.
-fn subgraphs(session: &Session) -> Result<Vec<(String, usize)>, String> {
     let api = ort::api();
     let mut list: *const *const OrtEpAssignedSubgraph = std::ptr::null();
     let mut count = 0;
@@ -31,28 +24,53 @@ fn subgraphs(session: &Session) -> Result<Vec<(String, usize)>, String> {
     let status =
         unsafe { (api.Session_GetEpGraphAssignmentInfo)(session.ptr(), &mut list, &mut count) };
     check(status)?;
+    let mut nodes = Vec::new();
     // SAFETY: as many entries as were reported, each valid while the session lives.
-    let list = unsafe { entries(list, count) };
-    list.iter().map(|subgraph| one(api, *subgraph)).collect()
+    for subgraph in unsafe { entries(list, count) } {
+        // SAFETY: an entry of the list of a living session.
+        nodes.extend(unsafe { nodes_of(api, *subgraph) }?);
+    }
+    Ok(Placement::of(nodes))
 }
 
-fn one(api: &OrtApi, subgraph: *const OrtEpAssignedSubgraph) -> Result<(String, usize), String> {
-    let mut name: *const c_char = std::ptr::null();
+/// Provider and operator of each node of a stretch of the graph.
+///
+/// # Safety
+/// `subgraph` is an entry of the list of a living session.
+unsafe fn nodes_of(
+    api: &OrtApi,
+    subgraph: *const OrtEpAssignedSubgraph,
+) -> Result<Vec<(String, String)>, String> {
     let mut nodes: *const *const OrtEpAssignedNode = std::ptr::null();
     let mut count = 0;
-    // SAFETY: `subgraph` is an entry of a living session's list; the name is a C string that lives as long.
+    // SAFETY: the caller's promise, which holds for the names and nodes of the entry as well.
     unsafe {
-        check((api.EpAssignedSubgraph_GetEpName)(subgraph, &mut name))?;
+        let provider = name(|out| (api.EpAssignedSubgraph_GetEpName)(subgraph, out))?;
         check((api.EpAssignedSubgraph_GetNodes)(
             subgraph, &mut nodes, &mut count,
         ))?;
-        if name.is_null() {
-            return Err(
-                "ONNX Runtime named no execution provider for a part of the graph".to_owned(),
-            );
-        }
-        Ok((CStr::from_ptr(name).to_string_lossy().into_owned(), count))
+        let of = |node: &*const OrtEpAssignedNode| {
+            let operator = name(|out| (api.EpAssignedNode_GetOperatorType)(*node, out))?;
+            Ok((provider.clone(), operator))
+        };
+        entries(nodes, count).iter().map(of).collect()
     }
+}
+
+/// A name that ONNX Runtime tells.
+///
+/// # Safety
+/// `tell` writes null or a C string that lives as long as this call.
+unsafe fn name(tell: impl FnOnce(*mut *const c_char) -> OrtStatusPtr) -> Result<String, String> {
+    let mut name: *const c_char = std::ptr::null();
+    check(tell(&mut name))?;
+    if name.is_null() {
+        return Err("ONNX Runtime tells no name of a provider or an operator".to_owned());
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned())
 }
 
 /// # Safety

@@ -89,15 +89,13 @@ impl ThisMachine<'_> {
             .map_err(|error| error.to_string())
     }
 
-    /// Loads the graph so that these providers, the first before the rest, take every node or loading fails.
+    /// Loads the graph on these providers, the first before the rest. What they leave goes to the CPU, and is judged by the placement:
+    /// `session.disable_cpu_ep_fallback` would refuse the computation of shapes too, which ONNX Runtime itself keeps there.
     fn load_on_gpu(&self, providers: Vec<ExecutionProviderDispatch>) -> Result<Session, String> {
-        let strict = || -> ort::Result<SessionBuilder> {
-            Ok(self
-                .builder()?
-                .with_execution_providers(providers)?
-                .with_disable_cpu_fallback()?)
+        let builder = || -> ort::Result<SessionBuilder> {
+            Ok(self.builder()?.with_execution_providers(providers)?)
         };
-        self.load(strict().map_err(|error| error.to_string())?)
+        self.load(builder().map_err(|error| error.to_string())?)
     }
 
     /// Loads the graph with the engines that `folder` keeps, or is to keep. Kept ones that TensorRT refuses are built again.
@@ -121,7 +119,8 @@ impl ThisMachine<'_> {
     }
 
     fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, String> {
-        let gpu = &self.options.gpu;
+        // The workspace and the arena of the provider beside it count together.
+        let gpu = self.options.gpu.share(2);
         let told = gpu.tensorrt(self.source.profile, folder);
         let both = vec![settings::tensorrt(told), settings::cuda(gpu.cuda())];
         self.load_on_gpu(both)

@@ -22,6 +22,9 @@ use crate::vocoder::plan::Sizes;
 /// Frames of the call that learns how many time steps a frame has in each condition.
 const PROBE_FRAMES: usize = 4;
 
+/// Graphs of a model that a GPU holds: the conditioner and the denoiser.
+const GRAPHS: usize = 2;
+
 /// The graphs of a loaded bundle.
 pub(in crate::vocoder) struct Networks {
     pub conditioner: Conditioner,
@@ -38,6 +41,10 @@ impl Networks {
         options: &SessionOptions,
     ) -> Result<Networks, VocoderError> {
         options.check()?;
+        let options = &SessionOptions {
+            gpu: options.gpu.share(GRAPHS),
+            ..options.clone()
+        };
         let mut passed_over = Vec::new();
         loop {
             let loader = Loader {
