@@ -36,6 +36,7 @@ pub enum AudioError {
     )]
     TooBigForWav { bytes: u64 },
     /// The WAV encoder failed.
+    #[cfg(feature = "formats")]
     #[error("writing the WAV failed: {0}")]
     Encode(#[from] hound::Error),
     /// The FLAC encoder refused the rate or failed.

@@ -1,15 +1,23 @@
-//! Audio in and out: any common format to mono `f32`, resampling, WAV with its provenance.
+//! Audio in and out: resampling and, with the feature `formats`, any common format to mono `f32`, WAV with its provenance, and encodings for a wire.
 
+#[cfg(feature = "formats")]
 mod decode;
+#[cfg(feature = "formats")]
 mod encode;
 mod error;
+#[cfg(feature = "formats")]
 mod flac;
+#[cfg(feature = "formats")]
 mod mp4;
 mod resample;
+#[cfg(feature = "formats")]
 mod wav;
 
+#[cfg(feature = "formats")]
 pub use decode::{Clip, DECODER_THREAD, DecodeLimits, decode};
+#[cfg(feature = "formats")]
 pub use encode::{Encoding, Piece, StreamEncoder};
 pub use error::AudioError;
 pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StreamResampler, resample, resampled_len};
+#[cfg(feature = "formats")]
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};

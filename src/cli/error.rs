@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::flags::mel_problem;
 use crate::audio::AudioError;
 use crate::bundle::BundleError;
+#[cfg(feature = "server")]
 use crate::client::ClientError;
 use crate::mel::MelError;
 use crate::runtime::{RuntimeError, SetupError};
+#[cfg(feature = "server")]
 use crate::server::ServerError;
 use crate::tune::TuneError;
 use crate::vocoder::VocoderError;
@@ -60,7 +63,7 @@ pub enum CliError {
         source: AudioError,
     },
     /// A mel that cannot be used as it is.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", mel_problem(source))]
     Mel {
         /// The file.
         path: String,
@@ -90,9 +93,11 @@ pub enum CliError {
     /// The search of a schedule failed.
     #[error(transparent)]
     Tune(#[from] TuneError),
+    #[cfg(feature = "server")]
     /// A call to a server failed.
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[cfg(feature = "server")]
     /// A call to a server took too long.
     #[error(
         "the call took longer than {seconds} s: give it more with --timeout, or see what the server does"
@@ -102,11 +107,13 @@ pub enum CliError {
         seconds: f64,
     },
     /// The system has no threads left.
+    #[cfg(feature = "server")]
     #[error("cannot start threads: {source}")]
     Threads {
         /// What the system says.
         source: io::Error,
     },
+    #[cfg(feature = "server")]
     /// The server did not start, or did not go on.
     #[error(transparent)]
     Server(#[from] ServerError),

@@ -1,25 +1,34 @@
 //! The command line: one file a command.
 
 mod args;
+#[cfg(feature = "server")]
 mod bench;
 mod canvas;
+#[cfg(feature = "server")]
 mod client;
+#[cfg(feature = "server")]
 mod config;
 pub mod doctor;
 mod error;
+mod flags;
 mod inspect;
 mod interrupt;
 mod jobs;
+#[cfg(feature = "server")]
 mod listening;
+#[cfg(feature = "server")]
 mod load;
 mod mel;
+#[cfg(feature = "server")]
 mod otlp;
 mod output;
 mod pages;
+#[cfg(feature = "server")]
 mod remote;
 mod sample;
 mod sampling;
 mod schedules;
+#[cfg(feature = "server")]
 mod serve;
 pub mod setup;
 mod summary;
@@ -85,12 +94,16 @@ enum Command {
     /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
     /// Serve the models over gRPC
+    #[cfg(feature = "server")]
     Serve(serve::ServeArgs),
     /// Send a mel to a server and write what comes back
+    #[cfg(feature = "server")]
     Client(client::ClientArgs),
     /// Measure how many streams a server plays without a gap
+    #[cfg(feature = "server")]
     Load(load::LoadArgs),
     /// Measure speed and time to first audio on this machine
+    #[cfg(feature = "server")]
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
@@ -102,7 +115,11 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     leave_out_decoders();
-    match config::parse(std::env::args_os()).and_then(run) {
+    #[cfg(feature = "server")]
+    let parsed = config::parse(std::env::args_os());
+    #[cfg(not(feature = "server"))]
+    let parsed = Ok(Cli::parse());
+    match parsed.and_then(run) {
         Ok(code) => code,
         Err(error) => {
             output::say(&format!("error: {error}"));
@@ -125,7 +142,11 @@ fn leave_out_decoders() {
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
     // A server does other things at a signal, and takes them itself.
-    if !matches!(cli.command, Some(Command::Serve(_))) {
+    #[cfg(feature = "server")]
+    let server = matches!(cli.command, Some(Command::Serve(_)));
+    #[cfg(not(feature = "server"))]
+    let server = false;
+    if !server {
         interrupt::install();
     }
     match cli.command {
@@ -136,9 +157,13 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Warm(args)) => warm::run(&args)?,
         Some(Command::Doctor(args)) => return doctor::run(&args),
+        #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(&args)?,
+        #[cfg(feature = "server")]
         Some(Command::Client(args)) => client::run(&args)?,
+        #[cfg(feature = "server")]
         Some(Command::Load(args)) => load::run(&args)?,
+        #[cfg(feature = "server")]
         Some(Command::Bench(args)) => bench::run(&args)?,
         Some(Command::Completions(args)) => pages::completions(&args)?,
         Some(Command::Man(args)) => pages::man(&args)?,

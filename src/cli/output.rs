@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use super::flags::with_flags;
 use super::{CliError, interrupt};
 use crate::text::{on_terminal, visible};
 
@@ -192,7 +193,7 @@ pub(super) fn table(rows: &[(&str, String)]) -> String {
 
 /// Prints one line on standard error; there is nowhere left to report a failure to.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", on_terminal(line));
+    let _ = writeln!(io::stderr(), "{}", on_terminal(&with_flags(line)));
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
         .iter()
         .map(|run| {
             format!(
-                "{run}, which is no sound but padding, and becomes noise: trim_padding (--trim-padding) cuts such frames \
+                "{run}, which is no sound but padding, and becomes noise: `trim_padding` cuts such frames \
                  at the ends; a batch is padded with the floor, {low:.3}"
             )
         })
@@ -137,7 +137,7 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
     if notes.is_empty() && s.at_min > PILE && s.min > low + tolerance {
         notes.push(format!(
             "{:.0} % of the values are {:.3}, the lowest, but `{}` has its floor at {low:.3}: the mel may be mapped to another range; \
-             if it is, say how with --mel-convention FILE.toml",
+             if it is, say how with `mel_convention`",
             100.0 * s.at_min,
             s.min,
             range.convention
@@ -199,7 +199,7 @@ mod tests {
             "-100.000",
             "-11.513",
             "decibels",
-            "--mel-convention",
+            "`mel_convention`",
             "hifigan",
         ] {
             assert!(message.contains(part), "{part}: {message}");
@@ -225,7 +225,7 @@ mod tests {
         assert!(matches!(error, MelError::Implausible { .. }));
         let message = error.to_string();
         assert!(
-            message.contains("--mel-convention lmnt") && message.contains("dB"),
+            message.contains("`mel_convention` lmnt") && message.contains("dB"),
             "{message}"
         );
     }

@@ -298,8 +298,8 @@ mod tests {
             "htk",
             "slaney",
             "none",
-            "--model",
-            "--mel-convention hifigan",
+            "`model`",
+            "again as `hifigan`",
         ] {
             assert!(message.contains(part), "{part}: {message}");
         }

@@ -204,7 +204,7 @@ fn z_normalised(e: &Evidence<'_>) -> Option<Vec<Guess>> {
         return None;
     }
     let advice = format!(
-        "pass as --mel-convention a TOML file with `base = \"{}\"` and `compression = {{ mean = M, std = S }}`, \
+        "pass as `mel_convention` a TOML file with `base = \"{}\"` and `compression = {{ mean = M, std = S }}`, \
          M and S from the training of the model that made the mel",
         e.base
     );
@@ -280,9 +280,9 @@ fn natural(e: &Evidence<'_>) -> Option<Vec<Guess>> {
 fn preset(mel: &Mel, name: &str, likelihood: Likelihood, reason: String) -> Guess {
     let convention = MelConvention::named(name).filter(|c| c.n_mels == mel.n_mels());
     let advice = match &convention {
-        Some(_) => format!("pass --mel-convention {name}"),
+        Some(_) => format!("pass `mel_convention` {name}"),
         None => format!(
-            "pass as --mel-convention a TOML file with `base = \"{name}\"`, `n_mels = {}` and whatever else differs",
+            "pass as `mel_convention` a TOML file with `base = \"{name}\"`, `n_mels = {}` and whatever else differs",
             mel.n_mels()
         ),
     };
@@ -319,7 +319,7 @@ fn variant(
         LogKind::Db => "db",
     };
     let advice = format!(
-        "pass as --mel-convention a TOML file with `base = \"{base}\"` and `compression = {{ kind = \"{word}\", floor = {floor:e} }}`"
+        "pass as `mel_convention` a TOML file with `base = \"{base}\"` and `compression = {{ kind = \"{word}\", floor = {floor:e} }}`"
     );
     Guess {
         name: words.to_owned(),
@@ -339,7 +339,7 @@ pub(super) fn likely(mel: &Mel, excluded: impl Fn(&MelConvention) -> bool) -> St
             guess.name, guess.reason, guess.advice
         ),
         None => format!(
-            "say which with --mel-convention ({} or a TOML file)",
+            "say which with `mel_convention` ({} or a TOML file)",
             MelConvention::names().join(", ")
         ),
     }

@@ -135,7 +135,7 @@ pub enum MelError {
     /// No side has the number of bands that was asked for.
     #[error(
         "expected {expected} mel bands, found shape {shape:?}: give a mel of {expected} bands, \
-         or a model for this one with --model"
+         or a `model` for this one"
     )]
     Bands {
         /// Bands expected.
@@ -146,8 +146,8 @@ pub enum MelError {
 
     /// The shape does not say which axis is which.
     #[error(
-        "shape {shape:?} does not tell bands from frames: say --layout bands-first for [n_mels, frames] \
-         or --layout frames-first for [frames, n_mels]"
+        "shape {shape:?} does not tell bands from frames: say `layout` bands-first for [n_mels, frames] \
+         or `layout` frames-first for [frames, n_mels]"
     )]
     AmbiguousLayout {
         /// Shape found.
@@ -188,7 +188,7 @@ pub enum MelError {
         low: f32,
         /// Largest value expected.
         high: f32,
-        /// The most likely convention and the flag that names it.
+        /// The most likely convention, and how to name it.
         likely: String,
     },
 
@@ -206,7 +206,7 @@ pub enum MelError {
         max: f32,
         /// What they span as that convention.
         decibels: f64,
-        /// The most likely convention and the flag that names it.
+        /// The most likely convention, and how to name it.
         likely: String,
     },
 
@@ -227,7 +227,7 @@ pub enum MelError {
     /// Two conventions between which there is no exact conversion.
     #[error(
         "a `{from}` mel cannot be converted exactly to `{to}`, which the model expects: {}. \
-         Make the mel again as `{to}` (vocode mel IN.wav --mel-convention {to}), or use a model made for `{from}` (--model)",
+         Make the mel again as `{to}`, or use a `model` made for `{from}`",
         reasons.join("; ")
     )]
     Incompatible {

@@ -132,7 +132,7 @@ fn asks_for_the_layout_only_where_the_shape_does_not_tell() {
     let get = |n_mels, layout| read_npy(square.as_slice(), n_mels, layout, &NpyLimits::default());
     let error = get(Some(3), Layout::Auto).unwrap_err();
     assert!(matches!(error, MelError::AmbiguousLayout { .. }));
-    assert!(error.to_string().contains("--layout frames-first"));
+    assert!(error.to_string().contains("`layout` frames-first"));
     assert_eq!(
         get(Some(3), Layout::BandsFirst).unwrap().view()[(0, 1)],
         1.0

@@ -14,7 +14,7 @@ use super::output::print;
 use super::{CliError, load_bundle};
 use crate::bundle::Bundle;
 use crate::runtime::{FindError, Runtime, RuntimeError};
-pub use gpu::{GpuReport, ProviderReport};
+pub use gpu::GpuReport;
 pub use report::{ModelReport, Place, Report, RuntimeReport, Speed};
 
 /// Arguments of `vocode doctor`.
@@ -55,7 +55,7 @@ pub fn examine(args: &DoctorArgs) -> Report {
         let hidden = args.session.verbosity.quiet || args.json;
         match trial::run(bundle, &runtime, &args.session, hidden) {
             Ok(speed) => report.speed = Some(speed),
-            Err(error) => report.problems.push(error.to_string()),
+            Err(error) => report.problem(&error),
         }
     }
     report.works = report.speed.is_some();
@@ -74,7 +74,7 @@ fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
             if let RuntimeError::Find(FindError::NotFound { attempts, .. }) = &error {
                 report.tried = Place::list(attempts);
             }
-            report.problems.push(error.to_string());
+            report.problem(&error);
             None
         }
     }
@@ -87,7 +87,7 @@ fn read_model(args: &SessionArgs, report: &mut Report) -> Option<Bundle> {
             Some(bundle)
         }
         Err(error) => {
-            report.problems.push(error.to_string());
+            report.problem(&error);
             None
         }
     }

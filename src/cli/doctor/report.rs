@@ -1,12 +1,14 @@
 //! What the doctor found, for people and for programs.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::gpu::GpuReport;
 use crate::bundle::Bundle;
+use crate::cli::flags::with_flags;
 use crate::cli::output::table;
 use crate::runtime::{Attempt, Provider, Runtime};
 use crate::text::counted;
@@ -97,6 +99,12 @@ pub struct Speed {
 }
 
 impl Report {
+    /// Notes what stands in the way.
+    pub(super) fn problem(&mut self, error: &dyn Error) {
+        self.problems
+            .push(with_flags(&error.to_string()).into_owned());
+    }
+
     pub(super) fn new() -> Report {
         Report {
             vocode: env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::plot::{Axis, Picture};
 use super::{Findings, InspectArgs};
+use crate::cli::flags::{mel_problem, with_flags};
 use crate::cli::output::table;
 use crate::cli::{CliError, load_bundle};
 use crate::mel::{
@@ -30,8 +31,15 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
     let guesses = detect(&mel);
     let verdict = prepare(mel.clone(), &said, &model.mel);
     let (fits, remarks) = match &verdict {
-        Ok(prepared) => (true, prepared.notes.clone()),
-        Err(problem) => (false, vec![problem.to_string()]),
+        Ok(prepared) => (
+            true,
+            prepared
+                .notes
+                .iter()
+                .map(|note| with_flags(note).into_owned())
+                .collect(),
+        ),
+        Err(problem) => (false, vec![mel_problem(problem)]),
     };
     let stored = stored_as(bytes);
     let seconds = (mel.frames() * said.hop) as f64 / f64::from(said.sample_rate);
@@ -121,7 +129,8 @@ fn likely(guesses: &[Guess]) -> String {
             Likelihood::Strong => "",
             Likelihood::Possible => "perhaps ",
         };
-        format!("{sure}{}: {}; {}", guess.name, guess.reason, guess.advice)
+        let advice = with_flags(&guess.advice);
+        format!("{sure}{}: {}; {advice}", guess.name, guess.reason)
     };
     guesses.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -131,7 +140,7 @@ fn guess_json(guess: &Guess) -> serde_json::Value {
         "name": guess.name,
         "strong": guess.likelihood == Likelihood::Strong,
         "reason": guess.reason,
-        "advice": guess.advice,
+        "advice": with_flags(&guess.advice),
     })
 }
 

@@ -1,0 +1,67 @@
+//! The flags behind the fields that the library's messages name.
+
+use std::borrow::Cow;
+
+use crate::mel::MelError;
+
+/// Fields as the library calls them, and their flags.
+const FLAGS: [(&str, &str); 12] = [
+    ("`device`", "--device"),
+    ("`engine_cache`", "--engine-cache"),
+    ("`fp16`", "--fp16"),
+    ("`layout`", "--layout"),
+    ("`mel_convention`", "--mel-convention"),
+    ("`memory_limit`", "--memory-limit"),
+    ("`model`", "--model"),
+    ("`ort_lib`", "--ort-lib"),
+    ("`provider`", "--provider"),
+    ("`tf32`", "--tf32"),
+    ("`threads`", "--threads"),
+    ("`trim_padding`", "--trim-padding"),
+];
+
+/// A message of the library with the flags of the command line in place of the fields in backquotes.
+pub(super) fn with_flags(message: &str) -> Cow<'_, str> {
+    FLAGS.iter().fold(
+        Cow::Borrowed(message),
+        |message, (field, flag)| match message.contains(field) {
+            true => Cow::Owned(message.replace(field, flag)),
+            false => message,
+        },
+    )
+}
+
+/// What is wrong with a mel, with the flags, and with the command that makes it again where the mel is of a kind that cannot be converted.
+pub(super) fn mel_problem(error: &MelError) -> String {
+    let way_out = match error {
+        MelError::Incompatible { to, .. } => {
+            format!(" (`vocode mel IN.wav --mel-convention {to}` makes one)")
+        }
+        _ => String::new(),
+    };
+    format!("{}{way_out}", with_flags(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn a_field_becomes_its_flag_and_other_names_stay() {
+        assert_eq!(
+            with_flags("`hifigan` it is not: pass `mel_convention` lmnt, or another `model`"),
+            "`hifigan` it is not: pass --mel-convention lmnt, or another --model"
+        );
+        assert!(matches!(with_flags("no field"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn every_flag_is_one_of_the_program() {
+        let command = super::super::Cli::command();
+        for (field, flag) in FLAGS {
+            let named = |arg: &clap::Arg| arg.get_long() == flag.strip_prefix("--");
+            assert!(command.get_arguments().any(named), "{field}: {flag}");
+        }
+    }
+}
