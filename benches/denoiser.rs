@@ -16,8 +16,9 @@ use criterion::Criterion;
 use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use vocode::bundle::Bundle;
 use vocode::diffusion::Noise;
+use vocode::internals::WindowPlan;
 use vocode::runtime::{Graph, Runtime, SessionOptions};
-use vocode::vocoder::{ScheduleChoice, WindowPlan};
+use vocode::vocoder::ScheduleChoice;
 
 /// Frames of a window without its context: a stream's first chunk, its later ones, a whole clip's with several lanes and with
 /// one, and twice that.

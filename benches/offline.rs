@@ -5,7 +5,6 @@
 
 mod common;
 
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use common::{Audio, Cases, few_runs, frames, mel, vocoder, with_runtime};
@@ -31,13 +30,9 @@ fn offline(criterion: &mut Criterion, runtime: &Runtime) {
             let mel = mel(frames(seconds, vocoder.manifest()));
             let audio = Audio::of(mel.frames(), vocoder.manifest());
             for steps in STEPS {
-                let options = SynthesisOptions {
-                    schedule: ScheduleChoice::Steps(steps),
-                    ..SynthesisOptions::default()
-                };
+                let options = SynthesisOptions::default().schedule(ScheduleChoice::Steps(steps));
                 cases.audio(&format!("{seconds}s/steps={steps}"), audio, || {
-                    let made =
-                        vocoder.synthesize(&mel, &options, &mut |_| ControlFlow::Continue(()));
+                    let made = vocoder.synthesize(&mel, &options);
                     std::hint::black_box(made.expect("the demo can be synthesised"));
                 });
             }

@@ -16,9 +16,9 @@ use vocode::bundle::Manifest;
 use vocode::diffusion::{
     Corrector, Grid, Noise, Plan, Prediction, Process, Schedule, Solver, linear_betas, plan,
 };
-use vocode::dsp::{ConsistencyFilter, ConsistencyParameters, EnvelopeFilter, Filtering};
+use vocode::internals::{ConsistencyFilter, ConsistencyParameters, EnvelopeFilter, Filtering};
+use vocode::internals::{Wavefront, WindowPlan};
 use vocode::mel::{Layout, NpyLimits, analyse, read_npy, write_npy};
-use vocode::vocoder::{Wavefront, WindowPlan};
 
 const SECONDS: usize = 10;
 /// Denoising steps of the solvers' updates.

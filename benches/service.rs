@@ -54,11 +54,10 @@ impl Server {
 
     /// Connects, and waits while the model is loaded.
     async fn client(&self) -> Client {
-        let options = ClientOptions {
-            address: self.address.clone(),
-            api_key: None,
-            tls: TlsFiles::default(),
-        };
+        let options = ClientOptions::default()
+            .address(self.address.clone())
+            .api_key(None)
+            .tls(TlsFiles::default());
         let mut client = Client::connect(&options)
             .await
             .expect("the server is there");

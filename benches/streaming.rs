@@ -67,10 +67,7 @@ fn first_audio(criterion: &mut Criterion, runtime: &Runtime) {
     let mel = Arc::new(mel(frames(SECONDS, scheduler.manifest())));
     let mut cases = Cases::new(criterion, "first-audio");
     for steps in STEPS {
-        let request = StreamRequest {
-            schedule: ScheduleChoice::Steps(steps),
-            ..StreamRequest::default()
-        };
+        let request = StreamRequest::default().schedule(ScheduleChoice::Steps(steps));
         cases.timed(&format!("alone/steps={steps}"), |count| {
             tokio.block_on(wait(&scheduler, &mel, &request, count, 0))
         });
@@ -128,10 +125,7 @@ fn whole(criterion: &mut Criterion, runtime: &Runtime) {
     let audio = Audio::of(mel.frames(), scheduler.manifest());
     let mut cases = Cases::new(criterion, "stream");
     for chunk in [16, 64, 256] {
-        let request = StreamRequest {
-            chunk_frames: Some(chunk),
-            ..StreamRequest::default()
-        };
+        let request = StreamRequest::default().chunk_frames(Some(chunk));
         cases.audio(&format!("{SECONDS}s/chunk={chunk}"), audio, || {
             tokio.block_on(async {
                 let mut output = open(&scheduler, &mel, &request).await;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use ndarray::Array2;
 use vocode::bundle::Bundle;
+use vocode::internals::{Window, WindowPlan};
 use vocode::runtime::{GpuOptions, LoadOptions, Provider, Runtime, SessionOptions};
-use vocode::vocoder::{ScheduleChoice, Stream, Vocoder, Window, WindowPlan};
+use vocode::vocoder::{ScheduleChoice, Stream, Vocoder};
 
 /// Times denoiser calls.
 #[derive(Parser)]
@@ -45,15 +46,9 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let runtime = Runtime::load(&LoadOptions::default())?;
-    let options = SessionOptions {
-        provider: args.provider,
-        gpu: GpuOptions {
-            fp16: args.fp16,
-            tf32: args.tf32,
-            ..GpuOptions::default()
-        },
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::default()
+        .provider(args.provider)
+        .gpu(GpuOptions::default().fp16(args.fp16).tf32(args.tf32));
     let mut vocoder = Vocoder::new(Bundle::embedded()?, &runtime, &options)?;
     for &steps in &args.steps {
         for &batch in &args.batches {

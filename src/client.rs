@@ -1,4 +1,22 @@
 //! The other side of the service: what `vocode client` and `vocode load` are made of.
+//!
+//! ```no_run
+//! use vocode::Mel;
+//! use vocode::client::{Client, ClientOptions, Event};
+//! use vocode::proto::SynthesisConfig;
+//!
+//! # async fn example(mel: Mel, mut play: impl FnMut(&[u8])) -> Result<(), vocode::client::ClientError> {
+//! let options = ClientOptions::default().address("localhost:50051".to_owned());
+//! let mut client = Client::connect(&options).await?;
+//! let mut events = client.stream(SynthesisConfig::default(), &mel).await?;
+//! while let Some(event) = events.next().await {
+//!     if let Event::Chunk(chunk) = event? {
+//!         play(&chunk.audio);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod connect;

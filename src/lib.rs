@@ -1,4 +1,32 @@
-#![doc = include_str!("../README.md")]
+//! vocode: a diffusion vocoder, as a library.
+//!
+//! A [`Mel`] in the convention of a model's [`Bundle`] goes in, samples come out:
+//!
+//! ```no_run
+//! use vocode::{Bundle, LoadOptions, Mel, Runtime, SessionOptions, SynthesisOptions, Vocoder};
+//!
+//! # fn example(values: ndarray::Array2<f32>) -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::load(&LoadOptions::default())?;
+//! let mut vocoder = Vocoder::new(Bundle::embedded()?, &runtime, &SessionOptions::default())?;
+//! let mel = Mel::new(values)?; // [n_mels, frames]
+//! let made = vocoder.synthesize(&mel, &SynthesisOptions::default().seed(7))?;
+//! println!("{} samples at {} Hz", made.samples.len(), made.sample_rate);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Vocoder::open`] does it while the mel still comes, and [`Scheduler`] for many streams on a thread of its own. A mel of another
+//! convention is recognised, converted or refused by [`mel::prepare`]. ONNX Runtime is loaded when the process runs, see [`Runtime::load`]
+//! and, to get it, [`runtime::install`].
+//!
+//! # Features
+//!
+//! - `cli` (default): the program `vocode`.
+//! - `server` (default): the gRPC service `server`, its `client`, and the wire contract `proto`.
+//! - `formats`: audio files in [`audio`]. Both above need it.
+//! - `tune`: the search for better schedules, and the distances it goes by. `cli` needs it.
+//!
+//! With none of them, mels, samples, diffusion, bundles, the runtime and the vocoder remain.
 
 pub mod audio;
 pub mod bundle;
@@ -7,7 +35,7 @@ mod cli;
 #[cfg(feature = "server")]
 pub mod client;
 pub mod diffusion;
-pub mod dsp;
+mod dsp;
 mod hash;
 pub mod mel;
 #[cfg(feature = "server")]
@@ -17,13 +45,30 @@ pub mod quality;
 pub mod runtime;
 #[cfg(feature = "server")]
 pub mod server;
+mod setters;
 mod stft;
 mod text;
 #[cfg(feature = "tune")]
 pub mod tune;
 pub mod vocoder;
 
+pub use bundle::{Bundle, BundleError, Manifest};
+pub use diffusion::{Grid, Schedule, Solver};
+pub use mel::{Mel, MelConvention, MelError};
+pub use runtime::{LoadOptions, Provider, Runtime, RuntimeError, SessionOptions};
+pub use vocoder::{
+    Progress, ScheduleChoice, Scheduler, SchedulerOptions, Stream, StreamRequest, Synthesis,
+    SynthesisOptions, Vocoder, VocoderError,
+};
+
 /// The program: `main.rs` calls it and nothing else does.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main;
+
+/// Parts of the engine for the project's own benches and tests: no part of the interface, and free to change.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::dsp::{ConsistencyFilter, ConsistencyParameters, EnvelopeFilter, Filtering};
+    pub use crate::vocoder::internals::*;
+}

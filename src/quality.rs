@@ -1,4 +1,17 @@
 //! How far audio is from the recording that it should be, in the two distances by which vocoders are compared.
+//!
+//! ```
+//! use vocode::mel::MelConvention;
+//! use vocode::quality::Recording;
+//!
+//! let hifigan = MelConvention::named("hifigan").ok_or("no such preset")?;
+//! let tone: Vec<f32> = (0..22_050).map(|n| 0.3 * (0.05 * n as f32).sin()).collect();
+//! let quieter: Vec<f32> = tone.iter().map(|v| 0.5 * v).collect();
+//! let recording = Recording::new(&tone, &hifigan)?;
+//! assert_eq!(recording.compare(&tone)?.log_mel, 0.0);
+//! assert!(recording.compare(&quieter)?.log_mel > 0.1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::mel::{Mel, MelConvention, MelError, analyse};
 use crate::stft::{Stft, reflect};

@@ -6,7 +6,6 @@
 mod common;
 
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use ndarray::s;
@@ -31,20 +30,15 @@ const FROM_ITSELF: f32 = 1e-4;
 fn subjects() -> Vec<Subject> {
     let cpu = |planned_sizes, name: &str| Subject {
         name: name.to_owned(),
-        options: SessionOptions {
-            provider: Provider::Cpu,
-            planned_sizes,
-            ..SessionOptions::default()
-        },
+        options: SessionOptions::default()
+            .provider(Provider::Cpu)
+            .planned_sizes(planned_sizes),
         from_cpu: 1e-4,
     };
     let obligatory = std::env::var("VOCODE_TEST_PROVIDERS").unwrap_or_default();
     let gpus = [Provider::Cuda, Provider::TensorRt].map(|provider| Subject {
         name: provider.to_string(),
-        options: SessionOptions {
-            provider,
-            ..SessionOptions::default()
-        },
+        options: SessionOptions::default().provider(provider),
         from_cpu: 1e-3,
     });
     let there = |subject: &Subject| match load(Bundle::embedded().unwrap(), subject) {
@@ -72,7 +66,7 @@ fn demo() -> Mel {
 }
 
 fn make(vocoder: &mut Vocoder, mel: &Mel, options: &SynthesisOptions) -> Vec<f32> {
-    let made = vocoder.synthesize(mel, options, &mut |_| ControlFlow::Continue(()));
+    let made = vocoder.synthesize(mel, options);
     made.unwrap().samples
 }
 
@@ -102,10 +96,7 @@ fn each_provider_makes_the_audio_of_the_cpu() {
     let mel = demo();
     let mut reference = load(Bundle::embedded().unwrap(), &subjects()[0]).unwrap();
     for steps in [1, 4] {
-        let options = SynthesisOptions {
-            schedule: ScheduleChoice::Steps(steps),
-            ..SynthesisOptions::default()
-        };
+        let options = SynthesisOptions::default().schedule(ScheduleChoice::Steps(steps));
         let expected = make(&mut reference, &mel, &options);
         assert!(expected.iter().any(|sample| sample.abs() > 0.1));
         for subject in subjects() {
@@ -160,16 +151,12 @@ fn every_solver_makes_the_audio_of_the_cpu() {
         let mut reference = load(Bundle::embedded().unwrap(), &subjects()[0]).unwrap();
         let mut vocoder = load(Bundle::embedded().unwrap(), &subject).unwrap();
         for (solver, steps) in cases {
-            let options = SynthesisOptions {
-                schedule: ScheduleChoice::Steps(steps),
-                solver: Some(solver),
-                seed: 9,
-                ..SynthesisOptions::default()
-            };
+            let options = SynthesisOptions::default()
+                .schedule(ScheduleChoice::Steps(steps))
+                .solver(Some(solver))
+                .seed(9);
             let expected = make(&mut reference, &mel, &options);
-            let found = vocoder
-                .synthesize(&mel, &options, &mut |_| ControlFlow::Continue(()))
-                .unwrap();
+            let found = vocoder.synthesize(&mel, &options).unwrap();
             let name = format!("{}, {solver} in {steps} steps", subject.name);
             let worst = worst(&found.samples, &expected);
             assert!(worst < subject.from_cpu, "{name}: {worst}");
@@ -180,10 +167,10 @@ fn every_solver_makes_the_audio_of_the_cpu() {
 #[test]
 fn windows_and_batches_change_nothing() {
     let mel = demo();
-    let options = |window_frames, batch| SynthesisOptions {
-        window_frames,
-        batch: Some(batch),
-        ..SynthesisOptions::default()
+    let options = |window_frames, batch| {
+        SynthesisOptions::default()
+            .window_frames(window_frames)
+            .batch(Some(batch))
     };
     for subject in subjects() {
         let mut vocoder = load(Bundle::embedded().unwrap(), &subject).unwrap();
@@ -213,16 +200,10 @@ fn streams_beside_each_other_are_the_whole_clip() {
         let mut vocoder = load(Bundle::embedded().unwrap(), &subject).unwrap();
         let seeds = [3u64, 4, 5];
         let expected = seeds.map(|seed| {
-            let options = SynthesisOptions {
-                seed,
-                ..SynthesisOptions::default()
-            };
+            let options = SynthesisOptions::default().seed(seed);
             make(&mut vocoder, &mel, &options)
         });
-        let options = SchedulerOptions {
-            batch: Some(4),
-            ..SchedulerOptions::default()
-        };
+        let options = SchedulerOptions::default().batch(Some(4));
         let scheduler = Scheduler::start(vocoder, options).unwrap();
         let streams = seeds.map(|seed| stream(&scheduler, &mel, seed));
         let found = tokio.block_on(futures_util::future::join_all(streams));
@@ -234,11 +215,9 @@ fn streams_beside_each_other_are_the_whole_clip() {
 }
 
 async fn stream(scheduler: &Scheduler, mel: &Mel, seed: u64) -> Vec<f32> {
-    let request = StreamRequest {
-        seed,
-        chunk_frames: Some(50 + seed as usize),
-        ..StreamRequest::default()
-    };
+    let request = StreamRequest::default()
+        .seed(seed)
+        .chunk_frames(Some(50 + seed as usize));
     let OpenStream {
         mut input,
         mut output,

@@ -5,7 +5,7 @@ mod common;
 use std::fs::File;
 use std::ops::ControlFlow;
 
-use ndarray::s;
+use ndarray::{Axis, s};
 use vocode::bundle::Bundle;
 use vocode::diffusion::Solver;
 use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
@@ -28,10 +28,7 @@ fn demo() -> Mel {
 }
 
 fn make(vocoder: &mut Vocoder, mel: &Mel, options: &SynthesisOptions) -> Vec<f32> {
-    vocoder
-        .synthesize(mel, options, &mut |_| ControlFlow::Continue(()))
-        .unwrap()
-        .samples
+    vocoder.synthesize(mel, options).unwrap().samples
 }
 
 fn difference(a: &[f32], b: &[f32]) -> f32 {
@@ -47,20 +44,16 @@ fn windows_side_by_side_are_those_one_after_the_other() {
     let (runtime, mel) = (common::ensure_runtime(), demo());
     let mut expected = None;
     for (threads, lanes) in [(1, 1), (2, 2), (3, 3), (5, 4)] {
-        let session = SessionOptions {
-            threads: Some(threads),
-            provider: Provider::Cpu,
-            ..SessionOptions::default()
-        };
+        let session = SessionOptions::default()
+            .threads(Some(threads))
+            .provider(Provider::Cpu);
         let mut vocoder = Vocoder::new(Bundle::embedded().unwrap(), &runtime, &session).unwrap();
         assert_eq!(vocoder.best_batch(), lanes);
         // Without a batch each lane takes the next window as soon as it is free; a long window makes most of them be cut.
         for (batch, window_frames) in [(None, None), (None, Some(130)), (Some(lanes), None)] {
-            let options = SynthesisOptions {
-                batch,
-                window_frames,
-                ..SynthesisOptions::default()
-            };
+            let options = SynthesisOptions::default()
+                .batch(batch)
+                .window_frames(window_frames);
             let found = make(&mut vocoder, &mel, &options);
             assert!(
                 found == make(&mut vocoder, &mel, &options),
@@ -76,10 +69,10 @@ fn windows_side_by_side_are_those_one_after_the_other() {
 #[test]
 fn any_window_gives_the_whole_clip() {
     let (mut vocoder, mel) = (vocoder(), demo());
-    let options = |window_frames, batch| SynthesisOptions {
-        window_frames,
-        batch: Some(batch),
-        ..SynthesisOptions::default()
+    let options = |window_frames, batch| {
+        SynthesisOptions::default()
+            .window_frames(window_frames)
+            .batch(Some(batch))
     };
     let whole = make(&mut vocoder, &mel, &options(Some(mel.frames()), 1));
     assert!(whole.iter().any(|v| v.abs() > 0.1));
@@ -103,11 +96,11 @@ fn solvers_that_come_back_to_earlier_states_do_so_in_any_window() {
         Solver::Midpoint,
         Solver::DpmSolverPp,
     ] {
-        let options = |window_frames| SynthesisOptions {
-            schedule: ScheduleChoice::Steps(4),
-            solver: Some(solver),
-            window_frames: Some(window_frames),
-            ..SynthesisOptions::default()
+        let options = |window_frames| {
+            SynthesisOptions::default()
+                .schedule(ScheduleChoice::Steps(4))
+                .solver(Some(solver))
+                .window_frames(Some(window_frames))
         };
         let whole = make(&mut vocoder, &mel, &options(mel.frames()));
         let worst = difference(&make(&mut vocoder, &mel, &options(61)), &whole);
@@ -117,6 +110,34 @@ fn solvers_that_come_back_to_earlier_states_do_so_in_any_window() {
         }
         made.push(whole);
     }
+}
+
+#[test]
+fn a_mel_that_comes_in_pieces_gives_the_whole_clip() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let whole = make(&mut vocoder, &mel, &SynthesisOptions::default());
+    for (pieces, chunk) in [(1, None), (37, Some(5)), (300, Some(90))] {
+        let options = SynthesisOptions::default().window_frames(chunk);
+        let mut stream = vocoder.open(&options).unwrap();
+        let (mut samples, mut before_the_end) = (Vec::new(), 0);
+        for piece in mel.view().axis_chunks_iter(Axis(1), pieces) {
+            stream.push(piece).unwrap();
+            vocoder.advance(&mut stream).unwrap();
+            samples.extend(stream.take());
+            before_the_end = samples.len();
+        }
+        stream.end().unwrap();
+        vocoder.advance(&mut stream).unwrap();
+        samples.extend(stream.take());
+        assert!(stream.is_done() && before_the_end > 0);
+        let worst = difference(&samples, &whole);
+        assert!(worst < 1e-4, "{pieces} frames, chunk {chunk:?}: {worst}");
+    }
+    let long = SynthesisOptions::default().window_frames(Some(0));
+    assert!(matches!(
+        vocoder.open(&long),
+        Err(VocoderError::WindowLength { found: 0, .. })
+    ));
 }
 
 #[test]
@@ -134,16 +155,9 @@ fn clips_of_a_few_frames_work() {
 #[test]
 fn steps_are_the_callers_choice() {
     let (mut vocoder, mel) = (vocoder(), demo());
-    let options = |steps| SynthesisOptions {
-        schedule: ScheduleChoice::Steps(steps),
-        ..SynthesisOptions::default()
-    };
-    let two = vocoder
-        .synthesize(&mel, &options(2), &mut |_| ControlFlow::Continue(()))
-        .unwrap();
-    let five = vocoder
-        .synthesize(&mel, &options(5), &mut |_| ControlFlow::Continue(()))
-        .unwrap();
+    let options = |steps| SynthesisOptions::default().schedule(ScheduleChoice::Steps(steps));
+    let two = vocoder.synthesize(&mel, &options(2)).unwrap();
+    let five = vocoder.synthesize(&mel, &options(5)).unwrap();
     assert_eq!((two.steps, five.steps), (2, 5));
     assert!(difference(&two.samples, &five.samples) > 1e-3);
 }
@@ -152,7 +166,7 @@ fn steps_are_the_callers_choice() {
 fn a_synthesis_can_be_stopped_after_any_call() {
     let (mut vocoder, mel) = (vocoder(), demo());
     let mut calls = 0;
-    let result = vocoder.synthesize(&mel, &SynthesisOptions::default(), &mut |_| {
+    let result = vocoder.synthesize_observed(&mel, &SynthesisOptions::default(), &mut |_| {
         calls += 1;
         ControlFlow::Break(())
     });

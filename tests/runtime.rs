@@ -14,19 +14,14 @@ use vocode::runtime::{
 const AFFINE: &[u8] = include_bytes!("fixtures/affine.onnx");
 
 fn affine() -> Graph {
-    let options = SessionOptions {
-        threads: Some(1),
-        provider: Provider::Cpu,
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::default()
+        .threads(Some(1))
+        .provider(Provider::Cpu);
     Graph::from_bytes(&common::ensure_runtime(), AFFINE, "affine", &options).unwrap()
 }
 
 fn named(path: &Path) -> Search {
-    Search {
-        named: vec![(Origin::Flag, path.to_path_buf())],
-        ..Search::default()
-    }
+    Search::default().named(vec![(Origin::Flag, path.to_path_buf())])
 }
 
 fn rejection(path: &Path) -> (Rejection, String) {
@@ -135,11 +130,9 @@ fn bytes_that_are_no_model_are_refused() {
 fn thread_counts_out_of_range_are_refused() {
     let runtime = common::ensure_runtime();
     for threads in [0, 100_000] {
-        let options = SessionOptions {
-            threads: Some(threads),
-            provider: Provider::Cpu,
-            ..SessionOptions::default()
-        };
+        let options = SessionOptions::default()
+            .threads(Some(threads))
+            .provider(Provider::Cpu);
         let error = Graph::from_bytes(&runtime, AFFINE, "affine", &options).unwrap_err();
         assert!(error.to_string().contains("--threads"), "{error}");
     }
@@ -153,11 +146,9 @@ fn auto_runs_on_what_works_and_a_named_provider_is_never_replaced() {
             &runtime,
             AFFINE,
             "affine",
-            &SessionOptions {
-                threads: Some(1),
-                provider,
-                ..SessionOptions::default()
-            },
+            &SessionOptions::default()
+                .threads(Some(1))
+                .provider(provider),
         )
     };
     assert_ne!(with(Provider::Auto).unwrap().provider(), Provider::Auto);
@@ -183,16 +174,12 @@ fn auto_runs_on_what_works_and_a_named_provider_is_never_replaced() {
 #[test]
 fn loading_again_gives_the_same_runtime_and_another_library_is_an_error() {
     let first = common::ensure_runtime();
-    let again = Runtime::load(&LoadOptions {
-        library: Some(first.library().to_path_buf()),
-    })
-    .unwrap();
+    let again = Runtime::load(&LoadOptions::default().library(Some(first.library().to_path_buf())))
+        .unwrap();
     assert_eq!(first.library(), again.library());
     assert!(first.version().starts_with("1."), "{}", first.version());
     assert!(first.providers().contains(&Provider::Cpu));
-    let other = LoadOptions {
-        library: Some("/no/such/libonnxruntime.so".into()),
-    };
+    let other = LoadOptions::default().library(Some("/no/such/libonnxruntime.so".into()));
     assert!(matches!(
         Runtime::load(&other),
         Err(RuntimeError::AlreadyLoaded { .. })
@@ -289,11 +276,9 @@ fn an_old_library_beside_the_executable_is_recorded_and_the_search_goes_on() {
         .join("env/lib/python3.11/site-packages/onnxruntime/capi");
     std::fs::create_dir_all(&site).unwrap();
     std::fs::copy(&library, site.join("libonnxruntime.so.1.31.1")).unwrap();
-    let search = Search {
-        executable_folder: Some(folder.path().to_path_buf()),
-        python_prefixes: vec![folder.path().join("env")],
-        ..Search::default()
-    };
+    let search = Search::default()
+        .executable_folder(Some(folder.path().to_path_buf()))
+        .python_prefixes(vec![folder.path().join("env")]);
     let attempts = search.survey().unwrap();
     assert!(
         matches!(attempts[0].verdict, Err(Rejection::TooOld { .. })),

@@ -160,10 +160,7 @@ fn the_data_folder_is_the_one_of_the_environment() {
 fn what_setup_installs_passes_its_own_check() {
     let data = common::data_folder();
     let installed = vocode::runtime::install(Flavour::Cpu, Some(&data), &mut |_| {}).unwrap();
-    let search = vocode::runtime::Search {
-        data_folder: Some(data),
-        ..Default::default()
-    };
+    let search = vocode::runtime::Search::default().data_folder(Some(data));
     let attempts = search.survey().unwrap();
     let last = attempts.last().unwrap();
     assert_eq!(last.verdict, Ok(WHEEL_VERSION.to_owned()));
@@ -228,10 +225,7 @@ fn a_library_that_may_not_be_read_is_called_so() {
         eprintln!("skipped: no permission keeps this user from reading a folder");
         return;
     }
-    let search = vocode::runtime::Search {
-        data_folder: Some(folder.path().to_owned()),
-        ..Default::default()
-    };
+    let search = vocode::runtime::Search::default().data_folder(Some(folder.path().to_owned()));
     let message = search.survey().unwrap_err().to_string();
     fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(

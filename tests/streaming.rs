@@ -4,7 +4,6 @@ mod common;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use ndarray::{Array2, Axis, s};
@@ -33,11 +32,9 @@ fn fixture(name: &str) -> Bundle {
 }
 
 fn scheduler(bundle: Bundle, batch: usize, max_streams: usize) -> Scheduler {
-    let options = SchedulerOptions {
-        batch: Some(batch),
-        max_streams,
-        ..SchedulerOptions::default()
-    };
+    let options = SchedulerOptions::default()
+        .batch(Some(batch))
+        .max_streams(max_streams);
     Scheduler::start(vocoder(bundle), options).unwrap()
 }
 
@@ -53,16 +50,12 @@ fn some_mel(bundle: &Bundle, frames: usize) -> Array2<f32> {
 
 /// What the command line would write: the whole clip at once.
 fn offline(vocoder: &mut Vocoder, mel: &Array2<f32>, request: &StreamRequest) -> Vec<f32> {
-    let options = SynthesisOptions {
-        seed: request.seed,
-        schedule: request.schedule.clone(),
-        solver: request.solver,
-        ..SynthesisOptions::default()
-    };
+    let options = SynthesisOptions::default()
+        .seed(request.seed)
+        .schedule(request.schedule.clone())
+        .solver(request.solver);
     let mel = Mel::new(mel.clone()).unwrap();
-    let made = vocoder
-        .synthesize(&mel, &options, &mut |_| ControlFlow::Continue(()))
-        .unwrap();
+    let made = vocoder.synthesize(&mel, &options).unwrap();
     let rate = request.sample_rate.unwrap_or(made.sample_rate);
     let mut output = Output::new(request.shift_samples, made.sample_rate, rate).unwrap();
     let mut samples = Vec::new();
@@ -140,15 +133,15 @@ fn any_stream(
         prop::sample::select(vec![0i64, 5, -3]),
     )
         .prop_map(
-            |(steps, solver, seed, sample_rate, first, longest, shift_samples)| StreamRequest {
-                schedule: ScheduleChoice::Steps(steps),
-                solver,
-                seed,
-                sample_rate,
-                first_chunk_frames: first,
-                chunk_frames: longest,
-                shift_samples,
-                ..StreamRequest::default()
+            |(steps, solver, seed, sample_rate, first, longest, shift_samples)| {
+                StreamRequest::default()
+                    .schedule(ScheduleChoice::Steps(steps))
+                    .solver(solver)
+                    .seed(seed)
+                    .sample_rate(sample_rate)
+                    .first_chunk_frames(first)
+                    .chunk_frames(longest)
+                    .shift_samples(shift_samples)
             },
         );
     (frames, pieces, request)
@@ -205,10 +198,7 @@ fn the_default_model_streams_what_it_writes() {
     let file = File::open("models/demo/demo.npy").unwrap();
     let mel = read_npy(file, Some(80), Layout::Auto, &NpyLimits::default()).unwrap();
     let mel = mel.view().slice(s![.., ..200]).to_owned();
-    let request = StreamRequest {
-        seed: 5,
-        ..StreamRequest::default()
-    };
+    let request = StreamRequest::default().seed(5);
     let whole = offline(&mut vocoder(Bundle::embedded().unwrap()), &mel, &request);
     assert!(whole.iter().any(|v| v.abs() > 0.1));
     let scheduler = scheduler(Bundle::embedded().unwrap(), 2, 4);
@@ -340,23 +330,11 @@ fn requests_that_cannot_be_met_are_refused() {
             .map(|error| error.to_string())
     };
     let some = StreamRequest::default;
-    let unknown = open(StreamRequest {
-        schedule: ScheduleChoice::Named("slow".to_owned()),
-        ..some()
-    })
-    .unwrap();
+    let unknown = open(some().schedule(ScheduleChoice::Named("slow".to_owned()))).unwrap();
     assert!(unknown.contains("slow"), "{unknown}");
-    let rate = open(StreamRequest {
-        sample_rate: Some(7),
-        ..some()
-    })
-    .unwrap();
+    let rate = open(some().sample_rate(Some(7))).unwrap();
     assert!(rate.contains('7'), "{rate}");
-    let chunk = open(StreamRequest {
-        chunk_frames: Some(0),
-        ..some()
-    })
-    .unwrap();
+    let chunk = open(some().chunk_frames(Some(0))).unwrap();
     assert!(chunk.contains("1 to"), "{chunk}");
     assert_eq!(scheduler.active(), 0);
 }

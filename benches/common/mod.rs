@@ -55,10 +55,7 @@ pub fn bundle() -> Bundle {
 
 /// The built-in model, loaded; on all processors where `threads` is `None`.
 pub fn vocoder(runtime: &Runtime, threads: Option<usize>) -> Vocoder {
-    let options = SessionOptions {
-        threads,
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::default().threads(threads);
     Vocoder::new(bundle(), runtime, &options).expect("the built-in model loads")
 }
 

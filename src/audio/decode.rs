@@ -12,15 +12,22 @@ use symphonia::core::probe::{Hint, ProbeResult};
 
 use super::mp4;
 use super::{AudioError, resample::check_rate};
+use crate::setters::setters;
 
 /// Bounds on what a file may make the reader allocate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DecodeLimits {
     /// Longest recording in seconds. The default is one hour.
     pub max_seconds: f64,
     /// Most samples of the mono result, whatever their rate. The default is two hours at 48 kHz.
     pub max_samples: usize,
 }
+
+setters!(DecodeLimits {
+    max_seconds: f64,
+    max_samples: usize,
+});
 
 /// Name of the thread that [`decode`] runs the decoders on. A panic of this thread is caught and becomes
 /// [`AudioError::Damaged`]; a program's panic hook may leave it out.

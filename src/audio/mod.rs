@@ -1,4 +1,10 @@
 //! Audio in and out: resampling and, with the feature `formats`, any common format to mono `f32`, WAV with its provenance, and encodings for a wire.
+//!
+//! ```
+//! let tone: Vec<f32> = (0..22_050).map(|n| 0.3 * (0.05 * n as f32).sin()).collect();
+//! assert_eq!(vocode::audio::resample(tone, 22_050, 48_000)?.len(), 48_000);
+//! # Ok::<(), vocode::audio::AudioError>(())
+//! ```
 
 #[cfg(feature = "formats")]
 mod decode;

@@ -3,6 +3,13 @@
 //! A folder, or the default built into the binary, of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
 //! `denoiser.onnx`. Everything in it is checked before use: the numbers of the manifest, the hashes of the graphs, and the
 //! graphs' ports ([`Signature`]).
+//!
+//! ```
+//! let bundle = vocode::Bundle::embedded()?;
+//! let mel = &bundle.manifest.mel;
+//! println!("{} takes {} bands at {} Hz", bundle.manifest.name, mel.n_mels, mel.sample_rate);
+//! # Ok::<(), vocode::BundleError>(())
+//! ```
 
 mod check;
 mod edit;
@@ -22,3 +29,5 @@ pub use manifest::{
     ProcessKind, Schedules,
 };
 pub use schedule::ScheduleSpec;
+
+pub use crate::dsp::{ConsistencyParameters, EnvelopeParameters};

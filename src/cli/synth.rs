@@ -210,12 +210,12 @@ impl Maker<'_> {
         let _watch = Watch::start();
         tracing::info!(frames = prepared.mel.frames(), "synthesising");
         let mut bar = Bar::new(self.args.session.verbosity.quiet || self.args.json);
-        let result = self
-            .vocoder
-            .synthesize(&prepared.mel, &self.options, &mut |progress| {
-                bar.set(progress.fraction());
-                interrupt::flow()
-            });
+        let result =
+            self.vocoder
+                .synthesize_observed(&prepared.mel, &self.options, &mut |progress| {
+                    bar.set(progress.fraction());
+                    interrupt::flow()
+                });
         bar.finish();
         match result {
             Err(VocoderError::Cancelled) => Err(CliError::Interrupted),

@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Status};
 
 use super::ClientError;
+use crate::setters::setters;
 use crate::text::with_causes;
 
 /// Time to reach the server.
@@ -17,6 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach a server.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// `host:port`, `http://host:port`, `https://host:port` or `unix:/path`.
     pub address: String,
@@ -25,6 +27,12 @@ pub struct ClientOptions {
     /// Certificates, for `https`.
     pub tls: TlsFiles,
 }
+
+setters!(ClientOptions {
+    address: String,
+    api_key: Option<String>,
+    tls: TlsFiles,
+});
 
 /// PEM files of a TLS connection.
 #[derive(Clone, Debug, Default)]

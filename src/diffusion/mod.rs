@@ -3,6 +3,16 @@
 //! Every sampler offered here is affine in what it has at hand, so a whole run is planned as [`Row`]s of coefficients in
 //! f64 before the first graph call ([`plan`]), and the engine only applies them. Noise ([`Noise`]) is a pure function of
 //! seed, step and absolute sample.
+//!
+//! ```
+//! use vocode::diffusion::{Grid, Solver};
+//! use vocode::{Bundle, ScheduleChoice};
+//!
+//! let manifest = Bundle::embedded()?.manifest;
+//! let steps = ScheduleChoice::Custom(Grid::Times(vec![0.0, 0.4]).into());
+//! assert_eq!(steps.resolve(&manifest, Some(Solver::Heun))?.plan.steps(), 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ddpm;
 mod error;

@@ -10,8 +10,8 @@ mod overlap;
 mod samples;
 mod vector;
 
-pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyStream};
-pub use envelope::{EnvelopeFilter, EnvelopeParameters, EnvelopeStream, Filtering};
+pub use consistency::{ConsistencyFilter, ConsistencyParameters};
+pub use envelope::{EnvelopeFilter, EnvelopeParameters, Filtering};
 pub use error::DspError;
 pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;

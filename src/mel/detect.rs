@@ -68,7 +68,7 @@ pub struct Guess {
     pub likelihood: Likelihood,
     /// What in the values says so.
     pub reason: String,
-    /// What to pass as `--mel-convention`.
+    /// What to set `mel_convention` to.
     pub advice: String,
 }
 
@@ -415,7 +415,7 @@ mod tests {
     fn the_advice_of_a_guess_parses_and_fits() {
         let mel = mel_of(&variant_of("hifigan", |c| c.kind = LogKind::Log10));
         let guess = detect(&mel).remove(0);
-        let lines: Vec<&str> = guess.advice.split('`').skip(1).step_by(2).collect();
+        let lines: Vec<&str> = guess.advice.split('`').skip(3).step_by(2).collect();
         let written = MelConvention::from_toml(&lines.join("\n")).unwrap();
         assert_eq!(written.compression, guess.convention.unwrap().compression);
         assert!(check(&mel, &written).unwrap().is_empty());

@@ -1,4 +1,20 @@
 //! Mel spectrograms: the typed array, its file format, the conventions that give its numbers meaning, and the way to make one.
+//!
+//! ```
+//! use vocode::mel::{self, MelConvention};
+//!
+//! let hifigan = MelConvention::named("hifigan").ok_or("no such preset")?;
+//! let tone: Vec<f32> = (0..22_050).map(|n| 0.3 * (0.05 * n as f32).sin()).collect();
+//! let mel = mel::analyse(&tone, &hifigan)?;
+//! assert_eq!((mel.n_mels(), mel.frames()), (80, 86));
+//!
+//! let mut file = Vec::new();
+//! mel::write_npy(&mut file, &mel)?;
+//! let again = mel::read_npy(&file[..], Some(80), Default::default(), &Default::default())?;
+//! let prepared = mel::prepare(again, &hifigan, &hifigan)?;
+//! assert_eq!(prepared.mel, mel);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod analysis;
 pub mod check;

@@ -11,6 +11,7 @@ use ndarray_npy::npy::header;
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 
 use super::{Mel, MelError};
+use crate::setters::setters;
 
 /// Which axis of a matrix holds the bands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub struct NpyLimits {
     /// Frames of the mel.
     pub max_frames: usize,
 }
+
+setters!(NpyLimits {
+    max_bytes: u64,
+    max_frames: usize,
+});
 
 impl Default for NpyLimits {
     /// 2 GiB and 4 million frames: half a day of speech at 86 frames a second.

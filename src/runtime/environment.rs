@@ -11,13 +11,19 @@ use super::locate::{Attempt, FindError, Flavour, Found, Origin, Search, data_fol
 use super::provider::Nvidia;
 use super::provider_name::Provider;
 use super::setup::{SetupEvent, SetupPolicy, install, offline};
+use crate::setters::setters;
 
 /// What to load.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// The value of `--ort-lib`: a library file, or a folder that holds one. It is used or is an error.
     pub library: Option<PathBuf>,
 }
+
+setters!(LoadOptions {
+    library: Option<PathBuf>,
+});
 
 /// A loaded ONNX Runtime. Cheap to clone.
 ///

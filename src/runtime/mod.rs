@@ -11,6 +11,19 @@
 //! | `provider` | choosing an execution provider |
 //! | `environment` | [`Runtime`], the library that this process has loaded |
 //! | `session` | loading and running graphs |
+//!
+//! ```no_run
+//! use vocode::runtime::{self, FindError, Flavour, LoadOptions, Runtime, RuntimeError};
+//!
+//! let runtime = match Runtime::load(&LoadOptions::default()) {
+//!     Err(RuntimeError::Find(FindError::NotFound { .. })) => {
+//!         let installed = runtime::install(Flavour::Cpu, None, &mut |_| {})?;
+//!         Runtime::load(&LoadOptions::default().library(Some(installed.library)))?
+//!     }
+//!     other => other?,
+//! };
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod environment;
 mod error;

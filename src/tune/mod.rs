@@ -2,6 +2,20 @@
 //!
 //! Every schedule is tried on the same clips with the same noise, so that two of them differ by the schedule alone. A small grid of
 //! shapes is followed by a pattern search from the best of them (Hooke and Jeeves 1961).
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//!
+//! use vocode::Vocoder;
+//! use vocode::tune::{Clip, Tuner};
+//!
+//! # fn example(vocoder: &mut Vocoder, clips: Vec<Clip>) -> Result<(), vocode::tune::TuneError> {
+//! let mut tuner = Tuner::new(vocoder, clips, 0)?;
+//! let found = tuner.tune(2, None, 200, &mut |_| ControlFlow::Continue(()))?;
+//! println!("{:?}: {:?} instead of {:?}", found.schedule, found.after, found.before);
+//! # Ok(())
+//! # }
+//! ```
 
 mod search;
 mod shape;
@@ -210,7 +224,7 @@ impl<'a> Tuner<'a> {
         for Target { mel, recording } in &self.targets {
             let made = self
                 .vocoder
-                .synthesize(mel, &options, &mut |_| observer(tried))?;
+                .synthesize_observed(mel, &options, &mut |_| observer(tried))?;
             let found = recording.compare(&made.samples);
             let found = found.map_err(|source| TuneError::Recording {
                 name: "the audio that was made".to_owned(),

@@ -9,6 +9,22 @@
 //! what they need is there, and finished samples come out. [`Vocoder::synthesize`] drives one to its end; a [`Scheduler`] drives many on a
 //! thread of its own.
 //!
+//! ```no_run
+//! use vocode::vocoder::{OpenStream, Scheduler, SchedulerOptions, StreamRequest};
+//! use vocode::{Mel, Vocoder};
+//!
+//! # async fn example(vocoder: Vocoder, mel: Mel, mut play: impl FnMut(&[f32])) -> Result<(), vocode::VocoderError> {
+//! let scheduler = Scheduler::start(vocoder, SchedulerOptions::default())?;
+//! let OpenStream { mut input, mut output, .. } = scheduler.open(&StreamRequest::default())?;
+//! input.push(mel.into_values()).await?;
+//! input.end();
+//! while let Some(samples) = output.next().await {
+//!     play(&samples?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The folders, each resting on those before it: `plan` says which frames a denoiser call covers and keeps the state between calls; `networks`
 //! runs the two graphs; `filters` does what comes after the diffusion; `synthesis` joins them in a stream and drives a whole clip; `scheduler`
 //! drives many streams.
@@ -24,11 +40,17 @@ mod synthesis;
 pub use error::VocoderError;
 pub use filters::Output;
 pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOptions};
-pub use plan::window;
-pub use plan::window::{Chunks, DEFAULT_CHUNKS, WindowPlan};
-pub use plan::{Wavefront, Window};
+pub use plan::window::{DEFAULT_CHUNKS, MAX_WINDOW_FRAMES};
 pub use scheduler::{
     AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamClass,
     StreamPlan, StreamRequest, StreamStats, WorkerState,
 };
-pub use synthesis::{MAX_BATCH, Outcome, Stream, Vocoder};
+pub use synthesis::{MAX_BATCH, Stream, Vocoder};
+
+/// For [`crate::internals`].
+#[doc(hidden)]
+pub mod internals {
+    pub use super::plan::window::WindowPlan;
+    pub use super::plan::{Wavefront, Window};
+    pub use super::synthesis::Outcome;
+}

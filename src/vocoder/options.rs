@@ -3,6 +3,7 @@
 use super::error::VocoderError;
 use crate::bundle::Manifest;
 use crate::diffusion::{Grid, Plan, Schedule, Solver};
+use crate::setters::setters;
 use std::time::Duration;
 
 /// Which schedule to run.
@@ -22,6 +23,7 @@ pub enum ScheduleChoice {
 
 /// How to make one clip.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SynthesisOptions {
     /// The noise: same seed, same samples.
     pub seed: u64,
@@ -35,6 +37,14 @@ pub struct SynthesisOptions {
     /// next window as soon as it is free. It changes nothing beyond rounding.
     pub batch: Option<usize>,
 }
+
+setters!(SynthesisOptions {
+    seed: u64,
+    schedule: ScheduleChoice,
+    solver: Option<Solver>,
+    window_frames: Option<usize>,
+    batch: Option<usize>,
+});
 
 impl Default for SynthesisOptions {
     fn default() -> SynthesisOptions {

@@ -14,10 +14,8 @@ pub fn ensure_runtime() -> Runtime {
     }
     let installed = install(Flavour::Cpu, Some(&data_folder()), &mut |_| {})
         .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
-    Runtime::load(&LoadOptions {
-        library: Some(installed.library),
-    })
-    .expect("ONNX Runtime loads")
+    Runtime::load(&LoadOptions::default().library(Some(installed.library)))
+        .expect("ONNX Runtime loads")
 }
 
 /// The data folder that the tests install into: it outlives a test run, so that only the first one fetches.

@@ -341,20 +341,16 @@ async fn a_call_names_its_steps_and_its_solver() {
     );
 
     let bundle = Bundle::embedded().unwrap();
-    let options = SynthesisOptions {
-        schedule: ScheduleChoice::Custom(Grid::Times(times).into()),
-        solver: Some(Solver::Heun),
-        ..SynthesisOptions::default()
-    };
+    let options = SynthesisOptions::default()
+        .schedule(ScheduleChoice::Custom(Grid::Times(times).into()))
+        .solver(Some(Solver::Heun));
     let mut vocoder = Vocoder::new(
         bundle,
         &common::ensure_runtime(),
         &SessionOptions::default(),
     )
     .unwrap();
-    let made = vocoder
-        .synthesize(&demo(), &options, &mut |_| ControlFlow::Continue(()))
-        .unwrap();
+    let made = vocoder.synthesize(&demo(), &options).unwrap();
     let worst = difference(&samples(&answer.bytes), &made.samples);
     assert!(worst < 1e-4, "{worst}");
 

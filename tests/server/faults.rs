@@ -19,10 +19,7 @@ fn long(times: usize) -> Mel {
 }
 
 async fn connect(server: &Server) -> Client {
-    let options = ClientOptions {
-        address: server.address().to_owned(),
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions::default().address(server.address().to_owned());
     Client::connect(&options).await.unwrap()
 }
 

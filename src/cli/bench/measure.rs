@@ -1,6 +1,5 @@
 //! Whole syntheses and first chunks, timed.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -133,7 +132,7 @@ pub(super) fn whole(
         schedule,
         ..SynthesisOptions::default()
     };
-    Ok(vocoder.synthesize(mel, &options, &mut |_| ControlFlow::Continue(()))?)
+    Ok(vocoder.synthesize(mel, &options)?)
 }
 
 /// Opens a stream, hands over the mel, and hangs up once the first audio is there.

@@ -28,7 +28,7 @@ pub(super) fn run(
     let options = args.engine.options();
     let mut vocoder = Vocoder::new(bundle, runtime, &options)?;
     let mut bar = Bar::new(hidden);
-    let result = vocoder.synthesize(&mel, &SynthesisOptions::default(), &mut |progress| {
+    let result = vocoder.synthesize_observed(&mel, &SynthesisOptions::default(), &mut |progress| {
         bar.set(progress.fraction());
         ControlFlow::Continue(())
     });

@@ -17,9 +17,11 @@ use super::places::{
 use super::probe::{self, Probed};
 use super::rejection::Rejection;
 use super::wheel::Flavour;
+use crate::setters::setters;
 
 /// What the search looks at. [`Search::from_process`] fills it from the process; tests fill it by hand.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Search {
     /// Libraries named by the user, the first of which decides.
     pub named: Vec<(Origin, PathBuf)>,
@@ -32,6 +34,14 @@ pub struct Search {
     /// File names to hand to the dynamic loader.
     pub loader_names: Vec<String>,
 }
+
+setters!(Search {
+    named: Vec<(Origin, PathBuf)>,
+    executable_folder: Option<PathBuf>,
+    data_folder: Option<PathBuf>,
+    python_prefixes: Vec<PathBuf>,
+    loader_names: Vec<String>,
+});
 
 /// The library that the search settled on, with the whole record of how it got there.
 pub(in crate::runtime) struct Found {

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use crate::runtime::error::RuntimeError;
 use crate::runtime::provider_name::Provider;
+use crate::setters::setters;
 
 /// More threads than any machine has; a larger number is a slip of the keyboard.
 const MAX_THREADS: usize = 1024;
 
 /// How a graph is to be run.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// Threads for one operation, 1 to 1024; all the processors that this process may use when `None`.
     pub threads: Option<usize>,
@@ -21,8 +23,16 @@ pub struct SessionOptions {
     pub planned_sizes: bool,
 }
 
+setters!(SessionOptions {
+    threads: Option<usize>,
+    provider: Provider,
+    gpu: GpuOptions,
+    planned_sizes: bool,
+});
+
 /// What the GPU providers are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GpuOptions {
     /// The GPU's number, from 0.
     pub device: u32,
@@ -35,6 +45,14 @@ pub struct GpuOptions {
     /// Where TensorRT's engines are kept; vocode's data folder when `None`.
     pub engine_cache: Option<PathBuf>,
 }
+
+setters!(GpuOptions {
+    device: u32,
+    fp16: bool,
+    tf32: bool,
+    memory_limit: Option<u64>,
+    engine_cache: Option<PathBuf>,
+});
 
 impl SessionOptions {
     /// The threads asked for, or the number of processors that this process may use.

@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::urgency::{Account, Urgency};
 use super::{Place, StreamClass, StreamStats};
-use crate::vocoder::{Output, Stream, VocoderError, Window};
+use crate::vocoder::plan::Window;
+use crate::vocoder::{Output, Stream, VocoderError};
 
 /// Names a stream for its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Live {
         self.room.add_permits(consumed - self.released);
         self.released = consumed;
         self.taken.clear();
-        self.stream.take(&mut self.taken);
+        self.stream.take_into(&mut self.taken);
         let mut samples = Vec::new();
         if let Some(output) = &mut self.output {
             output.push(&self.taken, &mut samples)?;

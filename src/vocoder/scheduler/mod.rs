@@ -32,6 +32,7 @@ use super::synthesis::{Stream, Vocoder, check_batch};
 use crate::bundle::Manifest;
 use crate::diffusion::Solver;
 use crate::runtime::Placement;
+use crate::setters::setters;
 use activity::Activity;
 pub use activity::WorkerState;
 use live::Live;
@@ -44,6 +45,7 @@ pub const MAX_CHUNK_FRAMES: usize = 1024;
 
 /// How a [`Scheduler`] works.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SchedulerOptions {
     /// Streams that may be open at once.
     pub max_streams: usize,
@@ -52,6 +54,12 @@ pub struct SchedulerOptions {
     /// Name of the model in the metrics.
     pub label: String,
 }
+
+setters!(SchedulerOptions {
+    max_streams: usize,
+    batch: Option<usize>,
+    label: String,
+});
 
 impl Default for SchedulerOptions {
     fn default() -> SchedulerOptions {
@@ -65,6 +73,7 @@ impl Default for SchedulerOptions {
 
 /// What a stream is to be.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct StreamRequest {
     /// The steps.
     pub schedule: ScheduleChoice,
@@ -83,6 +92,17 @@ pub struct StreamRequest {
     /// How it shares the model with others.
     pub class: StreamClass,
 }
+
+setters!(StreamRequest {
+    schedule: ScheduleChoice,
+    solver: Option<Solver>,
+    seed: u64,
+    sample_rate: Option<u32>,
+    first_chunk_frames: Option<usize>,
+    chunk_frames: Option<usize>,
+    shift_samples: i64,
+    class: StreamClass,
+});
 
 /// What a stream is.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,7 +14,8 @@ use super::activity::{Activity, Watched};
 use super::fault::Faults;
 use super::live::{Id, Live};
 use super::urgency::Urgency;
-use crate::vocoder::{Stream, Vocoder, VocoderError, Window};
+use crate::vocoder::plan::Window;
+use crate::vocoder::{Stream, Vocoder, VocoderError};
 
 /// What is left of a long denoiser call in the estimate after each that is shorter.
 const FORGOTTEN: f64 = 0.95;

@@ -1,5 +1,6 @@
 //! A loaded model, and the call that moves streams forward.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use crate::runtime::{Placement, Runtime, SessionOptions};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::Filters;
 use crate::vocoder::networks::{Batch, Networks};
+use crate::vocoder::options::SynthesisOptions;
+use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS};
 use crate::vocoder::plan::{Sizes, Window, WindowBounds, WindowPlan};
 
 /// Most windows in one denoiser call.
@@ -117,7 +120,57 @@ impl Vocoder {
         self.load_time
     }
 
-    /// Starts a synthesis of a mel in the bundle's convention.
+    /// Starts a synthesis whose mel comes in pieces, in the bundle's convention, with the least look-ahead: [`Stream::push`] takes frames,
+    /// [`Vocoder::advance`] runs what they make possible, [`Stream::take`] gives the samples. Any number of streams may be under way.
+    ///
+    /// `window_frames` of the options are the frames of a chunk once the stream is under way; `batch` is without effect.
+    ///
+    /// # Errors
+    /// A schedule or window that cannot be used.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use vocode::{Bundle, LoadOptions, Mel, Runtime, SessionOptions, SynthesisOptions, Vocoder};
+    ///
+    /// # fn example(pieces: Vec<Mel>, mut play: impl FnMut(&[f32])) -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::load(&LoadOptions::default())?;
+    /// let mut vocoder = Vocoder::new(Bundle::embedded()?, &runtime, &SessionOptions::default())?;
+    /// let mut stream = vocoder.open(&SynthesisOptions::default())?;
+    /// for piece in pieces {
+    ///     stream.push(piece.view())?;
+    ///     vocoder.advance(&mut stream)?;
+    ///     play(&stream.take());
+    /// }
+    /// stream.end()?;
+    /// vocoder.advance(&mut stream)?;
+    /// play(&stream.take());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, options: &SynthesisOptions) -> Result<Stream, VocoderError> {
+        let plan = options
+            .schedule
+            .resolve(self.manifest(), options.solver)?
+            .plan;
+        let chunks = Chunks {
+            longest: options.window_frames.unwrap_or(DEFAULT_CHUNKS.longest),
+            ..DEFAULT_CHUNKS
+        };
+        let windows = WindowPlan::streaming(chunks, self.manifest.context, plan.steps())?;
+        Ok(self.stream(plan, options.seed, windows))
+    }
+
+    /// Runs all that can be run of a stream of [`Vocoder::open`], with the mel that was pushed so far.
+    ///
+    /// # Errors
+    /// A graph that fails or answers with other shapes or numbers than it should. The stream cannot go on then.
+    pub fn advance(&mut self, stream: &mut Stream) -> Result<(), VocoderError> {
+        while self.run_ready(stream, 1, &mut |_| ControlFlow::Continue(()))? {}
+        Ok(())
+    }
+
+    /// Starts a synthesis of a mel in the bundle's convention, in windows of the caller's own.
+    #[doc(hidden)]
     pub fn stream(&self, plan: Plan, seed: u64, windows: WindowPlan) -> Stream {
         Stream::new(
             &self.manifest,
@@ -137,6 +190,7 @@ impl Vocoder {
     ///
     /// # Panics
     /// Never, for windows that [`Stream::ready`] gave since the stream's last call.
+    #[doc(hidden)]
     pub fn run(
         &mut self,
         streams: &mut [&mut Stream],

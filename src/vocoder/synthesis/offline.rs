@@ -16,13 +16,24 @@ use crate::vocoder::plan::WindowPlan;
 impl Vocoder {
     /// Makes the waveform of `mel`, which is in the bundle's convention: `frames * hop` samples.
     ///
-    /// The mel goes through in pieces, so that memory does not grow with its length beyond the mel and the samples themselves. `observer`
-    /// is called after every denoiser call and may stop the synthesis.
+    /// The mel goes through in pieces, so that memory does not grow with its length beyond the mel and the samples themselves.
     ///
     /// # Errors
-    /// [`VocoderError::Cancelled`] when the observer breaks off; a mel with other bands than the bundle's, a schedule or window that
-    /// cannot be used, a graph that fails or answers with other shapes or numbers than it should.
+    /// A mel with other bands than the bundle's, a schedule or window that cannot be used, a graph that fails or answers with other shapes
+    /// or numbers than it should.
     pub fn synthesize(
+        &mut self,
+        mel: &Mel,
+        options: &SynthesisOptions,
+    ) -> Result<Synthesis, VocoderError> {
+        self.synthesize_observed(mel, options, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// [`Vocoder::synthesize`] with an `observer` that is called after every denoiser call and may break the synthesis off.
+    ///
+    /// # Errors
+    /// [`VocoderError::Cancelled`] when the observer breaks off, and those of [`Vocoder::synthesize`].
+    pub fn synthesize_observed(
         &mut self,
         mel: &Mel,
         options: &SynthesisOptions,
@@ -89,17 +100,17 @@ impl Vocoder {
         for piece in mel.view().axis_chunks_iter(Axis(1), longest) {
             stream.push(piece)?;
             // One round a piece lets the windows of all steps come ready together; alone they may as well run at once.
-            while self.advance(stream, batch, watch)? && batch == 1 {}
-            stream.take(&mut samples);
+            while self.run_ready(stream, batch, watch)? && batch == 1 {}
+            stream.take_into(&mut samples);
         }
         stream.end()?;
-        while self.advance(stream, batch, watch)? {}
-        stream.take(&mut samples);
+        while self.run_ready(stream, batch, watch)? {}
+        stream.take_into(&mut samples);
         Ok(samples)
     }
 
     /// Runs the windows that are ready, at most one a step, in calls of up to `batch` windows of one length. Returns whether there was any.
-    fn advance(
+    pub(super) fn run_ready(
         &mut self,
         stream: &mut Stream,
         batch: usize,

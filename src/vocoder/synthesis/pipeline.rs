@@ -79,7 +79,7 @@ impl Pipeline<'_> {
         loop {
             self.send_ready(&mut rest, longest, mel.frames())?;
             let answer = self.wait()?;
-            self.stream.take(&mut samples);
+            self.stream.take_into(&mut samples);
             let Some(answer) = answer else {
                 return Ok(samples);
             };

@@ -12,7 +12,8 @@ use crate::vocoder::filters::{Filters, PostFilter};
 use crate::vocoder::networks::{Batch, Conditioner, Interface};
 use crate::vocoder::plan::{Wavefront, Window, WindowBounds, WindowPlan};
 
-/// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself: [`Vocoder::run`](super::Vocoder::run) does.
+/// One synthesis under way: mel frames go in, samples come out. Runs nothing by itself:
+/// [`Vocoder::advance`](super::Vocoder::advance) does.
 ///
 /// It holds what later windows still need and nothing else, however long the clip.
 pub struct Stream {
@@ -104,6 +105,7 @@ impl Stream {
     }
 
     /// The windows that can run now, at most one a step.
+    #[doc(hidden)]
     pub fn ready(&self) -> Vec<Window> {
         self.ready_up_to(1)
     }
@@ -118,8 +120,13 @@ impl Stream {
         self.front.ready_up_to(conditioned, at_once)
     }
 
-    /// Appends the samples finished since the last call to `out`.
-    pub fn take(&mut self, out: &mut Vec<f32>) {
+    /// The samples finished since the last call, full scale 1.
+    pub fn take(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Appends them to `out`.
+    pub(in crate::vocoder) fn take_into(&mut self, out: &mut Vec<f32>) {
         out.append(&mut self.finished);
     }
 
