@@ -20,13 +20,13 @@ const TABLES: [Table; 3] = [
     Table {
         folder: &[],
         stages: &[
-            &["hash", "stft", "text"],
+            &["hash", "setters", "stft", "text"],
             &["audio", "diffusion", "mel", "proto", "runtime"],
             &["dsp"],
             &["bundle"],
             &["vocoder"],
             &["quality"],
-            &["client", "server", "tune"],
+            &["client", "internals", "server", "tune"],
             &["cli"],
         ],
     },
@@ -50,6 +50,7 @@ const TABLES: [Table; 3] = [
             &["networks"],
             &["synthesis"],
             &["scheduler"],
+            &["internals"],
         ],
     },
 ];
