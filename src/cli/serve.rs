@@ -36,7 +36,7 @@ names, as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/defa
 started in.
 
 It prints one line on standard output, the address that it listens on; health is SERVING once the models are loaded. SIGTERM and \
-Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys again.";
+Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys and certificates again.";
 
 /// Arguments of `vocode serve`.
 #[derive(Args, Debug)]
@@ -45,6 +45,9 @@ pub struct ServeArgs {
     /// Where to listen: HOST:PORT (port 0: any that is free), or unix:PATH
     #[arg(long, env = "VOCODE_LISTEN", default_value = DEFAULT_ADDRESS, value_name = "ADDR")]
     listen: Address,
+    /// Permissions of the socket of unix:PATH in octal digits, as in 660 [default: what the umask leaves]
+    #[arg(long, env = "VOCODE_SOCKET_MODE", value_parser = mode, value_name = "MODE")]
+    socket_mode: Option<u32>,
     /// Folder of a model, under a name of its own or the bundle's; the first is the default one [default: the one built in]
     #[arg(long = "model", env = "VOCODE_MODEL", value_name = "[NAME=]DIR")]
     models: Vec<ModelSource>,
@@ -167,6 +170,14 @@ enum LogFormat {
     Json,
 }
 
+/// Permissions as `chmod` takes them in digits.
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("expected octal digits from 0 to 777, as in 660".to_owned()),
+    }
+}
+
 fn counts(most: usize) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=most as u64)
 }
@@ -199,8 +210,15 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
 impl ServeArgs {
     fn options(&self) -> Result<ServerOptions, CliError> {
         let limits = &self.limits;
+        if self.socket_mode.is_some() && !matches!(self.listen, Address::Unix(_)) {
+            return Err(CliError::usage(format!(
+                "--socket-mode is for a Unix socket, and --listen is {}: give --listen unix:PATH, or leave it out",
+                self.listen
+            )));
+        }
         Ok(ServerOptions {
             listen: self.listen.clone(),
+            socket_mode: self.socket_mode,
             models: self.models.clone(),
             session: self.engine.options(),
             placements: self.placements.clone(),

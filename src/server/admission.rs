@@ -17,6 +17,7 @@ use tracing::Instrument;
 use super::body::{Answered, Received};
 use super::call::{Call, Holdings};
 use super::connection::Peer;
+use super::metadata;
 use super::shared::Shared;
 use super::status::of_transport;
 
@@ -55,6 +56,7 @@ impl<S> Admission<S> {
         headers: &HeaderMap,
         peer: &Arc<Peer>,
     ) -> Result<Holdings, Status> {
+        metadata::check(headers)?;
         let keys = self.shared.keys.as_ref();
         let key = keys.map(|keys| keys.admit(headers)).transpose()?;
         self.shared.enter(method.synthesizes(), key, peer)

@@ -15,6 +15,7 @@ use tonic::codegen::http::{Request, Response};
 use tonic::server::NamedService;
 
 use super::connection::{Open, Peer};
+use super::metadata;
 use super::status::exhausted;
 
 /// Streams of one service at once. A health check is answered at once and needs none.
@@ -69,7 +70,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let open = Peer::of(request.extensions()).open(false);
-        let stream = match self.stream(request.uri().path()) {
+        let stream =
+            metadata::check(request.headers()).and_then(|()| self.stream(request.uri().path()));
+        let stream = match stream {
             Ok(stream) => stream,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };

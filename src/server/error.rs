@@ -46,6 +46,14 @@ pub enum ServerError {
         /// What is wrong.
         reason: String,
     },
+    /// A certificate that is not valid today.
+    #[error("--tls-cert {}: {reason}; get another one, or set the clock of this machine", path.display())]
+    CertificateDates {
+        /// The file.
+        path: PathBuf,
+        /// Which certificate, and what is wrong with its dates.
+        reason: String,
+    },
     /// A file of API keys that cannot be used.
     #[error("--api-keys {}: {reason}", path.display())]
     Keys {

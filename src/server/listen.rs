@@ -35,11 +35,12 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    pub async fn bind(address: &Address) -> Result<Listener, ServerError> {
+    /// Listens on an address; `mode` is that of a Unix socket.
+    pub async fn bind(address: &Address, mode: Option<u32>) -> Result<Listener, ServerError> {
         let bound = match address {
             Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
             #[cfg(unix)]
-            Address::Unix(path) => bind_unix(path).await,
+            Address::Unix(path) => bind_unix(path, mode).await,
             #[cfg(not(unix))]
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         };
@@ -140,8 +141,8 @@ fn warn(text: &str) {
 
 /// Takes the place of a socket that a server left behind, but not that of one that lives.
 #[cfg(unix)]
-async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
-    use std::os::unix::fs::FileTypeExt;
+async fn bind_unix(path: &std::path::Path, mode: Option<u32>) -> io::Result<Listener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     let left_behind =
         std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if left_behind {
@@ -150,6 +151,18 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
         }
         std::fs::remove_file(path)?;
     }
-    let listener = tokio::net::UnixListener::bind(path)?;
+    let Some(mode) = mode else {
+        let listener = tokio::net::UnixListener::bind(path)?;
+        return Ok(Listener::Unix(listener, SocketFile(path.to_owned())));
+    };
+    // In a folder of its own until it has its mode: nobody connects before.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let hidden = tempfile::tempdir_in(folder.unwrap_or(std::path::Path::new(".")))?;
+    let made = hidden.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&made)?;
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(&made, path)?;
     Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
 }

@@ -22,6 +22,7 @@ mod http;
 mod keys;
 mod listen;
 mod memory;
+mod metadata;
 mod metrics;
 mod models;
 mod options;

@@ -17,6 +17,8 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 pub struct ServerOptions {
     /// Where to listen.
     pub listen: Address,
+    /// Permissions of the Unix socket that is listened on, as in `0o660`; those that the process gives to new files when `None`.
+    pub socket_mode: Option<u32>,
     /// The models, the default one first; the built-in one when empty.
     pub models: Vec<ModelSource>,
     /// How to run their graphs.

@@ -23,8 +23,8 @@ use super::models::Models;
 use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
-use super::tls::secure;
-use super::{ServerError, ServerOptions, http, memory, metrics};
+use super::tls::Certificates;
+use super::{ServerError, ServerOptions, http, memory, metadata, metrics};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::VocoderServiceServer;
 use crate::runtime::Runtime;
@@ -34,15 +34,13 @@ use crate::text::with_causes;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Calls at once on one connection, waiting ones and those that only watch included.
 const CALLS_PER_CONNECTION: u32 = 128;
-/// Bytes of a call's metadata.
-const MAX_METADATA: u32 = 16 << 10;
 /// How long connections have to close once their calls have ended.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Serves until the process is asked to stop. `announce` is told the address once it is bound, before the models are loaded.
 ///
 /// SIGTERM and SIGINT drain: health turns to NOT_SERVING, new calls are turned away, those under way have `options.grace` to end. A second
-/// one ends them at once. SIGHUP reads the API keys again.
+/// one ends them at once. SIGHUP reads the API keys and certificates again.
 ///
 /// # Errors
 /// What keeps the server from starting or going on.
@@ -66,7 +64,9 @@ pub fn serve(
 pub fn check(options: ServerOptions, runtime: Runtime) -> Result<(), ServerError> {
     let tokio = tokio()?;
     tokio.block_on(async {
-        transport(&options)?;
+        if let Some(certificates) = certificates(&options)? {
+            certificates.check_dates()?;
+        }
         keys(&options)?;
         Listener::check(&options.listen).await?;
         load(Arc::new(options), runtime).await.map(|_| ())
@@ -89,7 +89,11 @@ async fn run(
     announce: impl FnOnce(&str),
 ) -> Result<(), ServerError> {
     let mut signals = Signals::listen()?;
-    let transport = transport(&options)?;
+    let certificates = certificates(&options)?;
+    let out_of_date = certificates.as_ref().map(|c| c.check_dates());
+    if let Some(Err(error)) = out_of_date {
+        tracing::warn!("callers will not trust the server: {error}");
+    }
     let keys = keys(&options)?;
     let reporter = HealthReporter::new();
     let health = Arc::new(Health::start(reporter.clone()).await);
@@ -97,18 +101,18 @@ async fn run(
         Some(address) => Some(watch_port(address, &health).await?),
         None => None,
     };
-    let listener = Listener::bind(&options.listen).await?;
+    let listener = Listener::bind(&options.listen, options.socket_mode).await?;
     warn_of_strangers(&listener, &options);
     announce(&listener.address());
 
     let shared = Arc::new(Shared::new(
         options.limits,
         keys,
+        certificates,
         runtime.version().to_owned(),
     ));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(serving(
-        transport,
         listener,
         shared.clone(),
         reporter,
@@ -201,16 +205,17 @@ async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals) {
     }
 }
 
-fn transport(options: &ServerOptions) -> Result<Server, ServerError> {
-    let server = Server::builder()
+fn transport() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .http2_max_header_list_size(MAX_METADATA)
-        .max_concurrent_streams(CALLS_PER_CONNECTION);
-    match &options.tls {
-        Some(files) => secure(server, files),
-        None => Ok(server),
-    }
+        .http2_max_header_list_size(metadata::TRANSPORT_LIMIT)
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+}
+
+fn certificates(options: &ServerOptions) -> Result<Option<Arc<Certificates>>, ServerError> {
+    let loaded = options.tls.as_ref().map(Certificates::load).transpose()?;
+    Ok(loaded.map(Arc::new))
 }
 
 fn keys(options: &ServerOptions) -> Result<Option<Keys>, ServerError> {
@@ -229,7 +234,6 @@ async fn load(options: Arc<ServerOptions>, runtime: Runtime) -> Result<Models, S
 }
 
 async fn serving(
-    mut server: Server,
     listener: Listener,
     shared: Arc<Shared>,
     health: HealthReporter,
@@ -258,29 +262,49 @@ async fn serving(
             .unwrap_or(limits.max_connections.div_ceil(2)),
         counts_local: limits.max_connections_per_peer.is_some(),
     };
-    server
+    let certificates = shared.certificates.clone();
+    let router = transport()
         .add_service(Admission::new(service, shared))
         .add_service(Bounded::new(health))
         .add_optional_service(reflects.then(|| Bounded::new(v1)))
-        .add_optional_service(reflects.then(|| Bounded::new(v1alpha)))
-        .serve_with_incoming_shutdown(listener.connections(connections), async {
-            // Ends when told to, and when whoever would tell is gone.
-            let _ = stopped.await;
-        })
-        .await
-        .map_err(|e| failed(&e))
+        .add_optional_service(reflects.then(|| Bounded::new(v1alpha)));
+    let stopped = async {
+        // Ends when told to, and when whoever would tell is gone.
+        let _ = stopped.await;
+    };
+    let most = connections.most;
+    let plain = listener.connections(connections);
+    let served = match certificates {
+        Some(certificates) => {
+            let secured = certificates.secure(plain, most);
+            router.serve_with_incoming_shutdown(secured, stopped).await
+        }
+        None => router.serve_with_incoming_shutdown(plain, stopped).await,
+    };
+    served.map_err(|e| failed(&e))
 }
 
 async fn reload(shared: Arc<Shared>) {
     // A file may be on a disk that does not answer.
-    let reload = move || shared.keys.as_ref().map(Keys::reload);
-    let Ok(reloaded) = tokio::task::spawn_blocking(reload).await else {
+    let reload = move || {
+        let certificates = shared.certificates.as_ref().map(|c| c.reload());
+        (shared.keys.as_ref().map(Keys::reload), certificates)
+    };
+    let Ok((keys, certificates)) = tokio::task::spawn_blocking(reload).await else {
         return;
     };
-    match reloaded {
-        None => tracing::info!("nothing to reload: there are no API keys"),
+    if keys.is_none() && certificates.is_none() {
+        tracing::info!("nothing to reload: there are no API keys and no certificates");
+    }
+    match keys {
+        None => {}
         Some(Ok(count)) => tracing::info!(count, "read the API keys again"),
         Some(Err(error)) => tracing::error!("the API keys stay as they were: {error}"),
+    }
+    match certificates {
+        None => {}
+        Some(Ok(())) => tracing::info!("read the certificates again"),
+        Some(Err(error)) => tracing::error!("the certificates stay as they were: {error}"),
     }
 }
 

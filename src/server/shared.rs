@@ -17,6 +17,7 @@ use super::keys::{KeyHash, Keys};
 use super::models::{Model, Models};
 use super::places::{Place, Places};
 use super::status::{busy, exhausted, of_vocoder, unavailable};
+use super::tls::Certificates;
 use super::{Limits, MaxStreams};
 use crate::vocoder::{StreamClass, StreamRequest};
 
@@ -33,6 +34,7 @@ const USED: f64 = 0.98;
 pub(super) struct Shared {
     pub limits: Limits,
     pub keys: Option<Keys>,
+    pub certificates: Option<Arc<Certificates>>,
     /// Version of ONNX Runtime.
     pub onnx_runtime: String,
     /// Cancelled when calls must end at once.
@@ -68,10 +70,16 @@ impl Share {
 }
 
 impl Shared {
-    pub fn new(limits: Limits, keys: Option<Keys>, onnx_runtime: String) -> Shared {
+    pub fn new(
+        limits: Limits,
+        keys: Option<Keys>,
+        certificates: Option<Arc<Certificates>>,
+        onnx_runtime: String,
+    ) -> Shared {
         Shared {
             limits,
             keys,
+            certificates,
             onnx_runtime,
             cut: CancellationToken::new(),
             budget: Budget::new(limits.memory_budget),

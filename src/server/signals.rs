@@ -7,7 +7,7 @@ use super::ServerError;
 pub(super) enum Signal {
     /// SIGTERM or SIGINT: stop.
     Stop,
-    /// SIGHUP: read the API keys again.
+    /// SIGHUP: read the API keys and certificates again.
     Reload,
 }
 

@@ -286,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_panics_does_not_end_like_one_that_is_complete() {
-        let shared = Arc::new(Shared::new(Limits::default(), None, String::new()));
+        let shared = Arc::new(Shared::new(Limits::default(), None, None, String::new()));
         let call = Call::arrive(
             "VocodeStream",
             &HeaderMap::new(),

@@ -1,32 +1,180 @@
-//! TLS, from PEM files.
+//! TLS, from PEM files that can be read again while the server runs.
 
+use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use futures_util::StreamExt;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
+use super::connection::Connection;
 use super::{ServerError, TlsFiles};
 use crate::text::with_causes;
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The protocol that clients of gRPC ask for.
+const HTTP2: &[u8] = b"h2";
 
-/// Makes the server speak TLS, and ask callers for certificates where an authority is given for them.
-pub(super) fn secure(server: Server, files: &TlsFiles) -> Result<Server, ServerError> {
-    let identity = Identity::from_pem(
-        read("--tls-cert", &files.cert)?,
-        read("--tls-key", &files.key)?,
-    );
-    let mut config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE);
-    if let Some(authority) = &files.client_ca {
-        config = config.client_ca_root(Certificate::from_pem(read("--tls-client-ca", authority)?));
+/// The certificates of a server. Connections that come after they were read again are given the new ones.
+pub(super) struct Certificates {
+    files: TlsFiles,
+    current: RwLock<Loaded>,
+}
+
+/// What the files held.
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// The server's certificates, its own first.
+    chain: Vec<CertificateDer<'static>>,
+}
+
+impl Certificates {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds no certificate or key that belongs to the others.
+    pub fn load(files: &TlsFiles) -> Result<Certificates, ServerError> {
+        Ok(Certificates {
+            files: files.clone(),
+            current: RwLock::new(read(files)?),
+        })
     }
-    server.tls_config(config).map_err(|error| ServerError::Tls {
-        reason: with_causes(&error),
+
+    /// Whether callers can trust the server's certificates today.
+    ///
+    /// # Errors
+    /// [`ServerError::CertificateDates`].
+    pub fn check_dates(&self) -> Result<(), ServerError> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        check_dates(&self.files.cert, &current.chain)
+    }
+
+    /// Reads the files again. With an error the certificates stay as they were.
+    ///
+    /// # Errors
+    /// Those of [`Certificates::load`] and [`Certificates::check_dates`].
+    pub fn reload(&self) -> Result<(), ServerError> {
+        let fresh = read(&self.files)?;
+        check_dates(&self.files.cert, &fresh.chain)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The connections once they are secured. Up to `most` at once are being secured; one that fails, or that [`Connection`] finds to take too
+    /// long, is closed.
+    pub fn secure(
+        self: Arc<Certificates>,
+        connections: impl Stream<Item = io::Result<Connection>>,
+        most: usize,
+    ) -> impl Stream<Item = io::Result<TlsStream<Connection>>> {
+        let secure = move |connection: io::Result<Connection>| {
+            let certificates = self.clone();
+            // A task each: the mathematics of one handshake must not keep others from their audio.
+            tokio::spawn(async move { certificates.acceptor().accept(connection?).await })
+        };
+        let secured = connections.map(secure).buffer_unordered(most);
+        secured.filter_map(async |secured| match secured {
+            Ok(Ok(connection)) => Some(Ok(connection)),
+            Ok(Err(error)) => {
+                tracing::debug!("a TLS handshake failed: {error}");
+                None
+            }
+            Err(_) => None,
+        })
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(current.config.clone())
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<Loaded, ServerError> {
+    let refused = |error: &(dyn std::error::Error + 'static)| ServerError::Tls {
+        reason: with_causes(error),
+    };
+    let chain = certificates("--tls-cert", &files.cert)?;
+    let key = PrivateKeyDer::from_pem_slice(&contents("--tls-key", &files.key)?);
+    let key = key.map_err(|e| refused(&e))?;
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone());
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|e| refused(&e))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates("--tls-client-ca", authority)? {
+                roots.add(certificate).map_err(|e| refused(&e))?;
+            }
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|e| refused(&e))?)
+        }
+    };
+    let mut config = builder
+        .with_single_cert(chain.clone(), key)
+        .map_err(|e| refused(&e))?;
+    config.alpn_protocols.push(HTTP2.to_vec());
+    let config = Arc::new(config);
+    Ok(Loaded { config, chain })
+}
+
+/// The certificates of a PEM file; at least one.
+fn certificates(
+    flag: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, ServerError> {
+    let pem = contents(flag, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let reason = match found {
+        Ok(found) if !found.is_empty() => return Ok(found),
+        Ok(_) => "there is none in it".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(ServerError::Tls {
+        reason: format!("certificates in {}: {reason}", path.display()),
     })
 }
 
-fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, ServerError> {
+fn check_dates(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), ServerError> {
+    let now = ASN1Time::now();
+    for certificate in chain {
+        let (_, parsed) =
+            X509Certificate::from_der(certificate).map_err(|error| ServerError::Tls {
+                reason: with_causes(&error),
+            })?;
+        let validity = parsed.validity();
+        let wrong = match (validity.not_before, validity.not_after) {
+            (_, end) if end < now => ("expired on", end),
+            (begin, _) if begin > now => ("is not valid before", begin),
+            _ => continue,
+        };
+        return Err(dates(path, &parsed, wrong));
+    }
+    Ok(())
+}
+
+fn dates(path: &Path, certificate: &X509Certificate<'_>, wrong: (&str, ASN1Time)) -> ServerError {
+    let (what, date) = wrong;
+    ServerError::CertificateDates {
+        path: path.to_owned(),
+        reason: format!(
+            "the certificate of `{}` {what} {date}",
+            certificate.subject()
+        ),
+    }
+}
+
+fn contents(flag: &'static str, path: &Path) -> Result<Vec<u8>, ServerError> {
     std::fs::read(path).map_err(|source| ServerError::Read {
         flag,
         path: path.to_owned(),

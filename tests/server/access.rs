@@ -149,12 +149,17 @@ impl Certificates {
         let authority =
             CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        for name in ["server", "client", "expired"] {
+        for name in ["server", "client", "expired", "future"] {
             let key = KeyPair::generate().unwrap();
             let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            if name == "expired" {
+            let year = match name {
+                "expired" => Some(2020),
+                "future" => Some(2090),
+                _ => None,
+            };
+            if let Some(year) = year {
                 (params.not_before, params.not_after) =
-                    (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+                    (date_time_ymd(year, 1, 1), date_time_ymd(year + 1, 1, 1));
             }
             let cert = params.signed_by(&key, &authority).unwrap();
             fs::write(folder.path().join(format!("{name}.pem")), cert.pem()).unwrap();
@@ -229,8 +234,93 @@ async fn tls_protects_the_connection_and_can_ask_who_calls() {
     assert!(certificates.call(&strict, Some("expired")).await.is_err());
 
     let mut paths = Vec::new();
-    let expired = Server::start(&certificates.flags("expired", false, &mut paths));
+    let mut expired = Server::start(&certificates.flags("expired", false, &mut paths));
+    expired.log_says("expired on Jan  1");
     assert!(certificates.call(&expired, None).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_read_again_at_a_signal_and_bad_ones_are_not_taken() {
+    let (first, second) = (Certificates::new(), Certificates::new());
+    let mut paths = Vec::new();
+    let mut server = Server::start(&first.flags("server", false, &mut paths));
+    first.call(&server, None).await.unwrap();
+    // What the server has on its disk from now on.
+    let install = |name: &str| {
+        for end in ["pem", "key"] {
+            let fresh = second.path(&format!("{name}.{end}"));
+            fs::copy(fresh, first.path(&format!("server.{end}"))).unwrap();
+        }
+    };
+    install("server");
+    server.signal("HUP");
+    server.log_says("read the certificates again");
+    second.call(&server, None).await.unwrap();
+    assert!(first.call(&server, None).await.is_err());
+
+    for (name, said) in [
+        ("expired", "expired on Jan  1"),
+        ("future", "not valid before Jan  1"),
+    ] {
+        install(name);
+        server.signal("HUP");
+        server.log_says(said);
+    }
+    fs::write(first.path("server.pem"), "no certificate").unwrap();
+    server.signal("HUP");
+    server.log_says("there is none in it");
+    assert_eq!(
+        server
+            .log()
+            .matches("certificates stay as they were")
+            .count(),
+        3
+    );
+    second.call(&server, None).await.unwrap();
+}
+
+/// TLS connections that are secured and then say nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn secured_connections_that_ask_for_nothing_make_room_and_are_closed() {
+    use std::sync::Arc;
+    use tokio::io::AsyncReadExt;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+    let certificates = Certificates::new();
+    let mut paths = Vec::new();
+    let mut flags = certificates.flags("server", false, &mut paths);
+    flags.extend(["--max-connections", "4"]);
+    let server = Server::start(&flags);
+    let authority = CertificateDer::from_pem_file(certificates.path("ca.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols.push(b"h2".to_vec());
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let socket = tokio::net::TcpStream::connect(server.address())
+            .await
+            .unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        held.push(connector.connect(name, socket).await.unwrap());
+    }
+    // For as long as a new connection is spared.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    certificates.call(&server, None).await.unwrap();
+    for connection in &mut held {
+        let mut left = Vec::new();
+        let end = connection.read_to_end(&mut left);
+        let end = tokio::time::timeout(std::time::Duration::from_secs(60), end).await;
+        assert!(end.is_ok(), "a connection that asks for nothing stays open");
+    }
 }
 
 #[test]
@@ -247,7 +337,9 @@ fn settings_are_checked_without_serving() {
     };
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     assert_eq!(check(&[]).0, Some(0));
-    let cases: [(&[&str], i32, &str); 11] = [
+    let key = |name: &str| text(&certificates.path(&format!("{name}.key")));
+    let cert = |name: &str| text(&certificates.path(&format!("{name}.pem")));
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["--model", "no/such/model"], 1, "no/such/model"),
         (
             &[
@@ -277,6 +369,17 @@ fn settings_are_checked_without_serving() {
             1,
             "--tf32 does nothing with --provider cpu",
         ),
+        (
+            &["--tls-cert", &cert("expired"), "--tls-key", &key("expired")],
+            1,
+            "expired on Jan  1",
+        ),
+        (
+            &["--tls-cert", &cert("future"), "--tls-key", &key("future")],
+            1,
+            "is not valid before Jan  1",
+        ),
+        (&["--socket-mode", "660"], 2, "give --listen unix:PATH"),
         (&["--listen", "nowhere"], 2, "HOST:PORT"),
         (&["--max-streams", "0"], 2, "--max-streams"),
         (&["--config", "no/such/file.toml"], 1, "no/such/file.toml"),

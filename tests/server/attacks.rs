@@ -253,6 +253,88 @@ async fn what_is_no_request_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_with_too_much_metadata_is_refused_and_its_neighbours_go_on() {
+    let server = Server::start(&[]);
+    // One connection, as a proxy has for many callers.
+    let channel = server.channel().await;
+    let mut client = proto::vocoder_service_client::VocoderServiceClient::new(channel.clone());
+    let (live, requests) = Live::new(floats());
+    let neighbour = client.vocode_live(requests).await.unwrap().into_inner();
+    live.send(piece(&demo(), 0..100)).await;
+    let mut request = Request::new(GetInfoRequest {});
+    let value = "v".repeat(70_000).parse().unwrap();
+    request.metadata_mut().insert("x-trace", value);
+    let status = client.get_info(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    assert!(status.message().contains("bytes of metadata"), "{status:?}");
+    live.send(piece(&demo(), 100..200)).await;
+    drop(live);
+    ending(neighbour).await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_unpacks_to_much_more_takes_no_memory() {
+    use tonic::codec::CompressionEncoding;
+    let server = Server::start(&["--memory-budget", "64MiB"]);
+    let before = server.peak_bytes();
+    let channels = futures_util::future::join_all((0..6).map(|_| server.channel())).await;
+    let calls = channels.into_iter().map(|channel| async {
+        let client = proto::vocoder_service_client::VocoderServiceClient::new(channel);
+        let mut client = client.send_compressed(CompressionEncoding::Gzip);
+        let mut request = stream_request(floats(), &demo());
+        // A thousandth of it when it is packed.
+        request.mel.as_mut().unwrap().data_f32le = vec![0; 32 << 20].into();
+        client.vocode_stream(request).await.unwrap_err()
+    });
+    // Packing takes a while, each on a thread of its own.
+    for call in calls.map(tokio::spawn).collect::<Vec<_>>() {
+        let status = call.await.unwrap();
+        let is_refused = matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted);
+        assert!(is_refused, "{status:?}");
+    }
+    let grown = server.peak_bytes() - before;
+    assert!(grown < 96 << 20, "it took {grown} bytes");
+    hears_the_demo(&server).await;
+}
+
+/// Answers what an HTTP/2 connection asks by itself, settings and pings, until the other end closes it.
+fn answers_pings(socket: &mut TcpStream) -> std::io::Result<()> {
+    let (settings, ping, acknowledged) = (4, 6, 1);
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")?;
+    let mut pings = 0_u64;
+    loop {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head)?;
+        let mut body = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        socket.read_exact(&mut body)?;
+        let (kind, flags) = (head[3], head[4]);
+        if flags & acknowledged == 0 && (kind == settings || kind == ping) {
+            body.truncate(if kind == ping { 8 } else { 0 });
+            let answer = [0, 0, body.len() as u8, kind, acknowledged, 0, 0, 0, 0];
+            socket.write_all(&[&answer[..], &body].concat())?;
+        }
+        // And asks for answers itself.
+        pings += 1;
+        let own = [0, 0, 8, ping, 0, 0, 0, 0, 0];
+        socket.write_all(&[&own[..], &pings.to_be_bytes()].concat())?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_only_pings_is_closed() {
+    let server = Server::start(&[]);
+    let mut socket = TcpStream::connect(server.address()).unwrap();
+    let patience = Some(Duration::from_secs(60));
+    socket.set_read_timeout(patience).unwrap();
+    let end = tokio::task::spawn_blocking(move || answers_pings(&mut socket));
+    let end = end.await.unwrap().unwrap_err();
+    assert_ne!(end.kind(), std::io::ErrorKind::WouldBlock, "it stays open");
+    hears_the_demo(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_stream_of_reflection_is_bounded() {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

@@ -189,6 +189,22 @@ async fn a_unix_socket_serves_and_goes_with_its_server() {
     assert!(!path.exists());
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unix_socket_has_the_mode_that_is_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vocode.sock");
+    let listen = format!("unix:{}", path.display());
+    let server = Server::start(&["--listen", &listen, "--socket-mode", "606"]);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o606);
+    let mut client = server.client().await;
+    client.get_info(GetInfoRequest {}).await.unwrap();
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1, "something is left beside the socket");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_too_many_is_closed_and_others_go_on() {
     let mut server = Server::start(&["--max-connections", "2"]);
