@@ -333,6 +333,26 @@ async fn a_caller_that_does_nothing_gives_up_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_live_caller_that_brings_a_frame_now_and_then_gives_up_its_place() {
+    let server = Server::start(&["--max-idle-seconds", "2"]);
+    let (live, requests) = Live::new(floats());
+    let mut client = server.client().await;
+    let answer = client.vocode_live(requests).await.unwrap();
+    let trickle = async {
+        let mut frame = 0;
+        while live.send(piece(&demo(), frame..frame + 1)).await {
+            frame += 1;
+            assert!(frame < 364, "it goes on for ever");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let (end, ()) = tokio::join!(ending(answer.into_inner()), trickle);
+    let status = end.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    assert!(status.message().contains("hardly any mel"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_call_too_many_is_told_when_to_come_back() {
     let mut server = Server::start(&["--max-streams", "1"]);
     let mut client = server.client().await;

@@ -95,6 +95,38 @@ async fn a_whole_answer_is_no_answer_once_the_thread_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_fewer_samples_than_its_mel_makes_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    std::fs::write(&fault, "").unwrap();
+    let server = start(&fault, &[]);
+    std::fs::write(&fault, "short").unwrap();
+    let mut client = server.client().await;
+    let request = stream_request(floats(), &demo());
+    let mut answer = client.vocode_stream(request).await.unwrap().into_inner();
+    let status = loop {
+        use vocode::proto::vocode_stream_response::Event;
+        match answer.message().await {
+            Ok(Some(response)) => {
+                let event = response.event.unwrap();
+                assert!(!matches!(event, Event::Summary(_)), "a summary: {event:?}");
+            }
+            Ok(None) => panic!("the call ended with OK"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert!(status.message().contains("where the mel asks for 93184"));
+    let request = VocodeRequest {
+        config: Some(floats()),
+        mel: Some(wire_mel(&demo())),
+        request_id: String::new(),
+    };
+    let status = client.vocode(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_keeps_its_place_until_it_was_heard_while_others_wait_for_theirs() {
     let folder = tempfile::tempdir().unwrap();
     let fault = folder.path().join("fault");

@@ -53,6 +53,9 @@ pub(super) struct Live {
     place: Place,
     pub account: Account,
     taken: Vec<f32>,
+    /// A fault on purpose: the next sample is not sent.
+    #[cfg(debug_assertions)]
+    pub loses_sample: bool,
 }
 
 impl Live {
@@ -93,6 +96,8 @@ impl Live {
             account: Account::new(class, place.since),
             place,
             taken: Vec::new(),
+            #[cfg(debug_assertions)]
+            loses_sample: false,
         };
         (live, ends)
     }
@@ -180,6 +185,10 @@ impl Live {
         let is_complete = last.is_some();
         if let Some(output) = last {
             output.finish(&mut samples)?;
+        }
+        #[cfg(debug_assertions)]
+        if self.loses_sample && samples.pop().is_some() {
+            self.loses_sample = false;
         }
         self.note(samples.len());
         if !samples.is_empty() {

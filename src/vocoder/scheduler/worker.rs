@@ -187,8 +187,14 @@ impl Worker {
         // Before a stream ends: whoever hears its end may ask for the next one at once.
         let has_time = !self.others_need(&jobs);
         self.activity.spares(has_time);
+        #[cfg(debug_assertions)]
+        let loses_samples = self.faults.shortens();
         for (index, _) in &jobs {
             let live = &mut self.streams[*index];
+            #[cfg(debug_assertions)]
+            {
+                live.loses_sample |= loses_samples;
+            }
             if let Err(error) = live.worked(time / jobs.len() as u32) {
                 live.fail(error);
             }
