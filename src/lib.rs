@@ -72,3 +72,8 @@ pub mod internals {
     pub use crate::dsp::{ConsistencyFilter, ConsistencyParameters, EnvelopeFilter, Filtering};
     pub use crate::vocoder::internals::*;
 }
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "formats"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

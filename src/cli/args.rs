@@ -10,10 +10,11 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use super::CliError;
+use super::error::CliError;
 use super::jobs::Source;
 use super::output::say;
 use crate::audio::SampleFormat;
+use crate::bundle::Bundle;
 use crate::mel::{Layout, MelConvention};
 use crate::runtime::{GpuOptions, LoadOptions, Provider, SessionOptions};
 
@@ -246,4 +247,11 @@ impl From<FormatArg> for SampleFormat {
             FormatArg::F32 => Self::F32,
         }
     }
+}
+/// The model that the flags name, or the one built in.
+pub(super) fn load_bundle(args: &ModelArgs) -> Result<Bundle, CliError> {
+    Ok(match &args.model {
+        Some(folder) => Bundle::from_dir(folder)?,
+        None => Bundle::embedded()?,
+    })
 }

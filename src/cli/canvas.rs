@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::CliError;
+use super::error::CliError;
 use super::output::Target;
 
 /// Pixels that each dot of the font takes.

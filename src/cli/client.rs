@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::CliError;
 use super::args::{FormatArg, Overwrite, Verbosity};
+use super::error::CliError;
 use super::output::{Target, print, say};
 use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};

@@ -9,7 +9,8 @@ use std::path::Path;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 
 use super::args::read_toml;
-use super::{Cli, CliError};
+use super::command::{Cli, Command as Chosen};
+use super::error::CliError;
 use crate::text::{quoted, toml_reason};
 
 /// Flags that a file cannot hold.
@@ -23,7 +24,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         parsed.and_then(|matches| Cli::from_arg_matches(&matches))
     };
     let cli = parse(Cli::command()).unwrap_or_else(|error| error.exit());
-    let Some(super::Command::Serve(serve)) = &cli.command else {
+    let Some(Chosen::Serve(serve)) = &cli.command else {
         return Ok(cli);
     };
     let Some(path) = &serve.config else {

@@ -16,6 +16,9 @@ use crate::server::ServerError;
 use crate::tune::TuneError;
 use crate::vocoder::VocoderError;
 
+/// What shells report for a program that SIGINT ended.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// Why a command did not do what it was asked to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -143,7 +146,7 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Interrupted => super::interrupt::EXIT_CODE,
+            Self::Interrupted => INTERRUPTED,
             _ => 1,
         })
     }

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_flag_is_one_of_the_program() {
-        let command = super::super::Cli::command();
+        let command = super::super::command::Cli::command();
         for (field, flag) in FLAGS {
             let named = |arg: &clap::Arg| arg.get_long() == flag.strip_prefix("--");
             assert!(command.get_arguments().any(named), "{field}: {flag}");

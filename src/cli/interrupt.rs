@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::CliError;
-
-/// What shells report for a program that SIGINT ended.
-pub(super) const EXIT_CODE: u8 = 130;
+use super::error::{CliError, INTERRUPTED};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static WATCHED: AtomicBool = AtomicBool::new(false);
@@ -23,7 +20,7 @@ pub(super) fn install() {
         let again = REQUESTED.swap(true, Ordering::SeqCst);
         if again || !WATCHED.load(Ordering::SeqCst) {
             remove_all(&HALF_MADE);
-            std::process::exit(i32::from(EXIT_CODE));
+            std::process::exit(i32::from(INTERRUPTED));
         }
     };
     // Without a handler a signal ends the process at once, which is what happens outside of a watch anyway.

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::CliError;
-use super::output::{Target, shown};
+use super::error::CliError;
+use super::output::{Target, say, shown};
 
 /// Where one input comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,6 +228,32 @@ fn refuse_own_input(job: &Job) -> Result<(), CliError> {
 
 fn ends_with_separator(path: &Path) -> bool {
     path.to_string_lossy().ends_with(std::path::is_separator)
+}
+
+/// Runs `work` on each job. With several, one that fails is reported and does not stop the others.
+pub(super) fn each(
+    jobs: &[Job],
+    mut work: impl FnMut(&Job) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    if let [job] = jobs {
+        return work(job);
+    }
+    let mut failed = Vec::new();
+    for job in jobs {
+        match work(job) {
+            Ok(()) => {}
+            Err(CliError::Interrupted) => return Err(CliError::Interrupted),
+            Err(error) => {
+                say(&format!("error: {error}"));
+                failed.push(job.source.label());
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let total = jobs.len();
+    Err(CliError::Several { failed, total })
 }
 
 #[cfg(test)]

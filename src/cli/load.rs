@@ -9,8 +9,8 @@ use std::time::Instant;
 use clap::Args;
 use tokio::task::JoinSet;
 
-use super::CliError;
 use super::args::Verbosity;
+use super::error::CliError;
 use super::listening::{Arrivals, HEADING, Heard, Listener, Row};
 use super::output::print;
 use super::remote::{RequestArgs, ServerArgs, block_on, read_mel};

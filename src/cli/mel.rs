@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::args::{ConventionArg, Overwrite, Verbosity};
+use super::error::CliError;
+use super::jobs::each;
 use super::jobs::{self, Job, Kinds, Source};
-use super::{CliError, each};
 use crate::audio::{AudioError, Clip, DecodeLimits, decode, resample};
 use crate::mel::{Mel, MelConvention, analyse, write_npy};
 

@@ -6,6 +6,7 @@ mod bench;
 mod canvas;
 #[cfg(feature = "server")]
 mod client;
+mod command;
 #[cfg(feature = "server")]
 mod config;
 pub mod doctor;
@@ -38,78 +39,14 @@ mod warm;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::CommandFactory;
+#[cfg(not(feature = "server"))]
+use clap::Parser;
 
-pub use error::CliError;
+use error::CliError;
 
 use crate::audio::DECODER_THREAD;
-use crate::bundle::Bundle;
-use jobs::Job;
-
-const EXAMPLES: &str = "\
-Examples:
-  vocode mel.npy -o speech.wav              one mel to one file
-  vocode mels/ -o out/                      every .npy of a folder
-  tts | vocode - -o - | aplay               from one pipe into another
-  vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
-  vocode inspect mel.npy                    what is in a file
-  vocode serve                              a gRPC server for this machine
-
-A mel that is called like a command is given with its folder: vocode ./mel -o speech.wav
-Every flag can be set by the variable in brackets; the flag beats the variable.
-Exit codes: 0 done, 1 the run failed, 2 the command line is wrong, 130 interrupted.";
-
-/// A diffusion vocoder: turns mel spectrograms into speech.
-#[derive(Debug, Parser)]
-#[command(
-    name = "vocode",
-    version,
-    about,
-    after_help = EXAMPLES,
-    arg_required_else_help = true,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
-pub struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    synth: synth::SynthArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make the mel of a recording
-    Mel(mel::MelArgs),
-    /// Tell what is in a mel, a recording or a model
-    Inspect(inspect::InspectArgs),
-    /// List the schedules of a model and the solvers that fit it
-    Schedules(schedules::SchedulesArgs),
-    /// Search better schedules for a model, by recordings
-    Tune(tune::TuneArgs),
-    /// Get ONNX Runtime, which runs the models
-    Setup(setup::SetupArgs),
-    /// Load a model and prepare all that takes time at first, such as a GPU's engines
-    Warm(warm::WarmArgs),
-    /// Tell whether synthesis works here, with what, and how fast
-    Doctor(doctor::DoctorArgs),
-    /// Serve the models over gRPC
-    #[cfg(feature = "server")]
-    Serve(serve::ServeArgs),
-    /// Send a mel to a server and write what comes back
-    #[cfg(feature = "server")]
-    Client(client::ClientArgs),
-    /// Measure how many streams a server plays without a gap
-    #[cfg(feature = "server")]
-    Load(load::LoadArgs),
-    /// Measure speed and time to first audio on this machine
-    #[cfg(feature = "server")]
-    Bench(bench::BenchArgs),
-    /// Print a completion script for a shell
-    Completions(pages::CompletionsArgs),
-    /// Print the man page, or write all of them
-    Man(pages::ManArgs),
-}
+use command::{Cli, Command};
 
 /// Runs the program on the arguments of the process.
 #[must_use]
@@ -165,50 +102,9 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Load(args)) => load::run(&args)?,
         #[cfg(feature = "server")]
         Some(Command::Bench(args)) => bench::run(&args)?,
-        Some(Command::Completions(args)) => pages::completions(&args)?,
-        Some(Command::Man(args)) => pages::man(&args)?,
+        Some(Command::Completions(args)) => pages::completions(&args, Cli::command())?,
+        Some(Command::Man(args)) => pages::man(&args, Cli::command())?,
         None => synth::run(&cli.synth)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The model that the flags name, or the one built in.
-fn load_bundle(args: &args::ModelArgs) -> Result<Bundle, CliError> {
-    Ok(match &args.model {
-        Some(folder) => Bundle::from_dir(folder)?,
-        None => Bundle::embedded()?,
-    })
-}
-
-/// Runs `work` on each job. With several, one that fails is reported and does not stop the others.
-fn each(jobs: &[Job], mut work: impl FnMut(&Job) -> Result<(), CliError>) -> Result<(), CliError> {
-    if let [job] = jobs {
-        return work(job);
-    }
-    let mut failed = Vec::new();
-    for job in jobs {
-        match work(job) {
-            Ok(()) => {}
-            Err(CliError::Interrupted) => return Err(CliError::Interrupted),
-            Err(error) => {
-                output::say(&format!("error: {error}"));
-                failed.push(job.source.label());
-            }
-        }
-    }
-    if failed.is_empty() {
-        return Ok(());
-    }
-    let total = jobs.len();
-    Err(CliError::Several { failed, total })
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_definition_of_the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
-    }
 }

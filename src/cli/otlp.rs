@@ -10,7 +10,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::CliError;
+use super::error::CliError;
 
 /// What the traces are called where `OTEL_SERVICE_NAME` says nothing else.
 const SERVICE: &str = "vocode";

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use super::error::CliError;
 use super::flags::with_flags;
-use super::{CliError, interrupt};
+use super::interrupt;
 use crate::text::{on_terminal, visible};
 
 /// The destination of one result.

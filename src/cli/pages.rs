@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
+use super::error::CliError;
 use super::output::print;
-use super::{Cli, CliError};
 
 /// Arguments of `vocode completions`.
 #[derive(Args, Debug)]
@@ -24,14 +24,13 @@ pub struct ManArgs {
     output: Option<PathBuf>,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<(), CliError> {
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<(), CliError> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vocode", &mut text);
+    clap_complete::generate(args.shell, &mut command, "vocode", &mut text);
     print(&String::from_utf8_lossy(&text))
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<(), CliError> {
-    let command = Cli::command();
+pub(super) fn man(args: &ManArgs, command: Command) -> Result<(), CliError> {
     let Some(folder) = &args.output else {
         let mut text = Vec::new();
         clap_mangen::Man::new(command)

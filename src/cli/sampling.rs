@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::CliError;
 use super::args::read_toml;
+use super::error::CliError;
 use crate::bundle::{Manifest, ScheduleSpec};
 use crate::diffusion::{Grid, Process, Solver, SolverKind};
 use crate::text::quoted;

@@ -5,8 +5,9 @@ use clap::builder::FalseyValueParser;
 use serde::Serialize;
 
 use super::args::ModelArgs;
+use super::args::load_bundle;
+use super::error::CliError;
 use super::output::print;
-use super::{CliError, load_bundle};
 use crate::bundle::Manifest;
 use crate::diffusion::{Solver, SolverKind};
 use crate::vocoder::{Sampling, ScheduleChoice};

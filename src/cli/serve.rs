@@ -13,8 +13,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::CliError;
 use super::args::{EngineArgs, Verbosity};
+use super::error::CliError;
 use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;

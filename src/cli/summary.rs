@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::CliError;
 use super::args::Verbosity;
+use super::error::CliError;
 use super::output::{print, say};
 use crate::text::counted;
 

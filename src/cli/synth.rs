@@ -6,14 +6,16 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::args::load_bundle;
 use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
+use super::error::CliError;
 use super::interrupt::{self, Watch};
+use super::jobs::each;
 use super::jobs::{self, Job, Kinds};
 use super::output::Target;
 use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
-use super::{CliError, each, load_bundle};
 use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::vocoder::{Output, Synthesis, SynthesisOptions, Vocoder, VocoderError};

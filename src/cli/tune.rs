@@ -7,13 +7,14 @@ use clap::builder::FalseyValueParser;
 use serde::Serialize;
 
 use super::args::SessionArgs;
+use super::args::load_bundle;
+use super::error::CliError;
 use super::interrupt::{self, Watch};
 use super::jobs::{Source, expand};
 use super::mel::{AUDIO, LengthArg, read_clip};
 use super::output::{Target, print};
 use super::setup::load_runtime;
 use super::summary::Bar;
-use super::{CliError, load_bundle};
 use crate::audio::resample;
 use crate::bundle::{MANIFEST, ScheduleSpec, with_schedule};
 use crate::diffusion::{MAX_STEPS, Solver, SolverKind};

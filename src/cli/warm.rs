@@ -6,10 +6,11 @@ use clap::Args;
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 
 use super::args::SessionArgs;
+use super::args::load_bundle;
+use super::error::CliError;
 use super::output::print;
 use super::setup::load_runtime;
 use super::summary::Bar;
-use super::{CliError, load_bundle};
 use crate::vocoder::{MAX_BATCH, Vocoder};
 
 const ABOUT: &str = "\

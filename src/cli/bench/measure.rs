@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{BenchArgs, Loader};
-use crate::cli::CliError;
+use super::args::BenchArgs;
+use super::loader::Loader;
+use crate::cli::error::CliError;
 use crate::cli::remote::block_on;
 use crate::cli::sample::syllables;
 use crate::mel::Mel;

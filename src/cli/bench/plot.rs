@@ -5,8 +5,8 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::report::Report;
-use crate::cli::CliError;
 use crate::cli::canvas::{Area, Drawn, rectangle, text, text_width, ticks, unwritten, write};
+use crate::cli::error::CliError;
 use crate::text::counted;
 
 /// Pixels of one chart's field, and of what surrounds it.

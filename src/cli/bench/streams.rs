@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use super::args::{BenchArgs, MAX_STREAMS};
+use super::loader::Loader;
 use super::measure::{mel, whole};
-use super::{BenchArgs, Loader};
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::cli::listening::{Arrivals, HEADING, Heard, Listener, Row};
 use crate::cli::remote::block_on;
 use crate::mel::Mel;
@@ -17,8 +18,6 @@ use crate::vocoder::{
     OpenStream, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest, VocoderError,
 };
 
-/// Most streams at once.
-pub(super) const MAX_STREAMS: u32 = 1024;
 /// Longest audio of one stream in seconds.
 const CLIP: f64 = 4.0;
 /// Places for streams: more than are ever open, as those that fall behind stay longer.

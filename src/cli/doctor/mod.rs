@@ -10,8 +10,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::args::SessionArgs;
+use super::args::load_bundle;
+use super::error::CliError;
 use super::output::print;
-use super::{CliError, load_bundle};
 use crate::bundle::Bundle;
 use crate::runtime::{FindError, Runtime, RuntimeError};
 pub use gpu::GpuReport;

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::Speed;
 use crate::bundle::Bundle;
-use crate::cli::CliError;
 use crate::cli::args::SessionArgs;
+use crate::cli::error::CliError;
 use crate::cli::sample::syllables;
 use crate::cli::summary::Bar;
 use crate::runtime::Runtime;

@@ -1,8 +1,8 @@
 use serde_json::json;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::bundle::{Bundle, Manifest, ScheduleSpec};
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::cli::output::table;
 
 /// Everything in a model's manifest.

@@ -1,11 +1,13 @@
 use ndarray_npy::npy::header::Header;
 use serde_json::json;
 
+use super::args::InspectArgs;
+use super::findings::Findings;
 use super::plot::{Axis, Picture};
-use super::{Findings, InspectArgs};
+use crate::cli::args::load_bundle;
+use crate::cli::error::CliError;
 use crate::cli::flags::{mel_problem, with_flags};
 use crate::cli::output::table;
-use crate::cli::{CliError, load_bundle};
 use crate::mel::{
     Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect, prepare,
     read_npy,

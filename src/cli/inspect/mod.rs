@@ -1,62 +1,23 @@
 //! `vocode inspect`: what is in a mel, a recording or a model.
 
+mod args;
 mod bundle;
+mod findings;
 mod mel;
 mod plot;
 mod recording;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use clap::builder::FalseyValueParser;
-use serde_json::Value;
-
-use super::args::{ConventionArg, LayoutArg, ModelArgs, Overwrite};
+use super::args::ModelArgs;
+use super::args::load_bundle;
 use super::canvas::check_plot;
+use super::error::CliError;
 use super::jobs::Source;
-use super::mel::{LengthArg, MAX_AUDIO_BYTES};
+use super::mel::MAX_AUDIO_BYTES;
 use super::output::{Target, print};
-use super::{CliError, load_bundle};
-use plot::Picture;
-
-/// Arguments of `vocode inspect`.
-#[derive(Args, Debug)]
-pub struct InspectArgs {
-    /// A mel (.npy), a recording, the folder of a model, or - for standard input [default: the model in use]
-    #[arg(value_name = "FILE|DIR")]
-    path: Option<PathBuf>,
-    /// Draw the mel, or the recording's spectrogram, into this PNG file
-    #[arg(long, env = "VOCODE_PLOT", value_name = "PNG")]
-    plot: Option<PathBuf>,
-    /// What the mel's numbers are said to mean [default: what the model takes]
-    #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
-    mel_convention: Option<ConventionArg>,
-    /// Which axis of the mel holds the bands
-    #[arg(
-        long,
-        env = "VOCODE_LAYOUT",
-        value_enum,
-        default_value_t,
-        value_name = "LAYOUT"
-    )]
-    layout: LayoutArg,
-    /// Print JSON
-    #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
-    json: bool,
-    #[command(flatten)]
-    length: LengthArg,
-    #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    overwrite: Overwrite,
-}
-
-/// What was found: the same facts for people, for programs, and as a picture.
-struct Findings {
-    text: String,
-    json: Value,
-    picture: Option<Picture>,
-}
+pub use args::InspectArgs;
+use findings::Findings;
 
 /// Runs `vocode inspect`.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {

@@ -6,8 +6,8 @@ use ndarray::{Array2, s};
 use plotters::prelude::*;
 use plotters::style::colors::colormaps::ColorMap;
 
-use crate::cli::CliError;
 use crate::cli::canvas::{Area, Drawn, rectangle, text, text_width, ticks, unwritten, write};
+use crate::cli::error::CliError;
 
 /// Columns of values that one picture shows at most; more are pooled.
 pub(super) const MAX_COLUMNS: usize = 1600;

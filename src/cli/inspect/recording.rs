@@ -1,10 +1,10 @@
 use ndarray::Array2;
 use serde_json::json;
 
-use super::Findings;
+use super::findings::Findings;
 use super::plot::{Axis, MAX_COLUMNS, Picture};
 use crate::audio::Clip;
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::cli::jobs::Source;
 use crate::cli::mel::{LengthArg, decode_clip};
 use crate::cli::output::table;
