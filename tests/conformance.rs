@@ -43,7 +43,9 @@ fn subjects() -> Vec<Subject> {
     });
     let there = |subject: &Subject| match load(Bundle::embedded().unwrap(), subject) {
         Ok(_) => true,
-        Err(VocoderError::Runtime(RuntimeError::ProviderUnavailable { missing, .. })) => {
+        Err(VocoderError::Runtime(RuntimeError::ProviderUnavailable {
+            source: missing, ..
+        })) => {
             let wanted = obligatory.split(',').any(|name| name == subject.name);
             assert!(!wanted, "{} is obligatory: {missing}", subject.name);
             eprintln!("not here: {}: {missing}", subject.name);

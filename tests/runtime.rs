@@ -123,6 +123,8 @@ fn bytes_that_are_no_model_are_refused() {
             matches!(&error, RuntimeError::Graph { label, .. } if label == "broken"),
             "{error}"
         );
+        let cause = std::error::Error::source(&error).unwrap();
+        assert!(error.to_string().ends_with(&cause.to_string()), "{error}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::error::RuntimeError;
+use super::error::{Cause, RuntimeError};
 use super::locate::{Attempt, FindError, Flavour, Found, Origin, Search, data_folder};
 use super::provider::Nvidia;
 use super::provider_name::Provider;
@@ -150,16 +150,16 @@ fn start(found: Found) -> Result<Runtime, RuntimeError> {
         library,
         attempts,
     } = found;
-    let failed = |reason: String| RuntimeError::Start {
+    let failed = |source: Cause| RuntimeError::Start {
         path: library.path.clone(),
-        reason,
+        source,
     };
     let environment = ort::init_from(&library.path)
-        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(error.into()))?
         .with_name("vocode")
         .with_telemetry(false)
         .build()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(error.into()))?;
     environment.set_log_level(log_level());
     tracing::debug!(path = %library.path.display(), version = library.version, "ONNX Runtime loaded");
     let loaded = Loaded {

@@ -1,5 +1,6 @@
-//! Errors of the runtime layer. Reasons that ONNX Runtime gives are kept as text, so that nothing above names its crate.
+//! Errors of the runtime layer. What ONNX Runtime says is kept behind [`Cause`], so that nothing above names its crate.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -7,6 +8,9 @@ use thiserror::Error;
 use super::locate::FindError;
 use super::provider_name::Provider;
 use super::setup::SetupError;
+
+/// What a library below said.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// What can go wrong between finding ONNX Runtime and running a graph.
 #[derive(Debug, Error)]
@@ -27,25 +31,25 @@ pub enum RuntimeError {
         asked: PathBuf,
     },
     /// The library loaded, but would not start.
-    #[error("ONNX Runtime at {path} does not start: {reason}", path = path.display())]
+    #[error("ONNX Runtime at {path} does not start: {source}", path = path.display())]
     Start {
         /// The library.
         path: PathBuf,
         /// What it said.
-        reason: String,
+        source: Cause,
     },
     /// Getting the library failed.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// An execution provider was asked for by name and cannot run.
     #[error(
-        "--provider {provider} cannot run: {missing}; use --provider cpu, or --provider auto to take what works"
+        "--provider {provider} cannot run: {source}; use --provider cpu, or --provider auto to take what works"
     )]
     ProviderUnavailable {
         /// The provider asked for.
         provider: Provider,
-        /// What it lacks.
-        missing: String,
+        /// What it lacks, or what loading the graph on it came to.
+        source: Cause,
     },
     /// A setting that the provider asked for by name does not have.
     #[error(
@@ -76,12 +80,12 @@ pub enum RuntimeError {
         most: usize,
     },
     /// ONNX Runtime refuses a graph.
-    #[error("the graph `{label}` cannot be loaded: {reason}")]
+    #[error("the graph `{label}` cannot be loaded: {source}")]
     Graph {
         /// Which graph, in the caller's words.
         label: String,
         /// What ONNX Runtime said.
-        reason: String,
+        source: Cause,
     },
     /// The inputs of a call are not the inputs of the graph.
     #[error("the graph `{label}` takes the inputs [{expected}], but was given [{found}]")]
@@ -106,21 +110,21 @@ pub enum RuntimeError {
         found: Vec<usize>,
     },
     /// A run of a graph failed.
-    #[error("running the graph `{label}` failed: {reason}")]
+    #[error("running the graph `{label}` failed: {source}")]
     Run {
         /// Which graph.
         label: String,
         /// What ONNX Runtime said.
-        reason: String,
+        source: Cause,
     },
 }
 
 impl RuntimeError {
     /// [`RuntimeError::Run`] with what ONNX Runtime said.
-    pub(super) fn run(label: &str, error: &ort::Error) -> RuntimeError {
+    pub(super) fn run(label: &str, error: ort::Error) -> RuntimeError {
         RuntimeError::Run {
             label: label.to_owned(),
-            reason: error.to_string(),
+            source: error.into(),
         }
     }
 }

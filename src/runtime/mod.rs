@@ -35,7 +35,7 @@ mod setup;
 mod telemetry;
 
 pub use environment::{LoadOptions, Runtime};
-pub use error::RuntimeError;
+pub use error::{Cause, RuntimeError};
 pub use locate::{
     Attempt, FindError, Flavour, Origin, Rejection, Search, WHEEL_VERSION, data_folder,
     needed_version,

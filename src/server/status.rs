@@ -278,7 +278,7 @@ mod tests {
 
         let run = RuntimeError::Run {
             label: "denoiser".to_owned(),
-            reason: "out of memory".to_owned(),
+            source: "out of memory".into(),
         };
         let failed = of_vocoder(&run.into());
         assert_eq!(failed.code(), Code::Internal);

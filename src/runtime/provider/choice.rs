@@ -4,7 +4,7 @@
 
 use super::obstacle::Obstacle;
 use super::placement::Placement;
-use crate::runtime::error::RuntimeError;
+use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::provider_name::Provider;
 
 /// What `auto` tries, best first.
@@ -23,13 +23,13 @@ pub(in crate::runtime) trait Machine {
     ///
     /// # Errors
     /// What ONNX Runtime said.
-    fn commit(&mut self, provider: Provider) -> Result<Self::Session, String>;
+    fn commit(&mut self, provider: Provider) -> Result<Self::Session, Cause>;
 
     /// Where the nodes of a loaded graph are.
     ///
     /// # Errors
     /// What ONNX Runtime said.
-    fn placement(&self, session: &Self::Session) -> Result<Placement, String>;
+    fn placement(&self, session: &Self::Session) -> Result<Placement, Cause>;
 }
 
 /// A graph on the provider that runs it.
@@ -57,8 +57,10 @@ pub(in crate::runtime) fn choose<M: Machine>(
         named => std::slice::from_ref(named),
     };
     let mut passed_over = Vec::new();
+    let mut last = None;
     for &provider in candidates {
         if let Some(again) = before.iter().find(|(of, _)| *of == provider) {
+            last = Some((provider, Cause::from(again.1.clone())));
             passed_over.push(again.clone());
             continue;
         }
@@ -71,39 +73,64 @@ pub(in crate::runtime) fn choose<M: Machine>(
                     passed_over,
                 });
             }
-            Err(obstacle) => passed_over.push((provider, obstacle)),
+            Err(refusal) => {
+                passed_over.push((provider, refusal.obstacle()));
+                last = Some((provider, refusal.cause()));
+            }
         }
     }
     // The last candidate is the named one, or the CPU.
-    let none = || (wanted, Obstacle::surprise("nothing was tried".to_owned()));
-    let (provider, obstacle) = passed_over.pop().unwrap_or_else(none);
+    let (provider, source) = last.unwrap_or_else(|| (wanted, "nothing was tried".into()));
     Err(match provider {
         Provider::Auto | Provider::Cpu => RuntimeError::Graph {
             label: label.to_owned(),
-            reason: obstacle.to_string(),
+            source,
         },
-        Provider::Cuda | Provider::TensorRt => RuntimeError::ProviderUnavailable {
-            provider,
-            missing: obstacle.to_string(),
-        },
+        Provider::Cuda | Provider::TensorRt => {
+            RuntimeError::ProviderUnavailable { provider, source }
+        }
     })
+}
+
+/// Why an attempt came to nothing.
+enum Refusal {
+    /// Known beforehand, or seen afterwards.
+    Obstacle(Obstacle),
+    /// Loading the graph failed.
+    Failed(Cause),
+}
+
+impl Refusal {
+    fn obstacle(&self) -> Obstacle {
+        match self {
+            Refusal::Obstacle(obstacle) => obstacle.clone(),
+            Refusal::Failed(cause) => Obstacle::surprise(cause.to_string()),
+        }
+    }
+
+    fn cause(self) -> Cause {
+        match self {
+            Refusal::Obstacle(obstacle) => obstacle.into(),
+            Refusal::Failed(cause) => cause,
+        }
+    }
 }
 
 /// Loads the graph on `provider` and sees that all of it is there.
 fn attempt<M: Machine>(
     machine: &mut M,
     provider: Provider,
-) -> Result<(M::Session, Placement), Obstacle> {
+) -> Result<(M::Session, Placement), Refusal> {
     if let Some(obstacle) = machine.obstacle(provider) {
-        return Err(obstacle);
+        return Err(Refusal::Obstacle(obstacle));
     }
-    let session = machine.commit(provider).map_err(Obstacle::surprise)?;
-    let placement = machine.placement(&session).map_err(Obstacle::surprise)?;
+    let session = machine.commit(provider).map_err(Refusal::Failed)?;
+    let placement = machine.placement(&session).map_err(Refusal::Failed)?;
     if placement.is_whole(provider) {
         Ok((session, placement))
     } else {
         let reason = format!("it does not take the whole graph ({placement})");
-        Err(Obstacle::surprise(reason))
+        Err(Refusal::Obstacle(Obstacle::surprise(reason)))
     }
 }
 
@@ -136,15 +163,15 @@ mod tests {
             })
         }
 
-        fn commit(&mut self, provider: Provider) -> Result<Provider, String> {
+        fn commit(&mut self, provider: Provider) -> Result<Provider, Cause> {
             self.committed.push(provider);
             match self.refused.iter().find(|(of, _)| *of == provider) {
-                Some((_, reason)) => Err((*reason).to_owned()),
+                Some((_, reason)) => Err((*reason).into()),
                 None => Ok(provider),
             }
         }
 
-        fn placement(&self, session: &Provider) -> Result<Placement, String> {
+        fn placement(&self, session: &Provider) -> Result<Placement, Cause> {
             let astray = self.astray.iter().find(|(of, _)| of == session);
             let nodes =
                 astray.map_or_else(|| vec![(*session, "Conv", 40)], |(_, nodes)| nodes.clone());
@@ -302,6 +329,8 @@ mod tests {
             let error = choose(&mut machine, wanted, "net").err().unwrap();
             assert!(matches!(error, RuntimeError::Graph { .. }), "{error}");
             assert!(error.to_string().contains("bad node"), "{error}");
+            let cause = std::error::Error::source(&error).unwrap();
+            assert_eq!(cause.to_string(), "bad node");
         }
     }
 }

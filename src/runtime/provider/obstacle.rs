@@ -1,5 +1,6 @@
 //! Why a provider cannot run.
 
+use std::error::Error;
 use std::fmt;
 
 /// Why a provider cannot run.
@@ -26,3 +27,5 @@ impl fmt::Display for Obstacle {
         f.write_str(&self.reasons.join("; "))
     }
 }
+
+impl Error for Obstacle {}

@@ -6,6 +6,7 @@ use ort::session::Session;
 use ort::sys::{OrtApi, OrtEpAssignedNode, OrtEpAssignedSubgraph, OrtStatusPtr};
 use ort::{AsPointer, Error};
 
+use crate::runtime::error::Cause;
 use crate::runtime::provider::Placement;
 
 /// Makes a session remember where its nodes went.
@@ -15,7 +16,7 @@ pub(super) const RECORD: (&str, &str) = ("session.record_ep_graph_assignment_inf
 ///
 /// # Errors
 /// What ONNX Runtime said.
-pub(super) fn placement(session: &Session) -> Result<Placement, String> {
+pub(super) fn placement(session: &Session) -> Result<Placement, Cause> {
     let api = ort::api();
     let mut list: *const *const OrtEpAssignedSubgraph = std::ptr::null();
     let mut count = 0;
@@ -40,7 +41,7 @@ pub(super) fn placement(session: &Session) -> Result<Placement, String> {
 unsafe fn nodes_of(
     api: &OrtApi,
     subgraph: *const OrtEpAssignedSubgraph,
-) -> Result<Vec<(String, String)>, String> {
+) -> Result<Vec<(String, String)>, Cause> {
     let mut nodes: *const *const OrtEpAssignedNode = std::ptr::null();
     let mut count = 0;
     // SAFETY: the caller's promise, which holds for the names and nodes of the entry as well.
@@ -61,11 +62,11 @@ unsafe fn nodes_of(
 ///
 /// # Safety
 /// `tell` writes null or a C string that lives as long as this call.
-unsafe fn name(tell: impl FnOnce(*mut *const c_char) -> OrtStatusPtr) -> Result<String, String> {
+unsafe fn name(tell: impl FnOnce(*mut *const c_char) -> OrtStatusPtr) -> Result<String, Cause> {
     let mut name: *const c_char = std::ptr::null();
     check(tell(&mut name))?;
     if name.is_null() {
-        return Err("ONNX Runtime tells no name of a provider or an operator".to_owned());
+        return Err("ONNX Runtime tells no name of a provider or an operator".into());
     }
     // SAFETY: the caller's promise.
     Ok(unsafe { CStr::from_ptr(name) }
@@ -84,7 +85,7 @@ unsafe fn entries<'a, T>(list: *const T, count: usize) -> &'a [T] {
     }
 }
 
-fn check(status: OrtStatusPtr) -> Result<(), String> {
+fn check(status: OrtStatusPtr) -> Result<(), Cause> {
     // SAFETY: a status comes from an API call just made and is given away once, here.
-    unsafe { Error::<()>::result_from_status(status) }.map_err(|error| error.to_string())
+    unsafe { Error::<()>::result_from_status(status) }.map_err(Cause::from)
 }

@@ -43,7 +43,7 @@ impl Graph {
             }
         };
         Ok(DeviceTensor {
-            value: allocate().map_err(|error| RuntimeError::run(&self.label, &error))?,
+            value: allocate().map_err(|error| RuntimeError::run(&self.label, error))?,
             shape: shape.to_vec(),
             label: self.label.clone(),
             in_main_memory: matches!(self.provider, Provider::Auto | Provider::Cpu),
@@ -72,7 +72,7 @@ impl Graph {
             }
             Ok(Binding(binding))
         };
-        bind().map_err(|error| RuntimeError::run(&self.label, &error))
+        bind().map_err(|error| RuntimeError::run(&self.label, error))
     }
 
     /// Runs the graph on what is bound.
@@ -86,7 +86,7 @@ impl Graph {
             outputs.map(drop)
         };
         let ran = self.clock.during(run);
-        ran.map_err(|error| RuntimeError::run(&self.label, &error))
+        ran.map_err(|error| RuntimeError::run(&self.label, error))
     }
 }
 
@@ -110,7 +110,7 @@ impl DeviceTensor {
             let source = TensorRef::from_array_view((self.shape.as_slice(), values))?;
             source.copy_into(&mut self.value)
         };
-        copy().map_err(|error| RuntimeError::run(&self.label, &error))
+        copy().map_err(|error| RuntimeError::run(&self.label, error))
     }
 
     /// Copies its values out.
@@ -124,7 +124,7 @@ impl DeviceTensor {
             return Ok(());
         }
         let copied = self.value.to(AllocationDevice::CPU, 0);
-        let copied = copied.map_err(|error| RuntimeError::run(&self.label, &error))?;
+        let copied = copied.map_err(|error| RuntimeError::run(&self.label, error))?;
         out.copy_from_slice(copied.extract_tensor().1);
         Ok(())
     }

@@ -151,7 +151,7 @@ impl Graph {
     ) -> Result<Vec<ArrayD<f32>>, RuntimeError> {
         self.check(inputs)?;
         let label = &self.label;
-        let failed = |error: ort::Error| RuntimeError::run(label, &error);
+        let failed = |error: ort::Error| RuntimeError::run(label, error);
         let arrays: Vec<_> = inputs
             .iter()
             .map(|(_, array)| array.as_standard_layout())

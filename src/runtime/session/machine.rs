@@ -13,7 +13,7 @@ use super::assignment::{self, RECORD};
 use super::source::GraphSource;
 use crate::hash::sha256;
 use crate::runtime::environment::Runtime;
-use crate::runtime::error::RuntimeError;
+use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::locate::data_folder;
 use crate::runtime::provider::{
     EngineFolder, EngineKey, EngineState, Machine, Obstacle, Placement, SessionOptions, settings,
@@ -45,12 +45,9 @@ impl Machine for ThisMachine<'_> {
         })
     }
 
-    fn commit(&mut self, provider: Provider) -> Result<Session, String> {
+    fn commit(&mut self, provider: Provider) -> Result<Session, Cause> {
         match provider {
-            Provider::Auto | Provider::Cpu => {
-                let builder = self.builder().map_err(|error| error.to_string())?;
-                self.load(builder)
-            }
+            Provider::Auto | Provider::Cpu => self.load(self.builder()?),
             Provider::Cuda => {
                 self.runtime.nvidia().preload(provider)?;
                 self.load_on_gpu(vec![settings::cuda(self.options.gpu.cuda())])
@@ -58,7 +55,7 @@ impl Machine for ThisMachine<'_> {
             Provider::TensorRt => {
                 // Before TensorRT is asked for its version.
                 self.runtime.nvidia().preload(provider)?;
-                match self.engines().map_err(|error| error.to_string())? {
+                match self.engines()? {
                     Some((folder, key)) => self.load_cached(&folder, &key),
                     None => self.load_tensorrt(None),
                 }
@@ -66,7 +63,7 @@ impl Machine for ThisMachine<'_> {
         }
     }
 
-    fn placement(&self, session: &Session) -> Result<Placement, String> {
+    fn placement(&self, session: &Session) -> Result<Placement, Cause> {
         assignment::placement(session)
     }
 }
@@ -83,32 +80,33 @@ impl ThisMachine<'_> {
             .with_config_entry(RECORD.0, RECORD.1)?)
     }
 
-    fn load(&self, mut builder: SessionBuilder) -> Result<Session, String> {
-        builder
-            .commit_from_memory(self.source.bytes)
-            .map_err(|error| error.to_string())
+    fn load(&self, mut builder: SessionBuilder) -> Result<Session, Cause> {
+        Ok(builder.commit_from_memory(self.source.bytes)?)
     }
 
     /// Loads the graph on these providers, the first before the rest. What they leave goes to the CPU, and is judged by the placement:
     /// `session.disable_cpu_ep_fallback` would refuse the computation of shapes too, which ONNX Runtime itself keeps there.
-    fn load_on_gpu(&self, providers: Vec<ExecutionProviderDispatch>) -> Result<Session, String> {
+    fn load_on_gpu(&self, providers: Vec<ExecutionProviderDispatch>) -> Result<Session, Cause> {
         let builder = || -> ort::Result<SessionBuilder> {
             Ok(self.builder()?.with_execution_providers(providers)?)
         };
-        self.load(builder().map_err(|error| error.to_string())?)
+        self.load(builder()?)
     }
 
     /// Loads the graph with the engines that `folder` keeps, or is to keep. Kept ones that TensorRT refuses are built again.
-    fn load_cached(&self, folder: &EngineFolder, key: &EngineKey) -> Result<Session, String> {
+    fn load_cached(&self, folder: &EngineFolder, key: &EngineKey) -> Result<Session, Cause> {
         let graph = self.source.label;
         let path = folder.path.to_string_lossy();
-        let failed = |error: std::io::Error| format!("{path}: {error}");
+        let failed = |source: std::io::Error| RuntimeError::EngineCache {
+            path: folder.path.clone(),
+            source,
+        };
         let is_kept = folder.state == EngineState::Kept;
         let load = || self.load_tensorrt(Some(&path));
         let built = || patiently(graph, load);
         let session = match if is_kept { load() } else { built() } {
             Err(reason) if is_kept => {
-                tracing::warn!(graph, %path, reason, "TensorRT's engines are of no use and are built again");
+                tracing::warn!(graph, %path, %reason, "TensorRT's engines are of no use and are built again");
                 folder.empty().map_err(failed)?;
                 built()?
             }
@@ -118,7 +116,7 @@ impl ThisMachine<'_> {
         Ok(session)
     }
 
-    fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, String> {
+    fn load_tensorrt(&self, folder: Option<&str>) -> Result<Session, Cause> {
         // The workspace and the arena of the provider beside it count together.
         let gpu = self.options.gpu.share(2);
         let told = gpu.tensorrt(self.source.profile, folder);

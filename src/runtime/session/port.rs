@@ -56,10 +56,11 @@ pub(super) fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, Runtim
             }),
             other => Err(RuntimeError::Graph {
                 label: label.to_owned(),
-                reason: format!(
+                source: format!(
                     "`{}` is {other}, and only float32 tensors are supported",
                     outlet.name()
-                ),
+                )
+                .into(),
             }),
         })
         .collect()

@@ -243,10 +243,10 @@ impl Loader<'_> {
             Ok::<_, VocoderError>((first?, others?))
         })?;
         if first.provider() != wanted {
-            let obstacles = first.passed_over().last().map(|(_, obstacle)| obstacle);
+            let obstacle = first.passed_over().last();
             return Err(VocoderError::Runtime(RuntimeError::Graph {
                 label: first.label().to_owned(),
-                reason: obstacles.map_or_else(String::new, ToString::to_string),
+                source: obstacle.map_or_else(|| "".into(), |(_, obstacle)| obstacle.clone().into()),
             }));
         }
         Ok((first, others))
