@@ -136,7 +136,7 @@ fn thread_counts_out_of_range_are_refused() {
             .threads(Some(threads))
             .provider(Provider::Cpu);
         let error = Graph::from_bytes(&runtime, AFFINE, "affine", &options).unwrap_err();
-        assert!(error.to_string().contains("--threads"), "{error}");
+        assert!(error.to_string().contains("`threads`"), "{error}");
     }
 }
 
@@ -165,7 +165,7 @@ fn auto_runs_on_what_works_and_a_named_provider_is_never_replaced() {
                 assert!(
                     error
                         .to_string()
-                        .contains(&format!("--provider {provider}")),
+                        .contains(&format!("`provider` {provider}")),
                     "{error}"
                 );
             }
@@ -203,7 +203,7 @@ fn a_missing_library_is_named() {
     let (rejection, message) = rejection(Path::new("/no/such/libonnxruntime.so"));
     assert_eq!(rejection, Rejection::Missing);
     assert!(
-        message.contains("--ort-lib") && message.contains("vocode setup"),
+        message.contains("`ort_lib`") && message.contains("vocode setup"),
         "{message}"
     );
 }

@@ -17,7 +17,7 @@ use crate::setters::setters;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// The value of `--ort-lib`: a library file, or a folder that holds one. It is used or is an error.
+    /// A library file, or a folder that holds one. It is used or is an error.
     pub library: Option<PathBuf>,
 }
 

@@ -43,7 +43,7 @@ pub enum RuntimeError {
     Setup(#[from] SetupError),
     /// An execution provider was asked for by name and cannot run.
     #[error(
-        "--provider {provider} cannot run: {source}; use --provider cpu, or --provider auto to take what works"
+        "`provider` {provider} cannot run: {source}; use `provider` cpu, or `provider` auto to take what works"
     )]
     ProviderUnavailable {
         /// The provider asked for.
@@ -53,10 +53,10 @@ pub enum RuntimeError {
     },
     /// A setting that the provider asked for by name does not have.
     #[error(
-        "{setting} does nothing with --provider {provider}: it is for {takers}; leave it out, or ask for one of these"
+        "`{setting}` does nothing with `provider` {provider}: it is for {takers}; leave it out, or ask for one of these"
     )]
     Setting {
-        /// The flag.
+        /// The field.
         setting: &'static str,
         /// The provider asked for.
         provider: Provider,
@@ -64,7 +64,7 @@ pub enum RuntimeError {
         takers: String,
     },
     /// The folder of TensorRT's engines cannot be used.
-    #[error("TensorRT's engines cannot be kept in {path}: {source}; name another folder with --engine-cache", path = path.display())]
+    #[error("TensorRT's engines cannot be kept in {path}: {source}; name another folder as `engine_cache`", path = path.display())]
     EngineCache {
         /// The folder.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum RuntimeError {
         source: std::io::Error,
     },
     /// The thread count is outside of what makes sense.
-    #[error("--threads {found} is out of range: give 1 to {most}")]
+    #[error("`threads` {found} is out of range: give 1 to {most}")]
     Threads {
         /// The number asked for.
         found: usize,

@@ -17,7 +17,8 @@
 //!
 //! let runtime = match Runtime::load(&LoadOptions::default()) {
 //!     Err(RuntimeError::Find(FindError::NotFound { .. })) => {
-//!         let installed = runtime::install(Flavour::Cpu, None, &mut |_| {})?;
+//!         let folder = runtime::data_folder();
+//!         let installed = runtime::install(Flavour::Cpu, folder.as_deref(), &mut |_| {})?;
 //!         Runtime::load(&LoadOptions::default().library(Some(installed.library)))?
 //!     }
 //!     other => other?,

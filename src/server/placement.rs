@@ -158,6 +158,6 @@ mod tests {
         assert_eq!((own.device, own.memory_limit), (0, Some(9)));
         assert!(own.fp16);
         let refused = placed("a=cuda,fp16").unwrap_err().to_string();
-        assert!(refused.contains("--fp16 does nothing"), "{refused}");
+        assert!(refused.contains("`fp16` does nothing"), "{refused}");
     }
 }

@@ -175,7 +175,7 @@ impl Place {
             origin: attempt.origin.id(),
             path: attempt.path.clone(),
             ok: attempt.verdict.is_ok(),
-            verdict: attempt.to_string(),
+            verdict: with_flags(&attempt.to_string()).into_owned(),
         };
         attempts.iter().map(place).collect()
     }

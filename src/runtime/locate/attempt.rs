@@ -9,7 +9,7 @@ use super::rejection::Rejection;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// `--ort-lib`.
+    /// Named by the caller: [`LoadOptions::library`](crate::runtime::LoadOptions::library), which messages call `ort_lib`.
     Flag,
     /// `VOCODE_ORT_LIB`.
     VocodeOrtLib,
@@ -43,7 +43,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Origin::Flag => "--ort-lib",
+            Origin::Flag => "`ort_lib`",
             Origin::VocodeOrtLib | Origin::OrtDylibPath => self.id(),
             Origin::BesideExecutable => "beside the executable",
             Origin::DataFolder => "vocode's data folder",

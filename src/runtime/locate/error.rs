@@ -29,7 +29,7 @@ pub enum FindError {
     /// No usable library in any of the places that vocode looks at.
     #[error(
         "no usable ONNX Runtime library was found{note}. Tried, in this order:{list}\n\
-         Run `vocode setup` to get it, or point --ort-lib (or VOCODE_ORT_LIB) at a libonnxruntime.so of version {needed} or newer",
+         Run `vocode setup` to get it, or point `ort_lib` (or VOCODE_ORT_LIB) at a libonnxruntime.so of version {needed} or newer",
         list = list(attempts), needed = needed_version(),
         note = if *offline { ", and VOCODE_OFFLINE keeps vocode from fetching it" } else { "" }
     )]

@@ -1,6 +1,6 @@
 //! Where the ONNX Runtime library is looked for.
 //!
-//! First what the user named: `--ort-lib`, `VOCODE_ORT_LIB`, `ORT_DYLIB_PATH`. The first of these that is set is used
+//! First what the user named: `ort_lib`, a flag of the program, `VOCODE_ORT_LIB`, `ORT_DYLIB_PATH`. The first of these that is set is used
 //! or is an error; nothing replaces it in silence. Then, in this order, the first that serves: beside the executable,
 //! vocode's data folder (where `vocode setup` puts it), the active Python environment, the dynamic loader's own path.
 
@@ -52,7 +52,7 @@ pub(in crate::runtime) struct Found {
 }
 
 impl Search {
-    /// The search of this process: its environment, its executable and `flag`, the value of `--ort-lib`.
+    /// The search of this process: its environment, its executable and `flag`, the path given for `ort_lib`.
     pub fn from_process(flag: Option<&Path>) -> Search {
         let variables = [
             (Origin::VocodeOrtLib, "VOCODE_ORT_LIB"),
@@ -304,7 +304,7 @@ mod tests {
         .to_string();
         for part in [
             "vocode setup",
-            "--ort-lib",
+            "`ort_lib`",
             "VOCODE_OFFLINE",
             "beside the executable",
             "data folder",

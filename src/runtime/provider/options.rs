@@ -105,11 +105,11 @@ impl GpuOptions {
         const BOTH: &[Provider] = &[Provider::Cuda, Provider::TensorRt];
         const TENSORRT: &[Provider] = &[Provider::TensorRt];
         [
-            (self.device != 0, "--device", BOTH),
-            (self.fp16, "--fp16", TENSORRT),
-            (self.tf32, "--tf32", BOTH),
-            (self.memory_limit.is_some(), "--memory-limit", BOTH),
-            (self.engine_cache.is_some(), "--engine-cache", TENSORRT),
+            (self.device != 0, "device", BOTH),
+            (self.fp16, "fp16", TENSORRT),
+            (self.tf32, "tf32", BOTH),
+            (self.memory_limit.is_some(), "memory_limit", BOTH),
+            (self.engine_cache.is_some(), "engine_cache", TENSORRT),
         ]
         .into_iter()
         .filter(move |(given, _, takers)| *given && !takers.contains(&provider))
@@ -166,7 +166,7 @@ mod tests {
         for provider in [Provider::Cpu, Provider::Cuda] {
             let message = with(provider, fp16()).unwrap_err();
             assert!(
-                message.contains("--fp16") && message.contains("tensorrt"),
+                message.contains("`fp16`") && message.contains("tensorrt"),
                 "{message}"
             );
         }
@@ -202,8 +202,8 @@ mod tests {
             ..SessionOptions::default()
         };
         let vain = |provider| options.without_effect_on(provider).collect::<Vec<_>>();
-        assert_eq!(vain(Provider::Cpu), ["--device", "--fp16"]);
-        assert_eq!(vain(Provider::Cuda), ["--fp16"]);
+        assert_eq!(vain(Provider::Cpu), ["device", "fp16"]);
+        assert_eq!(vain(Provider::Cuda), ["fp16"]);
         assert!(vain(Provider::TensorRt).is_empty());
         for provider in [Provider::Cpu, Provider::Cuda, Provider::TensorRt] {
             let gpu = options.gpu.for_provider(provider);

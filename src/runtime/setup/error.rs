@@ -13,7 +13,7 @@ use crate::runtime::locate::Rejection;
 pub enum SetupError {
     /// `VOCODE_OFFLINE` is set.
     #[error(
-        "VOCODE_OFFLINE is set, so nothing is fetched; unset it, or point --ort-lib (or VOCODE_ORT_LIB) at a libonnxruntime.so"
+        "VOCODE_OFFLINE is set, so nothing is fetched; unset it, or point `ort_lib` (or VOCODE_ORT_LIB) at a libonnxruntime.so"
     )]
     Forbidden,
     /// No place to install to.
@@ -36,7 +36,7 @@ pub enum SetupError {
     Pip(#[from] PipError),
     /// The wheel holds no library where one is expected.
     #[error(
-        "the wheel onnxruntime {version} holds no ONNX Runtime library; point --ort-lib at one that you have"
+        "the wheel onnxruntime {version} holds no ONNX Runtime library; point `ort_lib` at one that you have"
     )]
     NoLibrary {
         /// The version of the wheel.
@@ -44,7 +44,7 @@ pub enum SetupError {
     },
     /// The library does not load on this machine.
     #[error(
-        "ONNX Runtime {version} was fetched, but it is {rejection}; see which package index pip uses, or point --ort-lib at a build for this machine"
+        "ONNX Runtime {version} was fetched, but it is {rejection}; see which package index pip uses, or point `ort_lib` at a build for this machine"
     )]
     Unusable {
         /// The version of the wheel.

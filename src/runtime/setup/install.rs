@@ -249,7 +249,7 @@ mod tests {
             matches!(error, SetupError::Pip(PipError::NoPython { .. })),
             "{error}"
         );
-        assert!(error.to_string().contains("--ort-lib"), "{error}");
+        assert!(error.to_string().contains("`ort_lib`"), "{error}");
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
             matches!(error, SetupError::Pip(PipError::NoWheel { .. })),
             "{error}"
         );
-        assert!(error.to_string().contains("--ort-lib"), "{error}");
+        assert!(error.to_string().contains("`ort_lib`"), "{error}");
     }
 
     #[test]

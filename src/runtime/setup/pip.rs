@@ -28,7 +28,7 @@ pub enum PipError {
     /// There is no Python 3.
     #[error(
         "ONNX Runtime is fetched with Python's pip, and there is no Python 3 on the PATH (tried {tried}); \
-         install it (on Debian and Ubuntu: apt install python3-pip), or point --ort-lib at a libonnxruntime.so"
+         install it (on Debian and Ubuntu: apt install python3-pip), or point `ort_lib` at a libonnxruntime.so"
     )]
     NoPython {
         /// The names tried.
@@ -37,7 +37,7 @@ pub enum PipError {
     /// Python has neither pip nor a way to make an environment with pip.
     #[error(
         "`{python}` has no pip and cannot make an environment that has one ({reason}); \
-         install pip (on Debian and Ubuntu: apt install python3-pip), or point --ort-lib at a libonnxruntime.so"
+         install pip (on Debian and Ubuntu: apt install python3-pip), or point `ort_lib` at a libonnxruntime.so"
     )]
     NoPip {
         /// The Python.
@@ -48,7 +48,7 @@ pub enum PipError {
     /// The package index cannot be reached.
     #[error(
         "pip cannot reach the package index ({reason}); check the network (pip's own settings for mirrors and proxies apply), \
-         or point --ort-lib at a libonnxruntime.so that you have"
+         or point `ort_lib` at a libonnxruntime.so that you have"
     )]
     Network {
         /// What pip said.
@@ -57,7 +57,7 @@ pub enum PipError {
     /// There is no wheel for this machine.
     #[error(
         "pip finds no {requirement} for this machine ({reason}); install ONNX Runtime by other means \
-         and point --ort-lib at its libonnxruntime.so"
+         and point `ort_lib` at its libonnxruntime.so"
     )]
     NoWheel {
         /// What was asked for.

@@ -282,7 +282,7 @@ fn tell_passed_over(graph: &Graph, options: &SessionOptions) {
         }
     }
     for setting in options.without_effect_on(taken) {
-        tracing::warn!("{setting} has no effect on {taken}");
+        tracing::warn!("`{setting}` has no effect on {taken}");
     }
 }
 
