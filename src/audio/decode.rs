@@ -44,7 +44,7 @@ impl Default for DecodeLimits {
 
 /// A decoded file.
 #[derive(Clone, Debug)]
-pub struct Clip {
+pub struct DecodedAudio {
     /// Mono samples, full scale -1 to 1: the mean over the channels.
     pub samples: Vec<f32>,
     /// Samples a second.
@@ -57,7 +57,7 @@ pub struct Clip {
     pub warnings: Vec<String>,
 }
 
-impl Clip {
+impl DecodedAudio {
     /// Length in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -77,7 +77,7 @@ pub fn decode(
     bytes: Vec<u8>,
     extension: Option<&str>,
     limits: &DecodeLimits,
-) -> Result<Clip, AudioError> {
+) -> Result<DecodedAudio, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Unsupported {
             reason: "it is empty".into(),
@@ -101,7 +101,7 @@ fn decode_here(
     bytes: Vec<u8>,
     extension: Option<&str>,
     limits: &DecodeLimits,
-) -> Result<Clip, AudioError> {
+) -> Result<DecodedAudio, AudioError> {
     let mut probed = probe(Box::new(Cursor::new(bytes)), extension)?;
     let track = audio_track(probed.format.as_ref())?.clone();
     let decoder = symphonia::default::get_codecs()
@@ -263,7 +263,7 @@ impl Mixer {
         Ok(())
     }
 
-    fn finish(self, tags: Vec<(String, String)>) -> Result<Clip, AudioError> {
+    fn finish(self, tags: Vec<(String, String)>) -> Result<DecodedAudio, AudioError> {
         let Some((sample_rate, channels)) = self.format.filter(|_| !self.samples.is_empty()) else {
             return Err(match self.bad_packets {
                 0 => AudioError::Empty,
@@ -283,7 +283,7 @@ impl Mixer {
                 self.last_problem
             )],
         };
-        Ok(Clip {
+        Ok(DecodedAudio {
             samples: self.samples,
             sample_rate,
             channels,

@@ -52,7 +52,7 @@ pub struct StreamEncoder {
 
 /// Encoded audio.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Piece {
+pub struct EncodedPiece {
     /// The bytes. Those of the first piece begin with the header of an encoding that has one.
     pub bytes: Vec<u8>,
     /// The samples in them: FLAC holds back what does not fill a block.
@@ -82,7 +82,7 @@ impl StreamEncoder {
     ///
     /// # Errors
     /// [`AudioError::Flac`].
-    pub fn push(&mut self, samples: &[f32]) -> Result<Piece, AudioError> {
+    pub fn push(&mut self, samples: &[f32]) -> Result<EncodedPiece, AudioError> {
         let mut bytes = self.header()?;
         let mut done = samples.len();
         match self.encoding {
@@ -96,7 +96,7 @@ impl StreamEncoder {
                 }
             }
         }
-        Ok(Piece {
+        Ok(EncodedPiece {
             bytes,
             samples: done,
         })
@@ -106,7 +106,7 @@ impl StreamEncoder {
     ///
     /// # Errors
     /// [`AudioError::Flac`].
-    pub fn finish(&mut self) -> Result<Piece, AudioError> {
+    pub fn finish(&mut self) -> Result<EncodedPiece, AudioError> {
         let mut piece = self.push(&[])?;
         if let Some(flac) = &mut self.flac {
             piece.samples += flac.finish(&mut piece.bytes)?;
@@ -193,7 +193,7 @@ mod tests {
             Encoding::Flac,
         ] {
             let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
-            let mut pieces: Vec<Piece> = tone()
+            let mut pieces: Vec<EncodedPiece> = tone()
                 .chunks(77)
                 .map(|piece| encoder.push(piece).unwrap())
                 .collect();

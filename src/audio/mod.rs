@@ -20,9 +20,9 @@ mod resample;
 mod wav;
 
 #[cfg(feature = "formats")]
-pub use decode::{Clip, DECODER_THREAD, DecodeLimits, decode};
+pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
 #[cfg(feature = "formats")]
-pub use encode::{Encoding, Piece, StreamEncoder};
+pub use encode::{EncodedPiece, Encoding, StreamEncoder};
 pub use error::AudioError;
 pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StreamResampler, resample, resampled_len};
 #[cfg(feature = "formats")]

@@ -76,7 +76,7 @@ impl Arrivals {
 
 /// What one number of streams came to.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct StreamsResult {
     pub(super) streams: u32,
     pub(super) started: usize,
     pub(super) failed: usize,
@@ -112,18 +112,18 @@ impl Quantiles {
     }
 }
 
-/// The columns of [`Row::line`].
+/// The columns of [`StreamsResult::line`].
 pub(super) const HEADING: &str = "\
 streams  started  failed  underruns   first audio ms: p50    p95    p99    max   lateness ms: p50    p95    p99    max
 ";
 
-impl Row {
+impl StreamsResult {
     /// Counts what became of the streams; `is_refusal` tells those that were turned away from those that went wrong.
     pub(super) fn of<E: Display>(
         streams: u32,
         results: &[Result<Heard, E>],
         is_refusal: impl Fn(&E) -> bool,
-    ) -> Row {
+    ) -> StreamsResult {
         // Three digits of up to an hour; what is beyond counts as an hour.
         let empty = || {
             Histogram::<u64>::new_with_max(3_600_000_000, 3).unwrap_or_else(|_| {
@@ -145,7 +145,7 @@ impl Row {
                 Err(error) => failures.push(error),
             }
         }
-        Row {
+        StreamsResult {
             streams,
             started: results.len(),
             failed: failures.len(),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_late_chunk_is_an_underrun_of_its_stream() {
-        let row = Row::of(
+        let row = StreamsResult::of(
             2,
             &[
                 heard(100, &[0, 0]),

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::args::Verbosity;
 use super::error::CliError;
-use super::listening::{Arrivals, HEADING, Heard, Listener, Row};
+use super::listening::{Arrivals, HEADING, Heard, Listener, StreamsResult};
 use super::output::print;
 use super::remote::{RequestArgs, ServerArgs, block_on, read_mel};
 use crate::client::{Client, ClientError, Event};
@@ -84,7 +84,7 @@ async fn measure(
     config: &proto::SynthesisConfig,
     mel: &Mel,
     arrivals: Arrivals,
-) -> Row {
+) -> StreamsResult {
     let began = Instant::now();
     let mut calls = JoinSet::new();
     for time in arrivals.times() {
@@ -96,7 +96,7 @@ async fn measure(
     while let Some(result) = calls.join_next().await {
         results.push(result.unwrap_or(Err(ClientError::EmptyEvent)));
     }
-    Row::of(arrivals.streams, &results, ClientError::is_refusal)
+    StreamsResult::of(arrivals.streams, &results, ClientError::is_refusal)
 }
 
 /// Plays one stream.
@@ -118,7 +118,7 @@ async fn listen(
     Ok(listener.end())
 }
 
-fn json(row: &Row) -> String {
+fn json(row: &StreamsResult) -> String {
     // A struct of numbers and strings always serialises.
     serde_json::to_string(row).unwrap_or_default() + "\n"
 }

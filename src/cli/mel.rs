@@ -8,7 +8,7 @@ use super::args::{ConventionArg, Overwrite, Verbosity};
 use super::error::CliError;
 use super::jobs::each;
 use super::jobs::{self, Job, Kinds, Source};
-use crate::audio::{AudioError, Clip, DecodeLimits, decode, resample};
+use crate::audio::{AudioError, DecodeLimits, DecodedAudio, decode, resample};
 use crate::mel::{Mel, MelConvention, analyse, write_npy};
 
 /// Bytes of an audio file that are read, compressed or not.
@@ -78,7 +78,7 @@ fn one(job: &Job, convention: &MelConvention, args: &MelArgs) -> Result<(), CliE
     Ok(())
 }
 
-fn mel_of(clip: Clip, convention: &MelConvention, name: &str) -> Result<Mel, CliError> {
+fn mel_of(clip: DecodedAudio, convention: &MelConvention, name: &str) -> Result<Mel, CliError> {
     let samples = resample(clip.samples, clip.sample_rate, convention.sample_rate)
         .map_err(|e| CliError::audio(name, e))?;
     analyse(&samples, convention).map_err(|e| CliError::mel(name, e))
@@ -116,7 +116,7 @@ impl LengthArg {
 }
 
 /// Reads and decodes one recording.
-pub(super) fn read_clip(source: &Source, length: LengthArg) -> Result<Clip, CliError> {
+pub(super) fn read_clip(source: &Source, length: LengthArg) -> Result<DecodedAudio, CliError> {
     let bytes = source.read_all(MAX_AUDIO_BYTES)?;
     decode_clip(bytes, source, length)
 }
@@ -126,7 +126,7 @@ pub(super) fn decode_clip(
     bytes: Vec<u8>,
     source: &Source,
     length: LengthArg,
-) -> Result<Clip, CliError> {
+) -> Result<DecodedAudio, CliError> {
     let extension = match source {
         Source::File(path) => extension(path),
         Source::Stdin => None,

@@ -107,7 +107,7 @@ fn fitting_betas(least: f64, most: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diffusion::{Process, Row, linear_betas, plan};
+    use crate::diffusion::{Coefficients, Process, linear_betas, plan};
     use proptest::prelude::*;
 
     const FAST: [f64; 6] = [1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5];
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    fn fast(process: &Process, betas: &[f64]) -> Result<Vec<Row>, DiffusionError> {
+    fn fast(process: &Process, betas: &[f64]) -> Result<Vec<Coefficients>, DiffusionError> {
         plan(
             process,
             Prediction::Epsilon,
@@ -247,7 +247,7 @@ mod tests {
             for (k, abar) in abars.iter().rev().enumerate() {
                 let (signal, rest) = (abar.sqrt(), (1.0 - abar).sqrt());
                 let x = signal * data + rest * noise;
-                let step = |row: &Row, prediction: f64| row.a * x + row.b * prediction;
+                let step = |row: &Coefficients, prediction: f64| row.a * x + row.b * prediction;
                 let expected = step(&epsilon[k], noise);
                 prop_assert!((step(&sample[k], data) - expected).abs() < 1e-9);
                 prop_assert!((step(&velocity[k], signal * noise - rest * data) - expected).abs() < 1e-9);

@@ -1,6 +1,6 @@
 //! Noise levels, and steps between them in the terms that solvers reason in: the estimate of the clean signal.
 
-use super::Row;
+use super::Coefficients;
 
 /// How much of the signal and of the noise is in a state: x = signal data + noise eps, eps standard Gaussian.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub(super) fn pairs(levels: &[Level]) -> impl Iterator<Item = (Level, Mix)> + '_
     levels.iter().copied().zip(ends.chain([Mix::CLEAN]))
 }
 
-/// A [`Row`] whose `b` and `v` weigh the estimate of the clean signal instead of the prediction.
+/// A [`Coefficients`] whose `b` and `v` weigh the estimate of the clean signal instead of the prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Step {
     pub at: Level,
@@ -63,8 +63,8 @@ impl Step {
     }
 
     /// The same step in terms of the prediction, where estimate = `of_state` x + `of_prediction` prediction.
-    pub fn row(self, [of_state, of_prediction]: [f64; 2]) -> Row {
-        Row {
+    pub fn row(self, [of_state, of_prediction]: [f64; 2]) -> Coefficients {
+        Coefficients {
             t: self.at.t,
             a: self.a + self.b * of_state,
             b: self.b * of_prediction,

@@ -1,6 +1,6 @@
 //! Sampling a diffusion model as a table of numbers.
 //!
-//! Every sampler offered here is affine in what it has at hand, so a whole run is planned as [`Row`]s of coefficients in
+//! Every sampler offered here is affine in what it has at hand, so a whole run is planned as [`Coefficients`]s of coefficients in
 //! f64 before the first graph call ([`plan`]), and the engine only applies them. Noise ([`Noise`]) is a pure function of
 //! seed, step and absolute sample.
 //!
@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod coefficients;
 mod ddpm;
 mod error;
 mod flow;
@@ -21,16 +22,15 @@ mod level;
 mod noise;
 mod plan;
 mod process;
-mod row;
 mod schedule;
 mod solver;
 #[cfg(test)]
 mod toy;
 
+pub use coefficients::Coefficients;
 pub use error::DiffusionError;
 pub use noise::Noise;
 pub use plan::{Plan, plan};
 pub use process::{MAX_STEPS, Prediction, Process, cosine_betas, linear_betas};
-pub use row::Row;
 pub use schedule::{Grid, Schedule};
 pub use solver::{Corrector, Solver, SolverKind};

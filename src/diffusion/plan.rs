@@ -1,13 +1,13 @@
 //! The plan of a run: one row of coefficients a denoiser call.
 
 use super::level::{Level, Mix};
-use super::{DiffusionError, Grid, Prediction, Process, Row, Schedule, ddpm, flow};
+use super::{Coefficients, DiffusionError, Grid, Prediction, Process, Schedule, ddpm, flow};
 
 /// A checked run: the rows in the order in which they are applied to x = step 0 of [`Noise`](super::Noise).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// At least one, at most [`MAX_STEPS`](super::MAX_STEPS).
-    pub rows: Vec<Row>,
+    pub rows: Vec<Coefficients>,
     /// Limits of the state after every row.
     pub clamp: Option<[f64; 2]>,
 }

@@ -2,7 +2,7 @@
 
 use super::level::{Level, Mix};
 use super::process::signal_levels;
-use super::{Corrector, Grid, Plan, Prediction, Process, Row, Schedule, Solver, plan};
+use super::{Coefficients, Corrector, Grid, Plan, Prediction, Process, Schedule, Solver, plan};
 
 const MEAN: f64 = 0.4;
 const DEVIATION: f64 = 0.8;
@@ -48,7 +48,7 @@ fn answer(process: &Process, prediction: Prediction, t: f64, x: f64) -> f64 {
 
 /// Runs a plan without its noise on one number and a network.
 fn through(plan: &Plan, start: f64, network: impl Fn(f64, f64) -> f64) -> f64 {
-    let step = |(x, remembered): (f64, f64), row: &Row| {
+    let step = |(x, remembered): (f64, f64), row: &Coefficients| {
         let answer = network(row.t, x);
         (
             row.a * x + row.b * answer + row.d * remembered,

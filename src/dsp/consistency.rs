@@ -17,7 +17,7 @@ use super::{DspError, MelFilter};
 use crate::mel::{Framing, MelConvention, filterbank, sparse_rows};
 use crate::stft::hann;
 pub use stream::ConsistencyStream;
-use tables::Tables;
+use tables::ConsistencyTables;
 
 /// Most passes of a bundle.
 const MAX_PASSES: usize = 8;
@@ -33,7 +33,7 @@ pub struct ConsistencyParameters {
 /// The filter for mels of one convention. Cheap to clone: the tables are shared.
 #[derive(Clone)]
 pub struct ConsistencyFilter {
-    tables: Arc<Tables>,
+    tables: Arc<ConsistencyTables>,
     passes: usize,
 }
 
@@ -59,7 +59,7 @@ impl ConsistencyFilter {
         let shares = (&bank / &sums.mapv(|sum| sum.max(1e-12))).reversed_axes();
         let mut planner = RealFftPlanner::new();
         let scale = 1.0 / (overlap * n_fft as f64);
-        let tables = Tables {
+        let tables = ConsistencyTables {
             convention: convention.clone(),
             margin: match convention.framing {
                 Framing::Hop => (n_fft - hop) / 2,

@@ -19,7 +19,7 @@ use crate::mel::{Framing, MelConvention, filterbank};
 use crate::stft::hann;
 use gain::GainTrack;
 pub use stream::{EnvelopeStream, Filtering};
-use tables::{BinSource, Tables};
+use tables::{BinSource, EnvelopeTables};
 
 /// The `[envelope]` table of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl Default for EnvelopeParameters {
 /// The envelope filter of one convention and one set of parameters. Cheap to clone: the tables are shared.
 #[derive(Clone)]
 pub struct EnvelopeFilter {
-    tables: Arc<Tables>,
+    tables: Arc<EnvelopeTables>,
 }
 
 impl EnvelopeFilter {
@@ -89,7 +89,7 @@ impl EnvelopeFilter {
             }
         };
         let mut planner = RealFftPlanner::new();
-        let tables = Tables {
+        let tables = EnvelopeTables {
             convention: convention.clone(),
             fft,
             hop,

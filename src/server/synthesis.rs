@@ -18,7 +18,7 @@ use super::places::Playback;
 use super::request::Opened;
 use super::shared::{Shared, stopping};
 use super::status::{failed, idle, of_audio, of_vocoder};
-use crate::audio::Piece;
+use crate::audio::EncodedPiece;
 use crate::proto;
 
 /// Events that wait for a slow reader, beyond what the transport buffers. More audio waits where it costs nothing: unmade.
@@ -176,7 +176,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    async fn send(&mut self, piece: Piece, events: &Events) -> Result<(), Status> {
+    async fn send(&mut self, piece: EncodedPiece, events: &Events) -> Result<(), Status> {
         if piece.bytes.is_empty() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ const FIRST_AUDIOS: u32 = 10;
 
 /// The figures of one number of steps on one number of threads.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct SpeedResult {
     pub(super) steps: usize,
     pub(super) threads: usize,
     pub(super) real_time_factor: Spread,
@@ -100,7 +100,7 @@ pub(super) fn rows(
     loader: &Loader<'_>,
     threads: usize,
     args: &BenchArgs,
-    done: &mut dyn FnMut(Row) -> Result<(), CliError>,
+    done: &mut dyn FnMut(SpeedResult) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let mel = mel(loader, args.seconds)?;
     let mut vocoder = loader.load(threads)?;
@@ -113,7 +113,7 @@ pub(super) fn rows(
         let firsts = repeat(FIRST_AUDIOS * args.runs, || {
             first_audio(&scheduler, &mel, steps)
         })?;
-        done(Row {
+        done(SpeedResult {
             steps,
             threads,
             real_time_factor: Spread::of(factors),

@@ -14,7 +14,7 @@ use super::output::{Target, print};
 use super::setup::load_runtime;
 pub use args::BenchArgs;
 use loader::Loader;
-use measure::{Row, Spread, rows};
+use measure::{SpeedResult, Spread, rows};
 use report::Report;
 use streams::Streams;
 
@@ -57,7 +57,7 @@ fn measure_all(args: &BenchArgs, loader: &Loader<'_>) -> Result<Report, CliError
     })?);
     show(&report.beginning())?;
     for count in args.thread_counts(threads) {
-        rows(loader, count, args, &mut |row: Row| {
+        rows(loader, count, args, &mut |row: SpeedResult| {
             show(&row.line())?;
             report.rows.push(row);
             Ok(())

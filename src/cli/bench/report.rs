@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measure::{Row, Spread};
+use super::measure::{SpeedResult, Spread};
 use super::memory::Memory;
 use super::streams::Streams;
 use crate::vocoder::Vocoder;
@@ -16,7 +16,7 @@ pub(super) struct Report {
     pub(super) threads: usize,
     pub(super) load_seconds: Spread,
     pub(super) audio_seconds: f64,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<SpeedResult>,
     /// `None` where they were left out.
     pub(super) streams: Option<Streams>,
     pub(super) peak_memory_mib: Memory,
@@ -69,7 +69,7 @@ impl Report {
     }
 }
 
-impl Row {
+impl SpeedResult {
     pub(super) fn line(&self) -> String {
         let (rtf, first) = (self.real_time_factor, &self.first_audio_ms);
         format!(

@@ -10,7 +10,7 @@ use super::args::{BenchArgs, MAX_STREAMS};
 use super::loader::Loader;
 use super::measure::{mel, whole};
 use crate::cli::error::CliError;
-use crate::cli::listening::{Arrivals, HEADING, Heard, Listener, Row};
+use crate::cli::listening::{Arrivals, HEADING, Heard, Listener, StreamsResult};
 use crate::cli::remote::block_on;
 use crate::mel::Mel;
 use crate::text::counted;
@@ -35,7 +35,7 @@ pub(super) struct Streams {
     /// The most of those tried that played without a gap; `None` where none did.
     pub(super) sustained: Option<u32>,
     /// All that was tried, in its order.
-    pub(super) tried: Vec<Row>,
+    pub(super) tried: Vec<StreamsResult>,
     /// Times to first audio of the sustained streams in milliseconds, ascending.
     #[serde(skip)]
     pub(super) first_audios: Vec<f64>,
@@ -75,7 +75,7 @@ impl Streams {
                 seconds: args.stream_seconds,
             };
             let results = play(&scheduler, &mel, arrivals)?;
-            let row = Row::of(count, &results, |_| false);
+            let row = StreamsResult::of(count, &results, |_| false);
             show(&row.line())?;
             Ok(streams.note(row, results))
         };
@@ -90,7 +90,7 @@ impl Streams {
     }
 
     /// Whether all were content.
-    fn note(&mut self, row: Row, results: Vec<Result<Heard, VocoderError>>) -> bool {
+    fn note(&mut self, row: StreamsResult, results: Vec<Result<Heard, VocoderError>>) -> bool {
         let clean = row.is_clean();
         if clean && self.sustained.is_none_or(|most| row.streams > most) {
             self.sustained = Some(row.streams);

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::findings::Findings;
 use super::plot::{Axis, MAX_COLUMNS, Picture};
-use crate::audio::Clip;
+use crate::audio::DecodedAudio;
 use crate::cli::error::CliError;
 use crate::cli::jobs::Source;
 use crate::cli::mel::{LengthArg, decode_clip};
@@ -69,7 +69,7 @@ pub(super) fn inspect(
 }
 
 /// Magnitudes in dB, bins by columns; the hop grows with the clip so that the picture stays of bounded size.
-fn spectrogram(clip: &Clip) -> Picture {
+fn spectrogram(clip: &DecodedAudio) -> Picture {
     let len = clip.samples.len();
     let hop = HOP.max(len.div_ceil(MAX_COLUMNS));
     let columns = len.div_ceil(hop);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Grid, Plan, Prediction, Row, Schedule, linear_betas, plan};
+use crate::diffusion::{Coefficients, Grid, Plan, Prediction, Schedule, linear_betas, plan};
 
 const FAST: [f64; 6] = [1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5];
 
@@ -18,12 +18,12 @@ fn run(process: &Process, prediction: Prediction, grid: Grid, solver: Solver) ->
 }
 
 /// DiffWave's fast schedule, epsilon prediction.
-fn fast(solver: Solver) -> Vec<Row> {
+fn fast(solver: Solver) -> Vec<Coefficients> {
     let grid = Grid::Betas(FAST.to_vec());
     run(&ddpm(), Prediction::Epsilon, grid, solver).rows
 }
 
-fn flow(times: &[f64], prediction: Prediction, solver: Solver) -> Vec<Row> {
+fn flow(times: &[f64], prediction: Prediction, solver: Solver) -> Vec<Coefficients> {
     let grid = Grid::Times(times.to_vec());
     run(&Process::Flow, prediction, grid, solver).rows
 }
@@ -82,7 +82,7 @@ fn two_call_solvers_have_the_values_of_their_rules() {
         [0.6, 0.0, 0.15, 1.0, 0.0, 0.0],
         [0.6, 1.0, 0.4, 0.0, 0.0, 0.0],
     ];
-    let flat = |row: &Row| [row.t, row.a, row.b, row.d, row.u, row.v];
+    let flat = |row: &Coefficients| [row.t, row.a, row.b, row.d, row.u, row.v];
     let rows = flow(&[0.0, 0.3, 0.6], Prediction::Velocity, heun);
     assert_eq!(rows.len(), golden.len());
     for (row, golden) in rows.iter().zip(golden) {
@@ -125,10 +125,10 @@ fn abar(step: usize) -> f64 {
     FAST[..6 - step].iter().map(|beta| 1.0 - beta).product()
 }
 
-fn assert_same(a: &[Row], b: &[Row]) {
+fn assert_same(a: &[Coefficients], b: &[Coefficients]) {
     assert_eq!(a.len(), b.len());
     for (a, b) in a.iter().zip(b) {
-        let weights = |row: &Row| [row.t, row.a, row.b, row.c, row.d];
+        let weights = |row: &Coefficients| [row.t, row.a, row.b, row.c, row.d];
         assert_near(&weights(a), &weights(b), 1e-9);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 use realfft::num_complex::Complex;
 
-use super::tables::Tables;
+use super::tables::ConsistencyTables;
 use crate::dsp::block::FilterBlock;
 use crate::dsp::overlap::OverlapAdd;
 use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
@@ -19,7 +19,7 @@ const LIMIT: f64 = 2.0;
 /// the end is not known. A sample is given out once no later window reaches it. Memory is bounded by the window and by what was pushed of
 /// one of the two inputs ahead of the other.
 pub struct ConsistencyStream {
-    tables: Arc<Tables>,
+    tables: Arc<ConsistencyTables>,
     /// Log band magnitudes that are asked for, of frames not looked at yet.
     mel: FrameQueue,
     /// The one of the frame that is looked at.
@@ -38,7 +38,7 @@ pub struct ConsistencyStream {
 }
 
 impl ConsistencyStream {
-    pub(super) fn new(tables: Arc<Tables>) -> ConsistencyStream {
+    pub(super) fn new(tables: Arc<ConsistencyTables>) -> ConsistencyStream {
         ConsistencyStream {
             mel: FrameQueue::new(tables.convention.n_mels),
             wanted: vec![0.0; tables.convention.n_mels],
@@ -161,7 +161,7 @@ impl MelFilter for ConsistencyStream {
     }
 }
 
-impl Tables {
+impl ConsistencyTables {
     /// Writes for each band the logarithm of what is wanted over what the spectrum holds, within the limit.
     fn log_ratios(
         &self,

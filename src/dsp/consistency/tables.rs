@@ -7,7 +7,7 @@ use realfft::{ComplexToReal, RealToComplex};
 use crate::mel::{MelConvention, SparseRow};
 
 /// Made by [`ConsistencyFilter::new`](super::ConsistencyFilter::new).
-pub(super) struct Tables {
+pub(super) struct ConsistencyTables {
     pub(super) convention: MelConvention,
     /// Samples by which a frame's window begins before the frame's place, `f * hop`.
     pub(super) margin: usize,

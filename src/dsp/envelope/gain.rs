@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex;
 
-use super::tables::Tables;
+use super::tables::EnvelopeTables;
 use crate::dsp::vector;
 
 /// The bounds of the amplitude gain, as natural logarithms of 1e-5 and 1e3.
@@ -15,7 +15,7 @@ const POWER_FLOOR: f32 = 1e-12;
 
 /// Log gains of consecutive frames. Knows only the frames that the smoothing still needs.
 pub(super) struct GainTrack {
-    tables: Arc<Tables>,
+    tables: Arc<EnvelopeTables>,
     /// Power at each bin of as many frames as the smoothing kernel is long.
     powers: VecDeque<Vec<f32>>,
     /// What a frame at the mel's floor looks like.
@@ -28,7 +28,7 @@ pub(super) struct GainTrack {
 
 impl GainTrack {
     /// A track on which every frame so far was at the floor.
-    pub(super) fn new(tables: Arc<Tables>) -> GainTrack {
+    pub(super) fn new(tables: Arc<EnvelopeTables>) -> GainTrack {
         let silence = vec![tables.convention.floor_value(); tables.log_sums.len()];
         let mut floor = vec![0.0; tables.bins.len()];
         tables.power(&tables.log_bands(&silence), &mut floor);
@@ -108,7 +108,7 @@ impl GainTrack {
     }
 }
 
-impl Tables {
+impl EnvelopeTables {
     /// Power at every bin, interpolated linearly in log magnitude between band centres.
     fn power(&self, bands: &[f32], out: &mut [f32]) {
         for (power, (below, weight, slope)) in out.iter_mut().zip(&self.bins) {

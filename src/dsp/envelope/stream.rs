@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::gain::GainTrack;
-use super::tables::Tables;
+use super::tables::EnvelopeTables;
 use crate::dsp::block::FilterBlock;
 use crate::dsp::overlap::OverlapAdd;
 use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
@@ -24,7 +24,7 @@ pub enum Filtering {
 /// frames of its smoothing are there, and each sample is given out once no later block reaches it. Memory is bounded by the block and by
 /// what was pushed of one of the two inputs ahead of the other.
 pub struct EnvelopeStream {
-    tables: Arc<Tables>,
+    tables: Arc<EnvelopeTables>,
     filtering: Filtering,
     gains: GainTrack,
     /// Log band magnitudes of mel frames not used yet.
@@ -44,7 +44,7 @@ pub struct EnvelopeStream {
 }
 
 impl EnvelopeStream {
-    pub(super) fn new(tables: Arc<Tables>, filtering: Filtering) -> EnvelopeStream {
+    pub(super) fn new(tables: Arc<EnvelopeTables>, filtering: Filtering) -> EnvelopeStream {
         EnvelopeStream {
             filtering,
             gains: GainTrack::new(tables.clone()),

@@ -12,7 +12,7 @@ use crate::mel::MelConvention;
 pub(super) type BinSource = (usize, f32, f32);
 
 /// Made by [`EnvelopeFilter::new`](super::EnvelopeFilter::new).
-pub(super) struct Tables {
+pub(super) struct EnvelopeTables {
     pub(super) convention: MelConvention,
     pub(super) fft: usize,
     pub(super) hop: usize,
@@ -33,7 +33,7 @@ pub(super) struct Tables {
     pub(super) inverse: Arc<dyn ComplexToReal<f32>>,
 }
 
-impl Tables {
+impl EnvelopeTables {
     /// Refuses a mel of another number of bands.
     ///
     /// # Errors

@@ -45,21 +45,21 @@ impl Networks {
             gpu: options.gpu.share(GRAPHS),
             ..options.clone()
         };
-        let mut passed_over = Vec::new();
+        let mut fallbacks = Vec::new();
         loop {
             let loader = Loader {
                 bundle,
                 runtime,
                 options,
-                passed_over: &passed_over,
+                fallbacks: &fallbacks,
                 clock: Clock::default(),
             };
             match loader.networks() {
                 Ok(networks) => {
-                    tell_passed_over(&networks.conditioner.graph, options);
+                    tell_fallbacks(&networks.conditioner.graph, options);
                     return Ok(networks);
                 }
-                Err(setback) => passed_over.push(setback.passed_over(options.provider)?),
+                Err(failure) => fallbacks.push(failure.fallback(options.provider)?),
             }
         }
     }
@@ -108,23 +108,23 @@ struct Loader<'a> {
     runtime: &'a Runtime,
     options: &'a SessionOptions,
     /// What `auto` has tried with the whole model.
-    passed_over: &'a [(Provider, Obstacle)],
+    fallbacks: &'a [(Provider, Obstacle)],
     clock: Clock,
 }
 
 /// What came in the way of a model on a provider.
-struct Setback {
+struct LoadFailure {
     provider: Provider,
     error: VocoderError,
 }
 
-impl Setback {
+impl LoadFailure {
     /// What `auto` is to pass over.
     ///
     /// # Errors
-    /// The setback itself, where nothing else is left to try.
-    fn passed_over(self, wanted: Provider) -> Result<(Provider, Obstacle), VocoderError> {
-        let Setback { provider, error } = self;
+    /// The error itself, where nothing else is left to try.
+    fn fallback(self, wanted: Provider) -> Result<(Provider, Obstacle), VocoderError> {
+        let LoadFailure { provider, error } = self;
         match (wanted, provider) {
             (Provider::Auto, Provider::Cuda | Provider::TensorRt) => {
                 Ok((provider, Obstacle::surprise(error.to_string())))
@@ -136,7 +136,7 @@ impl Setback {
 
 impl Loader<'_> {
     /// The model on the provider that takes its first graph.
-    fn networks(&self) -> Result<Networks, Setback> {
+    fn networks(&self) -> Result<Networks, LoadFailure> {
         let Context {
             denoiser: context,
             conditioner: margin,
@@ -144,21 +144,21 @@ impl Loader<'_> {
         let of_mel = Sizes::of_windows(2 * (context + margin)).alone();
         let conditioner = self.conditioner(&of_mel);
         // What tries all providers by itself leaves none to pass over.
-        let nowhere = |error| Setback {
+        let nowhere = |error| LoadFailure {
             provider: Provider::Cpu,
             error,
         };
         let conditioner = conditioner.map_err(nowhere)?;
         let provider = conditioner.provider();
         let complete = self.complete(conditioner, of_mel);
-        complete.map_err(|error| Setback { provider, error })
+        complete.map_err(|error| LoadFailure { provider, error })
     }
 
     fn conditioner(&self, sizes: &Sizes) -> Result<Graph, VocoderError> {
         let n_mels = self.bundle.manifest.mel.n_mels;
         let profile = sizes.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
         let source = (&self.bundle.conditioner[..], "conditioner");
-        self.load(source, &profile, self.options, self.passed_over)
+        self.load(source, &profile, self.options, self.fallbacks)
     }
 
     /// The model whose conditioner is this one, the denoiser being on the same provider.
@@ -257,14 +257,14 @@ impl Loader<'_> {
         (bytes, graph): (&[u8], &str),
         profile: &Profile,
         options: &SessionOptions,
-        passed_over: &[(Provider, Obstacle)],
+        fallbacks: &[(Provider, Obstacle)],
     ) -> Result<Graph, VocoderError> {
         let label = &format!("{} {graph}", self.bundle.manifest.name);
         let source = GraphSource {
             bytes,
             label,
             profile: Some(profile),
-            passed_over,
+            passed_over: fallbacks,
             clock: &self.clock,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
@@ -272,7 +272,7 @@ impl Loader<'_> {
 }
 
 /// Says what `auto` passed over, as a warning where somebody expects it to run, and what it was told in vain.
-fn tell_passed_over(graph: &Graph, options: &SessionOptions) {
+fn tell_fallbacks(graph: &Graph, options: &SessionOptions) {
     let taken = graph.provider();
     for (better, obstacle) in graph.passed_over() {
         if obstacle.expected {
@@ -296,11 +296,11 @@ mod tests {
 
     #[test]
     fn auto_goes_on_where_a_provider_fails_and_a_named_one_is_an_error() {
-        let setback = |provider| Setback {
+        let failure = |provider| LoadFailure {
             provider,
             error: VocoderError::Stopped,
         };
-        let next = |wanted, provider| setback(provider).passed_over(wanted);
+        let next = |wanted, provider| failure(provider).fallback(wanted);
         let (provider, obstacle) = next(Provider::Auto, Provider::Cuda).unwrap();
         assert_eq!(provider, Provider::Cuda);
         assert_eq!(obstacle.to_string(), VocoderError::Stopped.to_string());

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// One denoiser call to be made: step, and the frames that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Row of the plan, from 0.
+    /// Coefficients of the plan, from 0.
     pub step: usize,
     /// First frame of the core; negative before the clip.
     pub core_start: i64,
@@ -20,7 +20,7 @@ pub struct Window {
     pub frames: usize,
 }
 
-/// Steps of a plan over a clip, each trailing the one before.
+/// Steps of a plan over a clip, each some frames behind the one before.
 ///
 /// A pure state machine: it runs no graph. The caller announces how much of the clip is known, asks which windows are
 /// [`ready`](Wavefront::ready), gets the [`state`](Wavefront::state) of each, runs the denoiser in whatever batches it likes, and hands

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bundle::Context;
-use crate::diffusion::Row;
+use crate::diffusion::Coefficients;
 use crate::vocoder::plan::window::Chunks;
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn denoise(start: i64, t: f64, state: &[f32]) -> Vec<f32> {
 }
 
 fn plan(rows: usize) -> Plan {
-    let row = |k: usize| Row {
+    let row = |k: usize| Coefficients {
         t: k as f64,
         a: 0.6,
         b: 0.4,
@@ -121,7 +121,7 @@ const REACH: Context = Context {
 /// Windows of `core` frames in which steps wait for each other.
 fn fixed(core: usize) -> WindowPlan {
     WindowPlan {
-        lead: 0,
+        step_offset: 0,
         ..WindowPlan::exact(core, REACH, 1).unwrap()
     }
 }
@@ -133,11 +133,11 @@ fn growing(first: usize, longest: usize, steps: usize) -> WindowPlan {
 proptest! {
     #[test]
     fn windows_and_pieces_change_nothing(
-        frames in 1usize..60, first in 1usize..20, longest in 1usize..40, steps in 1usize..7, lead in prop::sample::select(vec![0, CONTEXT]),
+        frames in 1usize..60, first in 1usize..20, longest in 1usize..40, steps in 1usize..7, step_offset in prop::sample::select(vec![0, CONTEXT]),
         pieces in prop::collection::vec(1usize..20, 1..4), exhaust: bool, seed: u64,
     ) {
         let (plan, noise) = (plan(steps), Noise::new(seed));
-        let windows = WindowPlan { lead, ..growing(first, longest, steps) };
+        let windows = WindowPlan { step_offset, ..growing(first, longest, steps) };
         let run = windowed(&plan, noise, windows, frames, &pieces, exhaust);
         prop_assert_eq!(run.samples, whole(&plan, noise, frames));
     }

@@ -5,7 +5,7 @@
 //! every step, and every window at an edge, like a whole clip, is given `context` frames of it. So a sample's value does not depend on
 //! the windows.
 //!
-//! Step k reads what step k - 1 wrote, `context` frames further on each side. Its windows therefore trail: they become ready one after
+//! Step k reads what step k - 1 wrote, `context` frames further on each side. Its windows therefore run later: they become ready one after
 //! another, and those that are ready at one moment do not depend on each other.
 
 use crate::bundle::Context;
@@ -14,8 +14,8 @@ use crate::vocoder::error::VocoderError;
 /// Most frames that one window may cover; bounds what one graph call allocates.
 pub const MAX_WINDOW_FRAMES: usize = 16_384;
 
-/// Most frames, over all steps, by which a synthesis without lead may trail before memory matters.
-const MAX_TRAIL: usize = 8192;
+/// Most frames, over all steps, by which a synthesis without an offset may be behind its mel before memory matters.
+const MAX_DELAY: usize = 8192;
 
 /// The chunks of a stream when none are asked for, in frames: the first small, for early audio, yet longer than what the filters after the
 /// diffusion hold back; the later ones longer, for less work.
@@ -69,7 +69,7 @@ pub struct WindowPlan {
     pub conditioner_context: usize,
     /// Frames by which each step is ahead of the one after it. `context`: a chunk can go through all steps at once, which is the least
     /// look-ahead there is, at the price of longer first windows. 0: the fewest windows, each step waiting for more of the one before.
-    pub lead: usize,
+    pub step_offset: usize,
     /// Denoiser calls for each sample.
     pub steps: usize,
 }
@@ -85,9 +85,9 @@ impl WindowPlan {
             longest: core,
         };
         let plan = WindowPlan::streaming(chunks, context, steps)?;
-        let trails = 2 * core * steps <= MAX_TRAIL;
+        let without_offset = 2 * core * steps <= MAX_DELAY;
         Ok(WindowPlan {
-            lead: if trails { 0 } else { plan.lead },
+            step_offset: if without_offset { 0 } else { plan.step_offset },
             ..plan
         })
     }
@@ -131,7 +131,7 @@ impl WindowPlan {
             },
             context: context.denoiser,
             conditioner_context: context.conditioner,
-            lead: context.denoiser,
+            step_offset: context.denoiser,
             steps,
         })
     }
@@ -149,8 +149,8 @@ impl WindowPlan {
 
     /// Core of the window of `step` that begins at `start`, when more of the clip is to come.
     pub(super) fn core(&self, step: usize, start: i64) -> usize {
-        let ahead = (self.ahead(step)) as i64;
-        let end = self.chunks.end_after(start - ahead) + ahead;
+        let offset = (self.offset(step)) as i64;
+        let end = self.chunks.end_after(start - offset) + offset;
         ((end - start) as usize).min(self.chunks.longest)
     }
 
@@ -167,7 +167,7 @@ impl WindowPlan {
     /// The lengths of all cores, ascending.
     pub fn cores(&self) -> Vec<usize> {
         let longest = self.chunks.longest;
-        let first = (0..self.steps).map(|step| self.chunks.first + self.ahead(step));
+        let first = (0..self.steps).map(|step| self.chunks.first + self.offset(step));
         let first = first.flat_map(|length| [length.min(longest), length % longest]);
         let mut cores: Vec<usize> = first
             .chain(self.chunks.sizes())
@@ -179,13 +179,13 @@ impl WindowPlan {
     }
 
     /// Frames by which `step` is ahead of the last one.
-    fn ahead(&self, step: usize) -> usize {
-        (self.steps - 1 - step.min(self.steps - 1)) * self.lead
+    fn offset(&self, step: usize) -> usize {
+        (self.steps - 1 - step.min(self.steps - 1)) * self.step_offset
     }
 
     /// Mel frames that must be there before the first chunk can be finished, that of the filters after the diffusion not counted.
     pub fn look_ahead(&self) -> usize {
-        self.chunks.first + self.ahead(0) + self.context + self.conditioner_context
+        self.chunks.first + self.offset(0) + self.context + self.conditioner_context
     }
 }
 
@@ -258,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn many_steps_trail_closely() {
-        assert_eq!(WindowPlan::exact(128, CONTEXT, 6).unwrap().lead, 0);
-        assert_eq!(WindowPlan::exact(128, CONTEXT, 200).unwrap().lead, 8);
+    fn many_steps_follow_closely() {
+        assert_eq!(WindowPlan::exact(128, CONTEXT, 6).unwrap().step_offset, 0);
+        assert_eq!(WindowPlan::exact(128, CONTEXT, 200).unwrap().step_offset, 8);
     }
 
     #[test]

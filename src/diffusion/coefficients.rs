@@ -5,7 +5,7 @@
 /// What the next row finds remembered is u x + v prediction, of the state before this row. So a solver can come back to an earlier state
 /// or estimate: the engine keeps one more number a sample, and only where the next row has d other than 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row {
+pub struct Coefficients {
     /// The number given to the network: flow, the time in [0, 1); DDPM, the training step, fractional where aligned.
     pub t: f64,
     /// Weight of the state.
@@ -22,7 +22,7 @@ pub struct Row {
     pub v: f64,
 }
 
-impl Row {
+impl Coefficients {
     /// The next state of one sample, before the plan's clamp; from state, prediction, fresh noise and what the row before remembered.
     pub(crate) fn next(&self, [state, prediction, noise, remembered]: [f32; 4]) -> f64 {
         self.a * f64::from(state)
