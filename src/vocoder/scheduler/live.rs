@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::place::Place;
+use super::request::StreamStats;
+use super::urgency::StreamClass;
 use super::urgency::{Account, Urgency};
-use super::{Place, StreamClass, StreamStats};
 use crate::vocoder::plan::Window;
 use crate::vocoder::{Output, Stream, VocoderError};
 

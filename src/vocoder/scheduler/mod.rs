@@ -12,112 +12,33 @@
 mod activity;
 #[cfg(debug_assertions)]
 mod fault;
+mod handles;
 mod live;
-mod port;
+mod place;
+mod request;
 mod urgency;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::error::VocoderError;
 use super::filters::{Filters, Output};
-use super::options::{Sampling, ScheduleChoice};
+use super::options::Sampling;
 use super::plan::WindowBounds;
-use super::plan::window::{Chunks, DEFAULT_CHUNKS, WindowPlan};
+use super::plan::window::WindowPlan;
 use super::synthesis::{Stream, Vocoder, check_batch};
 use crate::bundle::Manifest;
-use crate::diffusion::Solver;
 use crate::runtime::Placement;
-use crate::setters::setters;
 use activity::Activity;
 pub use activity::WorkerState;
+pub use handles::{AudioOutput, MelInput};
 use live::Live;
-pub use port::{AudioOutput, MelInput};
+use place::{Place, Places};
+pub use request::{MAX_CHUNK_FRAMES, SchedulerOptions, StreamPlan, StreamRequest, StreamStats};
 pub use urgency::StreamClass;
 use worker::{Command, Worker};
-
-/// Longest chunk that a stream may ask for, in frames.
-pub const MAX_CHUNK_FRAMES: usize = 1024;
-
-/// How a [`Scheduler`] works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SchedulerOptions {
-    /// Streams that may be open at once.
-    pub max_streams: usize,
-    /// Most windows in one denoiser call; what the provider does best when `None`.
-    pub batch: Option<usize>,
-    /// Name of the model in the metrics.
-    pub label: String,
-}
-
-setters!(SchedulerOptions {
-    max_streams: usize,
-    batch: Option<usize>,
-    label: String,
-});
-
-impl Default for SchedulerOptions {
-    fn default() -> SchedulerOptions {
-        SchedulerOptions {
-            max_streams: 32,
-            batch: None,
-            label: "default".to_owned(),
-        }
-    }
-}
-
-/// What a stream is to be.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct StreamRequest {
-    /// The steps.
-    pub schedule: ScheduleChoice,
-    /// The solver, instead of the schedule's own.
-    pub solver: Option<Solver>,
-    /// The noise: same seed, same samples.
-    pub seed: u64,
-    /// Sample rate of the audio in hertz; the model's own when `None`.
-    pub sample_rate: Option<u32>,
-    /// Frames of the first chunk; [`DEFAULT_CHUNKS`] when `None`.
-    pub first_chunk_frames: Option<usize>,
-    /// Frames of later chunks; [`DEFAULT_CHUNKS`] when `None`.
-    pub chunk_frames: Option<usize>,
-    /// [`Prepared::shift_samples`](crate::mel::Prepared) of the mel.
-    pub shift_samples: i64,
-    /// How it shares the model with others.
-    pub class: StreamClass,
-}
-
-setters!(StreamRequest {
-    schedule: ScheduleChoice,
-    solver: Option<Solver>,
-    seed: u64,
-    sample_rate: Option<u32>,
-    first_chunk_frames: Option<usize>,
-    chunk_frames: Option<usize>,
-    shift_samples: i64,
-    class: StreamClass,
-});
-
-/// What a stream is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StreamPlan {
-    /// Name of the schedule: the bundle's, `uniform-N` or `custom`.
-    pub schedule: String,
-    /// The solver.
-    pub solver: Solver,
-    /// Denoiser calls for each sample.
-    pub steps: usize,
-    /// Sample rate of the audio in hertz.
-    pub sample_rate: u32,
-    /// The seed of the noise.
-    pub seed: u64,
-}
 
 /// A stream that was opened.
 pub struct OpenStream {
@@ -127,23 +48,6 @@ pub struct OpenStream {
     pub input: MelInput,
     /// Where its audio comes out.
     pub output: AudioOutput,
-}
-
-/// What became of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamStats {
-    /// Mel frames taken.
-    pub frames: u64,
-    /// Samples made, at the stream's own rate.
-    pub samples: u64,
-    /// From its opening to the first denoiser call made for it.
-    pub queue: Duration,
-    /// From its opening to its first finished samples.
-    pub first_audio: Option<Duration>,
-    /// Spent in the model on its behalf.
-    pub inference: Duration,
-    /// From its opening to its last finished sample.
-    pub total: Duration,
 }
 
 /// A model on a thread of its own, and the way to it. Clones share the thread, which ends with the last clone and the last stream.
@@ -161,8 +65,7 @@ struct Shared {
     provider_note: Option<String>,
     filters: Filters,
     bounds: WindowBounds,
-    options: SchedulerOptions,
-    active: AtomicUsize,
+    places: Arc<Places>,
     activity: Arc<Activity>,
 }
 
@@ -206,8 +109,7 @@ impl Scheduler {
             provider_note: worker.vocoder().provider_note().map(str::to_owned),
             filters: worker.vocoder().filters().clone(),
             bounds: worker.vocoder().bounds(),
-            options,
-            active: AtomicUsize::new(0),
+            places: Places::new(options.max_streams),
             activity: worker.activity().clone(),
         });
         let (tell, told) = std::sync::mpsc::channel();
@@ -254,7 +156,7 @@ impl Scheduler {
 
     /// Streams that are open.
     pub fn active(&self) -> usize {
-        self.shared.active.load(Ordering::Relaxed)
+        self.shared.places.taken()
     }
 
     /// What the thread is doing. A denoiser call takes well under a second on most machines; one that takes many has most likely hung.
@@ -269,7 +171,7 @@ impl Scheduler {
 
     /// Streams that may be open at once.
     pub fn max_streams(&self) -> usize {
-        self.shared.options.max_streams
+        self.shared.places.limit()
     }
 
     /// The work that a stream is: denoiser frames for each frame of mel, those that its windows see twice counted twice.
@@ -279,7 +181,7 @@ impl Scheduler {
     pub fn work(&self, request: &StreamRequest) -> Result<f64, VocoderError> {
         let manifest = &self.shared.manifest;
         let plan = request.schedule.resolve(manifest, request.solver)?.plan;
-        let core = chunks(request)?.longest as f64;
+        let core = request.chunks()?.longest as f64;
         let context = 2.0 * manifest.context.denoiser as f64;
         Ok(plan.steps() as f64 * (core + context) / core)
     }
@@ -292,7 +194,7 @@ impl Scheduler {
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
         let manifest = &self.shared.manifest;
         let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
-        let chunks = chunks(request)?;
+        let chunks = request.chunks()?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
@@ -303,7 +205,7 @@ impl Scheduler {
             sample_rate: rate,
             seed: request.seed,
         };
-        let place = Place::take(&self.shared)?;
+        let place = Place::take(&self.shared.places)?;
         let filters = &self.shared.filters;
         let stream = Stream::new(
             manifest,
@@ -315,7 +217,7 @@ impl Scheduler {
         );
         let windows = stream.windows();
         // Room for what one window needs at once, and as much again to work ahead.
-        let room = 2 * (windows.chunks.longest + windows.look_ahead()) + port::PIECE;
+        let room = 2 * (windows.chunks.longest + windows.look_ahead()) + handles::PIECE;
         let frames = Arc::new(Semaphore::new(room));
         let (live, ends) = Live::new(
             stream,
@@ -336,47 +238,5 @@ impl Scheduler {
             input: MelInput::new(id, self.commands.clone(), frames, &manifest.mel),
             output: AudioOutput::new(ends, self.commands.clone()),
         })
-    }
-}
-
-fn chunks(request: &StreamRequest) -> Result<Chunks, VocoderError> {
-    let longest = request.chunk_frames.unwrap_or(DEFAULT_CHUNKS.longest);
-    let first = request
-        .first_chunk_frames
-        .unwrap_or(DEFAULT_CHUNKS.first)
-        .min(longest);
-    for found in [first, longest] {
-        if !(1..=MAX_CHUNK_FRAMES).contains(&found) {
-            let limit = MAX_CHUNK_FRAMES;
-            return Err(VocoderError::WindowLength { found, limit });
-        }
-    }
-    Ok(Chunks { first, longest })
-}
-
-/// One of the places for open streams; given back when dropped.
-struct Place {
-    shared: Arc<Shared>,
-    since: Instant,
-}
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Result<Place, VocoderError> {
-        let limit = shared.options.max_streams;
-        let more = |active: usize| (active < limit).then_some(active + 1);
-        shared
-            .active
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map_err(|_| VocoderError::Busy { limit })?;
-        Ok(Place {
-            shared: shared.clone(),
-            since: Instant::now(),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.shared.active.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -8,11 +8,11 @@ use ndarray::Array2;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::SchedulerOptions;
 use super::activity::{Activity, Watched};
 #[cfg(debug_assertions)]
 use super::fault::Faults;
 use super::live::{Id, Live};
+use super::request::SchedulerOptions;
 use super::urgency::Urgency;
 use crate::vocoder::plan::Window;
 use crate::vocoder::{Stream, Vocoder, VocoderError};

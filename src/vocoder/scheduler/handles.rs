@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use ndarray::{Array2, Axis, Slice};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::StreamStats;
 use super::live::{Audio, Ends, Id};
+use super::request::StreamStats;
 use super::worker::Command;
 use crate::mel::MelConvention;
 use crate::vocoder::VocoderError;
