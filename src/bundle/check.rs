@@ -1,7 +1,7 @@
-//! Whether the graphs have the ports that the contract asks for.
+//! Whether the graphs have the inputs and outputs that the contract asks for.
 
 use super::{BundleError, Manifest};
-use crate::runtime::Port;
+use crate::runtime::TensorInfo;
 
 const CONDITIONER: &str = "conditioner.onnx";
 const DENOISER: &str = "denoiser.onnx";
@@ -11,7 +11,7 @@ const MAX_CONDITIONS: usize = 64;
 /// One output of the conditioner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// The port's name, the same in both graphs; it starts with `cond`.
+    /// The name of the input or output, the same in both graphs; it starts with `cond`.
     pub name: String,
     /// Sizes; `None` for the batch (the first) and the time axis.
     pub dims: Vec<Option<usize>>,
@@ -19,7 +19,7 @@ pub struct Condition {
     pub time_axis: usize,
 }
 
-/// What the ports of a bundle's graphs say.
+/// What the inputs and outputs of a bundle's graphs say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// The conditions in the order in which the conditioner gives them.
@@ -30,10 +30,10 @@ impl Signature {
     /// Compares a conditioner, as (inputs, outputs), with the contract: `mel [B, n_mels, F]` -> `cond* [B, ..]`.
     ///
     /// # Errors
-    /// [`BundleError::Port`] for the first port that is missing, unknown or of another shape.
+    /// [`BundleError::Interface`] for the first one that is missing, unknown or of another shape.
     pub fn of_conditioner(
         manifest: &Manifest,
-        (inputs, outputs): (&[Port], &[Port]),
+        (inputs, outputs): (&[TensorInfo], &[TensorInfo]),
     ) -> Result<Signature, BundleError> {
         let mel = [None, Some(manifest.mel.n_mels), None];
         expect(CONDITIONER, "input", inputs, "mel", &mel)?;
@@ -54,7 +54,10 @@ impl Signature {
     ///
     /// # Errors
     /// As [`Signature::of_conditioner`].
-    pub fn check_denoiser(&self, (inputs, outputs): (&[Port], &[Port])) -> Result<(), BundleError> {
+    pub fn check_denoiser(
+        &self,
+        (inputs, outputs): (&[TensorInfo], &[TensorInfo]),
+    ) -> Result<(), BundleError> {
         let conditions = &self.conditions;
         let known = |name: &str| {
             ["x", "t"].contains(&name) || conditions.iter().any(|condition| condition.name == name)
@@ -70,22 +73,22 @@ impl Signature {
     }
 }
 
-fn condition(port: &Port) -> Result<Condition, BundleError> {
-    let free: Vec<usize> = (1..port.dims.len())
-        .filter(|&axis| port.dims[axis].is_none())
+fn condition(info: &TensorInfo) -> Result<Condition, BundleError> {
+    let free: Vec<usize> = (1..info.dims.len())
+        .filter(|&axis| info.dims[axis].is_none())
         .collect();
-    let fits = port.name.starts_with("cond")
-        && port.dims.first() == Some(&None)
-        && !port.dims.contains(&Some(0));
+    let fits = info.name.starts_with("cond")
+        && info.dims.first() == Some(&None)
+        && !info.dims.contains(&Some(0));
     match free[..] {
-        [time_axis] if fits && is_float(port) => Ok(Condition {
-            name: port.name.clone(),
-            dims: port.dims.clone(),
+        [time_axis] if fits && is_float(info) => Ok(Condition {
+            name: info.name.clone(),
+            dims: info.dims.clone(),
             time_axis,
         }),
         _ => {
             let expected = "outputs named cond*, float32, with a free batch axis first and exactly one other free axis, time";
-            Err(wrong(CONDITIONER, expected.to_owned(), describe(port)))
+            Err(wrong(CONDITIONER, expected.to_owned(), describe(info)))
         }
     }
 }
@@ -93,25 +96,25 @@ fn condition(port: &Port) -> Result<Condition, BundleError> {
 fn expect(
     file: &'static str,
     side: &str,
-    ports: &[Port],
+    infos: &[TensorInfo],
     name: &str,
     dims: &[Option<usize>],
 ) -> Result<(), BundleError> {
     let expected = || format!("{side} {name} float32 {}", shape(dims));
-    match ports.iter().find(|port| port.name == name) {
-        None => Err(wrong(file, expected(), list(ports))),
-        // A port may leave free what the contract fixes, never the other way round.
-        Some(port) => {
-            let fits = port.dims.len() == dims.len()
-                && port
+    match infos.iter().find(|info| info.name == name) {
+        None => Err(wrong(file, expected(), list(infos))),
+        // An input or output may leave free what the contract fixes, never the other way round.
+        Some(info) => {
+            let fits = info.dims.len() == dims.len()
+                && info
                     .dims
                     .iter()
                     .zip(dims)
                     .all(|(found, dim)| found.is_none() || found == dim);
-            if fits && is_float(port) {
+            if fits && is_float(info) {
                 Ok(())
             } else {
-                Err(wrong(file, expected(), describe(port)))
+                Err(wrong(file, expected(), describe(info)))
             }
         }
     }
@@ -120,35 +123,35 @@ fn expect(
 fn expect_no_others(
     file: &'static str,
     side: &str,
-    ports: &[Port],
+    infos: &[TensorInfo],
     known: impl Fn(&str) -> bool,
 ) -> Result<(), BundleError> {
-    match ports.iter().find(|port| !known(&port.name)) {
+    match infos.iter().find(|info| !known(&info.name)) {
         None => Ok(()),
-        Some(port) => Err(wrong(file, format!("no other {side}"), describe(port))),
+        Some(info) => Err(wrong(file, format!("no other {side}"), describe(info))),
     }
 }
 
-fn is_float(port: &Port) -> bool {
-    port.ty == "float32"
+fn is_float(info: &TensorInfo) -> bool {
+    info.ty == "float32"
 }
 
 fn wrong(file: &'static str, expected: String, found: String) -> BundleError {
-    BundleError::Port {
+    BundleError::Interface {
         file,
         expected,
         found,
     }
 }
 
-fn describe(port: &Port) -> String {
-    format!("{} {} {}", port.name, port.ty, shape(&port.dims))
+fn describe(info: &TensorInfo) -> String {
+    format!("{} {} {}", info.name, info.ty, shape(&info.dims))
 }
 
-fn list(ports: &[Port]) -> String {
-    match ports {
+fn list(infos: &[TensorInfo]) -> String {
+    match infos {
         [] => "none".to_owned(),
-        _ => ports.iter().map(describe).collect::<Vec<_>>().join(", "),
+        _ => infos.iter().map(describe).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -165,8 +168,8 @@ mod tests {
     use super::*;
     use crate::bundle::Bundle;
 
-    fn port(name: &str, dims: &[Option<usize>]) -> Port {
-        Port {
+    fn info(name: &str, dims: &[Option<usize>]) -> TensorInfo {
+        TensorInfo {
             name: name.to_owned(),
             dims: dims.to_vec(),
             ty: "float32".to_owned(),
@@ -174,25 +177,25 @@ mod tests {
     }
 
     struct Ports {
-        mel: Vec<Port>,
-        conds: Vec<Port>,
-        inputs: Vec<Port>,
-        outputs: Vec<Port>,
+        mel: Vec<TensorInfo>,
+        conds: Vec<TensorInfo>,
+        inputs: Vec<TensorInfo>,
+        outputs: Vec<TensorInfo>,
     }
 
     impl Ports {
         fn new() -> Ports {
             let conds = vec![
-                port("cond", &[None, Some(16), None]),
-                port("cond_fine", &[None, None, Some(6)]),
+                info("cond", &[None, Some(16), None]),
+                info("cond_fine", &[None, None, Some(6)]),
             ];
-            let mut inputs = vec![port("x", &[None, None]), port("t", &[None])];
+            let mut inputs = vec![info("x", &[None, None]), info("t", &[None])];
             inputs.extend(conds.clone());
             Ports {
-                mel: vec![port("mel", &[None, Some(80), None])],
+                mel: vec![info("mel", &[None, Some(80), None])],
                 conds,
                 inputs,
-                outputs: vec![port("prediction", &[None, None])],
+                outputs: vec![info("prediction", &[None, None])],
             }
         }
 
@@ -256,7 +259,7 @@ mod tests {
             ),
             (
                 "unknown input",
-                |p| p.inputs.push(port("speaker", &[None])),
+                |p| p.inputs.push(info("speaker", &[None])),
                 "no other input, found speaker",
             ),
             (
@@ -266,9 +269,9 @@ mod tests {
             ),
         ];
         for (case, change, words) in cases {
-            let mut ports = Ports::new();
-            change(&mut ports);
-            let message = ports.check().unwrap_err().to_string();
+            let mut infos = Ports::new();
+            change(&mut infos);
+            let message = infos.check().unwrap_err().to_string();
             assert!(message.contains(words), "{case}: {message}");
         }
     }

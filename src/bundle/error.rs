@@ -108,9 +108,9 @@ pub enum BundleError {
         /// What the decoder said.
         reason: String,
     },
-    /// A graph without the ports that the contract asks for.
+    /// A graph without the inputs and outputs that the contract asks for.
     #[error("{file}: expected {expected}, found {found}")]
-    Port {
+    Interface {
         /// The graph's file.
         file: &'static str,
         /// What the contract asks for.

@@ -2,7 +2,7 @@
 //!
 //! A folder, or the default built into the binary, of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
 //! `denoiser.onnx`. Everything in it is checked before use: the numbers of the manifest, the hashes of the graphs, and the
-//! graphs' ports ([`Signature`]).
+//! graphs' inputs and outputs ([`Signature`]).
 //!
 //! ```
 //! let bundle = vocode::Bundle::embedded()?;

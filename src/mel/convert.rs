@@ -45,7 +45,7 @@ impl Conversion {
     /// # Errors
     /// [`MelError::Incompatible`] with every reason.
     pub fn new(from: &MelConvention, to: &MelConvention) -> Result<Conversion, MelError> {
-        let reasons = obstacles(from, to);
+        let reasons = mismatches(from, to);
         if !reasons.is_empty() {
             return Err(MelError::Incompatible {
                 from: from.name.clone(),
@@ -152,7 +152,7 @@ fn same_values(from: &MelConvention, to: &MelConvention) -> bool {
 }
 
 /// Every difference that has no exact conversion, in words.
-fn obstacles(from: &MelConvention, to: &MelConvention) -> Vec<String> {
+fn mismatches(from: &MelConvention, to: &MelConvention) -> Vec<String> {
     let mut reasons = Vec::new();
     let mut differ = |what: &str, a: String, b: String| {
         if a != b {

@@ -42,10 +42,10 @@ pub use locate::{
     needed_version,
 };
 pub use provider::{
-    Device, Driver, DriverError, EngineFolder, EngineKey, EngineState, GpuOptions, InputProfile,
-    Libraries, Library, Nvidia, Obstacle, Placement, Profile, SessionOptions, Stem,
+    Device, Driver, DriverError, EngineFolder, EngineKey, EngineState, FallbackReason, GpuOptions,
+    InputProfile, Libraries, Library, Nvidia, Placement, Profile, SessionOptions, Stem,
 };
 pub use provider_name::{Provider, UnknownProvider};
-pub use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, Port};
+pub use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, TensorInfo};
 pub use setup::{Installed, PipError, SetupError, SetupEvent, SetupPolicy, install, offline};
 pub use telemetry::disable_telemetry;

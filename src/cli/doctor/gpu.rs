@@ -105,7 +105,7 @@ impl GpuReport {
                 "install NVIDIA's driver, or go on with the CPU: nothing is missing for that"
                     .to_owned()
             }
-            (Some(_), Some(obstacle)) => obstacle.clone(),
+            (Some(_), Some(reason)) => reason.clone(),
             (Some(_), None) => format!("nothing: --provider {} should run", self.wanted),
         }
     }
@@ -128,8 +128,8 @@ impl ProviderReport {
                 .collect(),
             libraries: wanted.to_vec(),
             obstacles: nvidia
-                .obstacle(provider, device)
-                .map_or_else(Vec::new, |obstacle| obstacle.reasons),
+                .fallback_reason(provider, device)
+                .map_or_else(Vec::new, |reason| reason.reasons),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! What the choice rests on is behind [`Machine`], so that it is tested without a GPU.
 
-use super::obstacle::Obstacle;
+use super::fallback::FallbackReason;
 use super::placement::Placement;
 use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::provider_name::Provider;
@@ -17,7 +17,7 @@ pub(in crate::runtime) trait Machine {
     type Session;
 
     /// What keeps `provider` from running on this machine, before anything is loaded for it.
-    fn obstacle(&mut self, provider: Provider) -> Option<Obstacle>;
+    fn fallback_reason(&mut self, provider: Provider) -> Option<FallbackReason>;
 
     /// Loads the graph on `provider`.
     ///
@@ -38,7 +38,7 @@ pub(in crate::runtime) struct Chosen<S> {
     pub provider: Provider,
     pub placement: Placement,
     /// What `auto` tried before, and why not that.
-    pub passed_over: Vec<(Provider, Obstacle)>,
+    pub fallbacks: Vec<(Provider, FallbackReason)>,
 }
 
 /// Loads a graph on the provider asked for. `auto` does not try again what was passed over `before`.
@@ -50,18 +50,18 @@ pub(in crate::runtime) fn choose<M: Machine>(
     machine: &mut M,
     wanted: Provider,
     label: &str,
-    before: &[(Provider, Obstacle)],
+    before: &[(Provider, FallbackReason)],
 ) -> Result<Chosen<M::Session>, RuntimeError> {
     let candidates = match &wanted {
         Provider::Auto => &AUTO[..],
         named => std::slice::from_ref(named),
     };
-    let mut passed_over = Vec::new();
+    let mut fallbacks = Vec::new();
     let mut last = None;
     for &provider in candidates {
         if let Some(again) = before.iter().find(|(of, _)| *of == provider) {
             last = Some((provider, Cause::from(again.1.clone())));
-            passed_over.push(again.clone());
+            fallbacks.push(again.clone());
             continue;
         }
         match attempt(machine, provider) {
@@ -70,11 +70,11 @@ pub(in crate::runtime) fn choose<M: Machine>(
                     session,
                     provider,
                     placement,
-                    passed_over,
+                    fallbacks,
                 });
             }
             Err(refusal) => {
-                passed_over.push((provider, refusal.obstacle()));
+                fallbacks.push((provider, refusal.fallback_reason()));
                 last = Some((provider, refusal.cause()));
             }
         }
@@ -95,22 +95,22 @@ pub(in crate::runtime) fn choose<M: Machine>(
 /// Why an attempt came to nothing.
 enum Refusal {
     /// Known beforehand, or seen afterwards.
-    Obstacle(Obstacle),
+    Reason(FallbackReason),
     /// Loading the graph failed.
     Failed(Cause),
 }
 
 impl Refusal {
-    fn obstacle(&self) -> Obstacle {
+    fn fallback_reason(&self) -> FallbackReason {
         match self {
-            Refusal::Obstacle(obstacle) => obstacle.clone(),
-            Refusal::Failed(cause) => Obstacle::surprise(cause.to_string()),
+            Refusal::Reason(reason) => reason.clone(),
+            Refusal::Failed(cause) => FallbackReason::surprise(cause.to_string()),
         }
     }
 
     fn cause(self) -> Cause {
         match self {
-            Refusal::Obstacle(obstacle) => obstacle.into(),
+            Refusal::Reason(reason) => reason.into(),
             Refusal::Failed(cause) => cause,
         }
     }
@@ -121,8 +121,8 @@ fn attempt<M: Machine>(
     machine: &mut M,
     provider: Provider,
 ) -> Result<(M::Session, Placement), Refusal> {
-    if let Some(obstacle) = machine.obstacle(provider) {
-        return Err(Refusal::Obstacle(obstacle));
+    if let Some(reason) = machine.fallback_reason(provider) {
+        return Err(Refusal::Reason(reason));
     }
     let session = machine.commit(provider).map_err(Refusal::Failed)?;
     let placement = machine.placement(&session).map_err(Refusal::Failed)?;
@@ -130,7 +130,7 @@ fn attempt<M: Machine>(
         Ok((session, placement))
     } else {
         let reason = format!("it does not take the whole graph ({placement})");
-        Err(Refusal::Obstacle(Obstacle::surprise(reason)))
+        Err(Refusal::Reason(FallbackReason::surprise(reason)))
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     /// A machine that stands in for one with a GPU.
     #[derive(Default)]
     struct StandIn {
-        obstacles: Vec<(Provider, &'static str)>,
+        reasons: Vec<(Provider, &'static str)>,
         refused: Vec<(Provider, &'static str)>,
         /// Where the nodes go instead of the provider that was asked.
         astray: Vec<(Provider, Nodes)>,
@@ -155,9 +155,9 @@ mod tests {
     impl Machine for StandIn {
         type Session = Provider;
 
-        fn obstacle(&mut self, provider: Provider) -> Option<Obstacle> {
-            let found = self.obstacles.iter().find(|(of, _)| *of == provider);
-            found.map(|(_, reason)| Obstacle {
+        fn fallback_reason(&mut self, provider: Provider) -> Option<FallbackReason> {
+            let found = self.reasons.iter().find(|(of, _)| *of == provider);
+            found.map(|(_, reason)| FallbackReason {
                 reasons: vec![(*reason).to_owned()],
                 expected: false,
             })
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn names(chosen: &Chosen<Provider>) -> (Provider, Vec<Provider>) {
-        let over = chosen.passed_over.iter().map(|(provider, _)| *provider);
+        let over = chosen.fallbacks.iter().map(|(provider, _)| *provider);
         (chosen.provider, over.collect())
     }
 
@@ -196,26 +196,26 @@ mod tests {
         assert_eq!(all.committed, [TensorRt], "the others were loaded too");
 
         let mut no_tensorrt = StandIn {
-            obstacles: vec![(TensorRt, "libnvinfer.so.10 is missing")],
+            reasons: vec![(TensorRt, "libnvinfer.so.10 is missing")],
             ..StandIn::default()
         };
         let chosen = choose(&mut no_tensorrt, Auto, "g").unwrap();
         assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
-        assert!(!chosen.passed_over[0].1.expected);
-        assert!(chosen.passed_over[0].1.to_string().contains("libnvinfer"));
+        assert!(!chosen.fallbacks[0].1.expected);
+        assert!(chosen.fallbacks[0].1.to_string().contains("libnvinfer"));
     }
 
     #[test]
     fn auto_falls_to_the_cpu_and_says_why_for_each() {
         let mut machine = StandIn {
-            obstacles: vec![(TensorRt, "no TensorRT")],
+            reasons: vec![(TensorRt, "no TensorRT")],
             refused: vec![(Cuda, "out of memory")],
             ..StandIn::default()
         };
         let chosen = choose(&mut machine, Auto, "g").unwrap();
         assert_eq!(names(&chosen), (Cpu, vec![TensorRt, Cuda]));
-        assert_eq!(chosen.passed_over[1].1.to_string(), "out of memory");
-        assert!(chosen.passed_over[1].1.expected);
+        assert_eq!(chosen.fallbacks[1].1.to_string(), "out of memory");
+        assert!(chosen.fallbacks[1].1.expected);
         assert_eq!(machine.committed, [Cuda, Cpu]);
     }
 
@@ -229,11 +229,14 @@ mod tests {
 
     #[test]
     fn what_was_passed_over_before_is_not_tried_again() {
-        let before = [(TensorRt, Obstacle::surprise("out of memory".to_owned()))];
+        let before = [(
+            TensorRt,
+            FallbackReason::surprise("out of memory".to_owned()),
+        )];
         let mut machine = StandIn::default();
         let chosen = super::choose(&mut machine, Auto, "g", &before).unwrap();
         assert_eq!(names(&chosen), (Cuda, vec![TensorRt]));
-        assert_eq!(chosen.passed_over, before);
+        assert_eq!(chosen.fallbacks, before);
         assert_eq!(machine.committed, [Cuda]);
     }
 
@@ -241,7 +244,7 @@ mod tests {
     fn a_named_provider_runs_or_is_an_error() {
         for (wanted, other) in [(Cuda, Cpu), (TensorRt, Cuda)] {
             let mut missing = StandIn {
-                obstacles: vec![(wanted, "no NVIDIA driver")],
+                reasons: vec![(wanted, "no NVIDIA driver")],
                 ..StandIn::default()
             };
             let error = choose(&mut missing, wanted, "g").err().unwrap().to_string();
@@ -321,7 +324,7 @@ mod tests {
     #[test]
     fn what_the_cpu_refuses_is_the_graphs_fault() {
         let mut machine = StandIn {
-            obstacles: vec![(TensorRt, "no"), (Cuda, "no")],
+            reasons: vec![(TensorRt, "no"), (Cuda, "no")],
             refused: vec![(Cpu, "bad node")],
             ..StandIn::default()
         };

@@ -2,8 +2,8 @@
 
 mod choice;
 mod engine_cache;
+mod fallback;
 mod nvidia;
-mod obstacle;
 mod options;
 mod placement;
 mod profile;
@@ -11,8 +11,8 @@ pub(super) mod settings;
 
 pub(super) use choice::{Chosen, Machine, choose};
 pub use engine_cache::{EngineFolder, EngineKey, EngineState};
+pub use fallback::FallbackReason;
 pub use nvidia::{Device, Driver, DriverError, Libraries, Library, Nvidia, Stem};
-pub use obstacle::Obstacle;
 pub use options::{GpuOptions, SessionOptions};
 pub use placement::Placement;
 pub use profile::{InputProfile, Profile};

@@ -9,11 +9,13 @@ use ort::value::TensorRef;
 
 use super::clock::Clock;
 use super::machine::ThisMachine;
-use super::port::{Port, ports};
 use super::source::GraphSource;
+use super::tensor_info::{TensorInfo, tensor_infos};
 use crate::runtime::environment::Runtime;
 use crate::runtime::error::RuntimeError;
-use crate::runtime::provider::{Chosen, Obstacle, Placement, Profile, SessionOptions, choose};
+use crate::runtime::provider::{
+    Chosen, FallbackReason, Placement, Profile, SessionOptions, choose,
+};
 use crate::runtime::provider_name::Provider;
 
 /// A loaded graph with `f32` inputs and outputs.
@@ -24,8 +26,8 @@ use crate::runtime::provider_name::Provider;
 pub struct Graph {
     pub(super) session: Session,
     pub(super) label: String,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
     pub(super) provider: Provider,
     /// The GPU's number.
     pub(super) device: u32,
@@ -33,7 +35,7 @@ pub struct Graph {
     planned: Option<Profile>,
     pub(super) clock: Clock,
     placement: Placement,
-    passed_over: Vec<(Provider, Obstacle)>,
+    fallbacks: Vec<(Provider, FallbackReason)>,
 }
 
 impl fmt::Debug for Graph {
@@ -60,7 +62,7 @@ impl Graph {
             bytes,
             label,
             profile: None,
-            passed_over: &[],
+            fallbacks: &[],
             clock: &Clock::default(),
         };
         Graph::load(runtime, &source, options)
@@ -87,12 +89,12 @@ impl Graph {
             session,
             provider,
             placement,
-            passed_over,
-        } = choose(&mut machine, options.provider, label, source.passed_over)?;
+            fallbacks,
+        } = choose(&mut machine, options.provider, label, source.fallbacks)?;
         let is_planned = options.planned_sizes || provider != Provider::Cpu;
         Ok(Graph {
-            inputs: ports(session.inputs(), label)?,
-            outputs: ports(session.outputs(), label)?,
+            inputs: tensor_infos(session.inputs(), label)?,
+            outputs: tensor_infos(session.outputs(), label)?,
             session,
             label: label.to_owned(),
             provider,
@@ -100,7 +102,7 @@ impl Graph {
             planned: source.profile.filter(|_| is_planned).cloned(),
             clock: source.clock.clone(),
             placement,
-            passed_over,
+            fallbacks,
         })
     }
 
@@ -110,12 +112,12 @@ impl Graph {
     }
 
     /// The inputs, in the graph's order.
-    pub fn inputs(&self) -> &[Port] {
+    pub fn inputs(&self) -> &[TensorInfo] {
         &self.inputs
     }
 
     /// The outputs, in the order that [`Graph::run`] returns them.
-    pub fn outputs(&self) -> &[Port] {
+    pub fn outputs(&self) -> &[TensorInfo] {
         &self.outputs
     }
 
@@ -130,14 +132,14 @@ impl Graph {
     }
 
     /// What `auto` would have taken before, and why it did not.
-    pub fn passed_over(&self) -> &[(Provider, Obstacle)] {
-        &self.passed_over
+    pub fn fallbacks(&self) -> &[(Provider, FallbackReason)] {
+        &self.fallbacks
     }
 
     /// Why `auto` took nothing faster: the first reason against the provider that came nearest.
     pub fn provider_note(&self) -> Option<&str> {
-        let (_, obstacle) = self.passed_over.last()?;
-        obstacle.reasons.first().map(String::as_str)
+        let (_, reason) = self.fallbacks.last()?;
+        reason.reasons.first().map(String::as_str)
     }
 
     /// Runs the graph once. `inputs` are named and may come in any order; every input of the graph is needed.
@@ -182,9 +184,9 @@ impl Graph {
             && self
                 .inputs
                 .iter()
-                .all(|port| given.iter().any(|(name, _)| *name == port.name));
+                .all(|info| given.iter().any(|(name, _)| *name == info.name));
         if !complete {
-            let expected: Vec<_> = self.inputs.iter().map(|port| port.name.as_str()).collect();
+            let expected: Vec<_> = self.inputs.iter().map(|info| info.name.as_str()).collect();
             let found: Vec<_> = given.iter().map(|(name, _)| *name).collect();
             return Err(RuntimeError::Inputs {
                 label: self.label.clone(),
@@ -193,14 +195,14 @@ impl Graph {
             });
         }
         for (name, array) in given {
-            let Some(port) = self.inputs.iter().find(|port| port.name == *name) else {
+            let Some(info) = self.inputs.iter().find(|info| info.name == *name) else {
                 continue;
             };
-            if !port.takes(array.shape()) {
+            if !info.takes(array.shape()) {
                 return Err(RuntimeError::Shape {
                     label: self.label.clone(),
-                    input: port.name.clone(),
-                    expected: port.shape(),
+                    input: info.name.clone(),
+                    expected: info.shape(),
                     found: array.shape().to_vec(),
                 });
             }

@@ -16,7 +16,8 @@ use crate::runtime::environment::Runtime;
 use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::locate::data_folder;
 use crate::runtime::provider::{
-    EngineFolder, EngineKey, EngineState, Machine, Obstacle, Placement, SessionOptions, settings,
+    EngineFolder, EngineKey, EngineState, FallbackReason, Machine, Placement, SessionOptions,
+    settings,
 };
 use crate::runtime::provider_name::Provider;
 
@@ -30,15 +31,15 @@ pub(super) struct ThisMachine<'a> {
 impl Machine for ThisMachine<'_> {
     type Session = Session;
 
-    fn obstacle(&mut self, provider: Provider) -> Option<Obstacle> {
+    fn fallback_reason(&mut self, provider: Provider) -> Option<FallbackReason> {
         if matches!(provider, Provider::Auto | Provider::Cpu) {
             return None;
         }
         let nvidia = self.runtime.nvidia();
-        let found = nvidia.obstacle(provider, self.options.gpu.device);
+        let found = nvidia.fallback_reason(provider, self.options.gpu.device);
         // The survey goes by files; the library itself has the last word.
         found.or_else(|| {
-            (!provider.is_in_library()).then(|| Obstacle {
+            (!provider.is_in_library()).then(|| FallbackReason {
                 reasons: vec![format!("this ONNX Runtime was built without {provider}")],
                 expected: true,
             })

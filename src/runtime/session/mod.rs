@@ -5,11 +5,11 @@ mod clock;
 mod device;
 mod graph;
 mod machine;
-mod port;
 mod source;
+mod tensor_info;
 
 pub use clock::Clock;
 pub use device::{Binding, DeviceTensor};
 pub use graph::Graph;
-pub use port::Port;
 pub use source::GraphSource;
+pub use tensor_info::TensorInfo;

@@ -1,7 +1,7 @@
 //! A graph before it is loaded.
 
 use super::clock::Clock;
-use crate::runtime::provider::{Obstacle, Profile};
+use crate::runtime::provider::{FallbackReason, Profile};
 use crate::runtime::provider_name::Provider;
 
 /// A graph to be loaded.
@@ -14,7 +14,7 @@ pub struct GraphSource<'a> {
     /// The shapes that it will be given, where they are known: some providers build engines for them.
     pub profile: Option<&'a Profile>,
     /// What `auto` does not try again.
-    pub passed_over: &'a [(Provider, Obstacle)],
+    pub fallbacks: &'a [(Provider, FallbackReason)],
     /// Adds up the time of its runs.
     pub clock: &'a Clock,
 }

@@ -13,8 +13,8 @@ use super::denoiser::Denoiser;
 use super::interface::Interface;
 use crate::bundle::{Bundle, Context, Signature};
 use crate::runtime::{
-    Clock, Graph, GraphSource, Obstacle, Port, Profile, Provider, Runtime, RuntimeError,
-    SessionOptions,
+    Clock, FallbackReason, Graph, GraphSource, Profile, Provider, Runtime, RuntimeError,
+    SessionOptions, TensorInfo,
 };
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::plan::Sizes;
@@ -33,7 +33,7 @@ pub(in crate::vocoder) struct Networks {
 }
 
 impl Networks {
-    /// Loads both graphs, checks their ports against the manifest, and calls each once on a few silent frames. Under `auto` a provider that
+    /// Loads both graphs, checks their inputs and outputs against the manifest, and calls each once on a few silent frames. Under `auto` a provider that
     /// does not run both of them is passed over for both.
     pub fn load(
         bundle: &Bundle,
@@ -108,7 +108,7 @@ struct Loader<'a> {
     runtime: &'a Runtime,
     options: &'a SessionOptions,
     /// What `auto` has tried with the whole model.
-    fallbacks: &'a [(Provider, Obstacle)],
+    fallbacks: &'a [(Provider, FallbackReason)],
     clock: Clock,
 }
 
@@ -123,11 +123,11 @@ impl LoadFailure {
     ///
     /// # Errors
     /// The error itself, where nothing else is left to try.
-    fn fallback(self, wanted: Provider) -> Result<(Provider, Obstacle), VocoderError> {
+    fn fallback(self, wanted: Provider) -> Result<(Provider, FallbackReason), VocoderError> {
         let LoadFailure { provider, error } = self;
         match (wanted, provider) {
             (Provider::Auto, Provider::Cuda | Provider::TensorRt) => {
-                Ok((provider, Obstacle::surprise(error.to_string())))
+                Ok((provider, FallbackReason::surprise(error.to_string())))
             }
             _ => Err(error),
         }
@@ -170,7 +170,7 @@ impl Loader<'_> {
         let planned = self.options.planned_sizes || provider != Provider::Cpu;
         let sizes = |sizes| planned.then_some(sizes);
 
-        let signature = Signature::of_conditioner(manifest, ports(&conditioner))?;
+        let signature = Signature::of_conditioner(manifest, inputs_and_outputs(&conditioner))?;
         let of_mel = sizes(of_mel);
         let frames = of_mel
             .as_ref()
@@ -183,7 +183,7 @@ impl Loader<'_> {
         let of_windows = Sizes::of_windows(2 * context);
         let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
         let (first, others) = self.denoisers(&profile, &conditioner)?;
-        signature.check_denoiser(ports(&first))?;
+        signature.check_denoiser(inputs_and_outputs(&first))?;
         Ok(Networks {
             conditioner: Conditioner {
                 graph: conditioner,
@@ -222,7 +222,7 @@ impl Loader<'_> {
         };
         let source = (&self.bundle.denoiser[..], "denoiser");
         let load = |options: &SessionOptions| {
-            let before = conditioner.passed_over();
+            let before = conditioner.fallbacks();
             self.load(source, profile, options, before)
         };
         let (first, rest) = shares
@@ -243,10 +243,10 @@ impl Loader<'_> {
             Ok::<_, VocoderError>((first?, others?))
         })?;
         if first.provider() != wanted {
-            let obstacle = first.passed_over().last();
+            let reason = first.fallbacks().last();
             return Err(VocoderError::Runtime(RuntimeError::Graph {
                 label: first.label().to_owned(),
-                source: obstacle.map_or_else(|| "".into(), |(_, obstacle)| obstacle.clone().into()),
+                source: reason.map_or_else(|| "".into(), |(_, reason)| reason.clone().into()),
             }));
         }
         Ok((first, others))
@@ -257,14 +257,14 @@ impl Loader<'_> {
         (bytes, graph): (&[u8], &str),
         profile: &Profile,
         options: &SessionOptions,
-        fallbacks: &[(Provider, Obstacle)],
+        fallbacks: &[(Provider, FallbackReason)],
     ) -> Result<Graph, VocoderError> {
         let label = &format!("{} {graph}", self.bundle.manifest.name);
         let source = GraphSource {
             bytes,
             label,
             profile: Some(profile),
-            passed_over: fallbacks,
+            fallbacks: fallbacks,
             clock: &self.clock,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
@@ -274,11 +274,11 @@ impl Loader<'_> {
 /// Says what `auto` passed over, as a warning where somebody expects it to run, and what it was told in vain.
 fn tell_fallbacks(graph: &Graph, options: &SessionOptions) {
     let taken = graph.provider();
-    for (better, obstacle) in graph.passed_over() {
-        if obstacle.expected {
-            tracing::warn!("{better} was passed over for {taken}: {obstacle}");
+    for (better, reason) in graph.fallbacks() {
+        if reason.expected {
+            tracing::warn!("{better} was passed over for {taken}: {reason}");
         } else {
-            tracing::info!("{better} was passed over for {taken}: {obstacle}");
+            tracing::info!("{better} was passed over for {taken}: {reason}");
         }
     }
     for setting in options.without_effect_on(taken) {
@@ -286,7 +286,7 @@ fn tell_fallbacks(graph: &Graph, options: &SessionOptions) {
     }
 }
 
-fn ports(graph: &Graph) -> (&[Port], &[Port]) {
+fn inputs_and_outputs(graph: &Graph) -> (&[TensorInfo], &[TensorInfo]) {
     (graph.inputs(), graph.outputs())
 }
 
@@ -301,9 +301,9 @@ mod tests {
             error: VocoderError::Stopped,
         };
         let next = |wanted, provider| failure(provider).fallback(wanted);
-        let (provider, obstacle) = next(Provider::Auto, Provider::Cuda).unwrap();
+        let (provider, reason) = next(Provider::Auto, Provider::Cuda).unwrap();
         assert_eq!(provider, Provider::Cuda);
-        assert_eq!(obstacle.to_string(), VocoderError::Stopped.to_string());
+        assert_eq!(reason.to_string(), VocoderError::Stopped.to_string());
         assert!(next(Provider::Auto, Provider::Cpu).is_err());
         assert!(next(Provider::Cuda, Provider::Cuda).is_err());
     }

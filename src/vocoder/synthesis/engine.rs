@@ -36,7 +36,7 @@ impl Vocoder {
     /// Loads a bundle's graphs, checks them against its manifest, and runs each once on a few silent frames.
     ///
     /// # Errors
-    /// Graphs that ONNX Runtime refuses, whose ports are not the contract's, or whose outputs do not fit the manifest's hop.
+    /// Graphs that ONNX Runtime refuses, whose inputs and outputs are not the contract's, or whose outputs do not fit the manifest's hop.
     pub fn new(
         bundle: Bundle,
         runtime: &Runtime,

@@ -5,7 +5,7 @@ mod libraries;
 
 use std::path::Path;
 
-use super::obstacle::Obstacle;
+use super::fallback::FallbackReason;
 use crate::runtime::provider_name::Provider;
 pub use driver::{Device, Driver, DriverError};
 pub use libraries::{Libraries, Library, Stem};
@@ -34,7 +34,7 @@ impl Nvidia {
     }
 
     /// What keeps `provider` from running on GPU number `device`.
-    pub fn obstacle(&self, provider: Provider, device: u32) -> Option<Obstacle> {
+    pub fn fallback_reason(&self, provider: Provider, device: u32) -> Option<FallbackReason> {
         if matches!(provider, Provider::Auto | Provider::Cpu) {
             return None;
         }
@@ -51,7 +51,7 @@ impl Nvidia {
             )),
         };
         let reasons: Vec<_> = driver.into_iter().chain(libraries_lack).collect();
-        (!reasons.is_empty()).then(|| Obstacle {
+        (!reasons.is_empty()).then(|| FallbackReason {
             reasons,
             expected: libraries.is_some() || self.driver.is_ok(),
         })
@@ -116,14 +116,17 @@ mod tests {
     }
 
     fn reason(machine: &Nvidia, provider: Provider, device: u32) -> String {
-        machine.obstacle(provider, device).unwrap().to_string()
+        machine
+            .fallback_reason(provider, device)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
     fn nothing_stands_in_the_way_of_a_machine_that_has_everything() {
         let whole = machine(driver(2, (13, 0)), &[]);
-        assert_eq!(whole.obstacle(Provider::Cuda, 1), None);
-        assert_eq!(whole.obstacle(Provider::Cpu, 0), None);
+        assert_eq!(whole.fallback_reason(Provider::Cuda, 1), None);
+        assert_eq!(whole.fallback_reason(Provider::Cpu, 0), None);
     }
 
     #[test]
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_gpu_or_a_library_for_one_makes_it_expected() {
-        let expected = |machine: &Nvidia| machine.obstacle(Provider::Cuda, 7).unwrap().expected;
+        let expected =
+            |machine: &Nvidia| machine.fallback_reason(Provider::Cuda, 7).unwrap().expected;
         let bare = Nvidia {
             driver: Err(DriverError::Missing),
             libraries: vec![],

@@ -6,7 +6,7 @@ use crate::runtime::error::RuntimeError;
 
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
+pub struct TensorInfo {
     /// Its name.
     pub name: String,
     /// Its shape, `None` where any size will do.
@@ -15,7 +15,7 @@ pub struct Port {
     pub ty: String,
 }
 
-impl Port {
+impl TensorInfo {
     /// The shape in words, `[?, 80, ?]`.
     pub fn shape(&self) -> String {
         let sizes: Vec<_> = self
@@ -37,11 +37,14 @@ impl Port {
     }
 }
 
-/// The ports of one side of a session, all of them `f32` tensors.
+/// The inputs or outputs of a session, all of them `f32` tensors.
 ///
 /// # Errors
 /// [`RuntimeError::Graph`] for one of another type.
-pub(super) fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, RuntimeError> {
+pub(super) fn tensor_infos(
+    outlets: &[Outlet],
+    label: &str,
+) -> Result<Vec<TensorInfo>, RuntimeError> {
     outlets
         .iter()
         .map(|outlet| match outlet.dtype() {
@@ -49,7 +52,7 @@ pub(super) fn ports(outlets: &[Outlet], label: &str) -> Result<Vec<Port>, Runtim
                 ty: TensorElementType::Float32,
                 shape,
                 ..
-            } => Ok(Port {
+            } => Ok(TensorInfo {
                 name: outlet.name().to_owned(),
                 dims: shape.iter().map(|dim| usize::try_from(*dim).ok()).collect(),
                 ty: "float32".to_owned(),
