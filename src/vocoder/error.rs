@@ -3,6 +3,8 @@ use crate::bundle::BundleError;
 use crate::diffusion::DiffusionError;
 use crate::dsp::DspError;
 use crate::runtime::RuntimeError;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 /// Why a synthesis cannot start or go on.
@@ -101,10 +103,10 @@ pub enum VocoderError {
     #[error(transparent)]
     Output(#[from] AudioError),
     /// A call of the model failed, for every stream in it.
-    #[error("{message}")]
+    #[error("{source}")]
     Call {
-        /// What ONNX Runtime says.
-        message: String,
+        /// What failed.
+        source: Arc<VocoderError>,
     },
     /// All places for streams are taken.
     #[error(

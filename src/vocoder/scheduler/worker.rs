@@ -169,14 +169,10 @@ impl Worker {
         let failed = match result {
             Ok(outcome) => outcome.failed,
             Err(error) => {
-                let message = error.to_string();
+                let source = Arc::new(error);
                 let each = |(index, _): &(usize, Window)| {
-                    (
-                        *index,
-                        VocoderError::Call {
-                            message: message.clone(),
-                        },
-                    )
+                    let source = source.clone();
+                    (*index, VocoderError::Call { source })
                 };
                 jobs.iter().map(each).collect()
             }
