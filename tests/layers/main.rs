@@ -100,5 +100,5 @@ fn the_files_are_read_at_all() {
     let uses = library().uses();
     let engine = &uses["vocoder/synthesis/engine.rs"];
     assert!(engine.contains("bundle/load.rs"), "{engine:?}");
-    assert!(uses["bundle/check.rs"].contains("runtime/session/port.rs"));
+    assert!(uses["bundle/check.rs"].contains("runtime/session/tensor_info.rs"));
 }

@@ -264,7 +264,7 @@ impl Loader<'_> {
             bytes,
             label,
             profile: Some(profile),
-            fallbacks: fallbacks,
+            fallbacks,
             clock: &self.clock,
         };
         Ok(Graph::load(self.runtime, &source, options)?)
