@@ -42,6 +42,7 @@ pub mod mel;
 pub mod proto;
 #[cfg(feature = "tune")]
 pub mod quality;
+mod rates;
 pub mod runtime;
 #[cfg(feature = "server")]
 pub mod server;

@@ -69,6 +69,57 @@ fn setup_runs_nothing_of_the_current_folder_or_of_pythonpath() {
     assert!(!trace.exists(), "a file of the current folder was run");
 }
 
+/// Whether a process is at work.
+#[cfg(target_os = "linux")]
+fn is_alive(process: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/stat"));
+    status.is_ok_and(|status| !status.contains(") Z "))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_setup_that_is_ended_leaves_no_process_and_no_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // A Python whose pip starts a process of its own and never ends.
+    let python = folder.path().join("python3");
+    let processes = folder.path().join("processes");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in -I\\ -c*) echo 3;; *--version*) ;; *)\nsleep 1000 &\necho $! $$ > {0}.new\nmv {0}.new {0}\nwait;;\nesac\n",
+        processes.display()
+    );
+    fs::write(&python, script).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for signal in ["INT", "TERM"] {
+        let _ = fs::remove_file(&processes);
+        let mut setup = std::process::Command::new(env!("CARGO_BIN_EXE_vocode"))
+            .arg("setup")
+            .env("PATH", format!("{}:{path}", folder.path().display()))
+            .env("VOCODE_DATA_DIR", data.path())
+            .env_remove("VOCODE_OFFLINE")
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !processes.exists() {
+            assert_eq!(setup.try_wait().unwrap(), None, "it ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let started = fs::read_to_string(&processes).unwrap();
+        assert!(started.split_whitespace().all(is_alive));
+        let kill = std::process::Command::new("kill")
+            .args(["-s", signal, &setup.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        assert_eq!(setup.wait().unwrap().code(), Some(130));
+        for process in started.split_whitespace() {
+            assert!(!is_alive(process), "{process} of {started} goes on");
+        }
+        let left = files(data.path());
+        assert!(left.iter().all(|file| file.ends_with(".lock")), "{left:?}");
+    }
+}
+
 #[test]
 fn an_installed_library_that_was_altered_is_never_loaded() {
     let folder = tempfile::tempdir().unwrap();
@@ -159,7 +210,10 @@ fn the_data_folder_is_the_one_of_the_environment() {
 #[test]
 fn what_setup_installs_passes_its_own_check() {
     let data = common::data_folder();
-    let installed = vocode::runtime::install(Flavour::Cpu, Some(&data), &mut |_| {}).unwrap();
+    let installed = vocode::runtime::install(Flavour::Cpu, Some(&data), &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
     let search = vocode::runtime::Search::default().data_folder(Some(data));
     let attempts = search.survey().unwrap();
     let last = attempts.last().unwrap();

@@ -19,11 +19,12 @@ mod resample;
 #[cfg(feature = "formats")]
 mod wav;
 
+pub use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 #[cfg(feature = "formats")]
 pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
 #[cfg(feature = "formats")]
 pub use encode::{EncodedPiece, Encoding, StreamEncoder};
 pub use error::AudioError;
-pub use resample::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StreamResampler, resample, resampled_len};
+pub use resample::{StreamResampler, resample, resampled_len};
 #[cfg(feature = "formats")]
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};

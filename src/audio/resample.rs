@@ -4,11 +4,7 @@ use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Async, FixedAsync, Indexing, Resampler, SincInterpolationParameters, WindowFunction};
 
 use super::AudioError;
-
-/// Lowest sample rate that is accepted anywhere, in hertz.
-pub const MIN_SAMPLE_RATE: u32 = 1_000;
-/// Highest sample rate that is accepted anywhere, in hertz.
-pub const MAX_SAMPLE_RATE: u32 = 384_000;
+use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
 /// Taps of the anti-aliasing filter.
 const TAPS: usize = 256;

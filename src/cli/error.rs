@@ -110,8 +110,9 @@ pub enum CliError {
         seconds: f64,
     },
     /// The system has no threads left.
-    #[cfg(feature = "server")]
-    #[error("cannot start threads: {source}")]
+    #[error(
+        "the system gives no more threads: {source}; allow this user more processes (ulimit -u, or pids.max of the container)"
+    )]
     Threads {
         /// What the system says.
         source: io::Error,
@@ -146,7 +147,9 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Interrupted => INTERRUPTED,
+            Self::Interrupted | Self::Runtime(RuntimeError::Setup(SetupError::Cancelled)) => {
+                INTERRUPTED
+            }
             _ => 1,
         })
     }

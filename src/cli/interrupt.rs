@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::{CliError, INTERRUPTED};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Watches that live.
+static WATCHED: AtomicUsize = AtomicUsize::new(0);
 type Files = Mutex<Vec<PathBuf>>;
 /// Half-made files, which a signal that ends the process at once removes.
 static HALF_MADE: Files = Mutex::new(Vec::new());
@@ -18,7 +19,7 @@ static HALF_MADE: Files = Mutex::new(Vec::new());
 pub(super) fn install() {
     let handler = || {
         let again = REQUESTED.swap(true, Ordering::SeqCst);
-        if again || !WATCHED.load(Ordering::SeqCst) {
+        if again || WATCHED.load(Ordering::SeqCst) == 0 {
             remove_all(&HALF_MADE);
             std::process::exit(i32::from(INTERRUPTED));
         }
@@ -71,14 +72,14 @@ pub(super) struct Watch(());
 
 impl Watch {
     pub(super) fn start() -> Self {
-        WATCHED.store(true, Ordering::SeqCst);
+        WATCHED.fetch_add(1, Ordering::SeqCst);
         Self(())
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        WATCHED.store(false, Ordering::SeqCst);
+        WATCHED.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -34,6 +34,7 @@ mod serve;
 pub mod setup;
 mod summary;
 mod synth;
+mod threads;
 mod tune;
 mod warm;
 
@@ -78,6 +79,7 @@ fn leave_out_decoders() {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    threads::check(threads::FEW)?;
     // A server does other things at a signal, and takes them itself.
     #[cfg(feature = "server")]
     let server = matches!(cli.command, Some(Command::Serve(_)));

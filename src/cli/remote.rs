@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{CliError, sampling};
+use super::error::CliError;
+use super::{sampling, threads};
 use crate::audio::resampled_len;
 use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
 use crate::diffusion::{Process, SolverKind};
@@ -272,6 +273,7 @@ pub(super) fn read_mel(path: &Path, bands: Option<usize>) -> Result<Mel, CliErro
 
 /// Runs a command that talks to a server; Ctrl-C ends it.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    threads::check(2 * threads::FEW)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

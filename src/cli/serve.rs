@@ -18,6 +18,7 @@ use super::error::CliError;
 use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;
+use super::threads;
 use crate::diffusion::MAX_STEPS;
 use crate::server::{
     self, Address, DEFAULT_ADDRESS, Limits, MaxStreams, ModelProvider, ModelSource, ServerOptions,
@@ -190,6 +191,8 @@ fn seconds(least: u64) -> RangedU64ValueParser<u64> {
 /// Serves until asked to stop, or checks the settings alone.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let options = args.options()?;
+    let threads = options.session.threads;
+    threads::check(threads::of_server(args.models.len(), threads))?;
     // Dropped at the end, when the last spans are there.
     let exporter = args.otlp.as_deref().map(Exporter::start).transpose()?;
     // Dropped at the end, when what waits is written.

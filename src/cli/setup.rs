@@ -1,15 +1,18 @@
 //! `vocode setup`, and the ONNX Runtime of every other command.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{EngineArgs, Verbosity};
+use super::error::CliError;
+use super::interrupt::{self, Watch};
 use super::output::say;
+use super::threads;
 use crate::runtime::{
-    Flavour, Installed, Runtime, RuntimeError, Search, SetupError, SetupEvent, SetupPolicy,
-    data_folder, install,
+    Flavour, Installed, Runtime, Search, SetupError, SetupEvent, SetupPolicy, data_folder, install,
 };
 use crate::text::visible;
 
@@ -26,13 +29,17 @@ pub struct SetupArgs {
 /// Gets ONNX Runtime into vocode's data folder.
 ///
 /// # Errors
-/// A [`SetupError`], with the way out.
-pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
+/// A [`SetupError`], with the way out, or an interruption.
+pub fn run(args: &SetupArgs) -> Result<(), CliError> {
     let mut announcer = Announcer::new(args.verbosity.quiet);
     let flavour = if args.gpu { Flavour::Gpu } else { Flavour::Cpu };
     let folder = data_folder();
     let installed = install(flavour, folder.as_deref(), &mut |event| {
         announcer.tell(event)
+    });
+    let installed = installed.map_err(|error| match error {
+        SetupError::Cancelled => CliError::Interrupted,
+        other => other.into(),
     })?;
     if installed.was_there {
         announcer.say(&format!(
@@ -53,20 +60,22 @@ pub fn run(args: &SetupArgs) -> Result<(), SetupError> {
 /// The ONNX Runtime for a command: found, or installed first where that is allowed (see [`SetupPolicy`]).
 ///
 /// # Errors
-/// A [`RuntimeError`] that names every place that was tried, or what went wrong in getting it.
-pub fn load_runtime(engine: &EngineArgs, quiet: bool) -> Result<Runtime, RuntimeError> {
+/// A [`RuntimeError`](crate::runtime::RuntimeError) that names every place that was tried, or what went wrong in getting it; [`CliError::Threads`].
+pub fn load_runtime(engine: &EngineArgs, quiet: bool) -> Result<Runtime, CliError> {
+    threads::check(threads::of_model(engine.threads))?;
     let mut announcer = Announcer::new(quiet);
-    Runtime::load_or_install(
-        &engine.library(),
-        SetupPolicy::from_process(),
-        &mut |event| announcer.tell(event),
-    )
+    let policy = SetupPolicy::from_process();
+    let runtime = Runtime::load_or_install(&engine.library(), policy, &mut |event| {
+        announcer.tell(event)
+    })?;
+    Ok(runtime)
 }
 
 /// Tells on stderr what an installation does: a line that moves on a terminal, plain lines elsewhere.
 struct Announcer {
     quiet: bool,
     line: ProgressBar,
+    watch: Option<Watch>,
 }
 
 impl Announcer {
@@ -74,10 +83,13 @@ impl Announcer {
         Self {
             quiet,
             line: ProgressBar::hidden(),
+            watch: None,
         }
     }
 
-    fn tell(&mut self, event: SetupEvent<'_>) {
+    /// While an installation goes on, signals are heard here.
+    fn tell(&mut self, event: SetupEvent<'_>) -> ControlFlow<()> {
+        self.watch.get_or_insert_with(Watch::start);
         match event {
             SetupEvent::Waiting => {
                 self.start("waiting for another vocode that is getting ONNX Runtime")
@@ -93,9 +105,11 @@ impl Announcer {
                 tracing::info!("pip: {line}");
                 self.line.set_message(visible(line).into_owned());
             }
+            SetupEvent::Working => {}
             SetupEvent::Checking => self.line.set_message("checking that it loads"),
             SetupEvent::Done(installed) => self.finish(installed),
         }
+        interrupt::flow()
     }
 
     /// Shows the moving line; indicatif draws nothing where stderr is no terminal.
@@ -113,6 +127,7 @@ impl Announcer {
     }
 
     fn finish(&mut self, installed: &Installed) {
+        self.watch = None;
         self.line.finish_and_clear();
         if !installed.was_there {
             self.say(&format!(

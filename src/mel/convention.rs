@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MelError;
 use super::compression::{Compression, FloorMode, one};
+use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 use crate::text::quoted;
 
 /// Longest name in bytes.
@@ -106,11 +107,12 @@ impl MelConvention {
         }
         let nyquist = f64::from(self.sample_rate) / 2.0;
         let n_fft = self.n_fft;
-        let rates = 1_000..=768_000;
+        // What audio can be written at.
+        let rates = MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE;
         self.require(
             "sample_rate",
             rates.contains(&self.sample_rate),
-            "1000 to 768000",
+            format!("{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"),
             self.sample_rate,
         )?;
         let even = (16..=65_536).contains(&n_fft) && n_fft.is_multiple_of(2);
@@ -264,5 +266,18 @@ impl MelConvention {
     /// Mel value of a linear band value (without gain), to the convention's `power`.
     pub fn compress(&self, band: f64) -> f32 {
         self.compression.compress(band * self.gain, self.power) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_rate_that_no_output_has_is_refused() {
+        let mut convention = MelConvention::named("hifigan").unwrap();
+        convention.sample_rate = MAX_SAMPLE_RATE + 1;
+        let error = convention.validate().unwrap_err().to_string();
+        assert!(error.contains("1000 to 384000"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! The one ONNX Runtime of this process.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -10,7 +11,7 @@ use super::error::{Cause, RuntimeError};
 use super::locate::{Attempt, FindError, Flavour, Found, Origin, Search, data_folder};
 use super::provider::Nvidia;
 use super::provider_name::Provider;
-use super::setup::{SetupEvent, SetupPolicy, install, offline};
+use super::setup::{OnSetupEvent, SetupPolicy, install, offline};
 use crate::setters::setters;
 
 /// What to load.
@@ -51,18 +52,20 @@ impl Runtime {
     /// [`RuntimeError::Find`], [`RuntimeError::AlreadyLoaded`] or
     /// [`RuntimeError::Start`].
     pub fn load(options: &LoadOptions) -> Result<Runtime, RuntimeError> {
-        Self::load_or_install(options, SetupPolicy::Never, &mut |_| {})
+        Self::load_or_install(options, SetupPolicy::Never, &mut |_| {
+            ControlFlow::Continue(())
+        })
     }
 
     /// As [`Runtime::load`], and where no library is found and `policy` allows it, installs one first.
-    /// `on_event` is told what is going on.
+    /// `on_event` is told what is going on, and can end it.
     ///
     /// # Errors
     /// Those of [`Runtime::load`], and [`RuntimeError::Setup`].
     pub fn load_or_install(
         options: &LoadOptions,
         policy: SetupPolicy,
-        on_event: &mut dyn FnMut(SetupEvent<'_>),
+        on_event: &mut OnSetupEvent<'_>,
     ) -> Result<Runtime, RuntimeError> {
         // The slot is only written as a whole, so a panic elsewhere cannot have left it half-made.
         let mut slot = LOADED.lock().unwrap_or_else(PoisonError::into_inner);

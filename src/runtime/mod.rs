@@ -47,5 +47,7 @@ pub use provider::{
 };
 pub use provider_name::{Provider, UnknownProvider};
 pub use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, TensorInfo};
-pub use setup::{Installed, PipError, SetupError, SetupEvent, SetupPolicy, install, offline};
+pub use setup::{
+    Installed, OnSetupEvent, PipError, SetupError, SetupEvent, SetupPolicy, install, offline,
+};
 pub use telemetry::disable_telemetry;

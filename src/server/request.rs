@@ -231,3 +231,25 @@ fn solver(wire: proto::Solver) -> Result<Solver, Status> {
     kind.and_then(|kind| kind.with(wire.eta, corrector))
         .map_err(|error| invalid("config.solver", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_a_log_would_not_show_as_they_are_are_refused() {
+        for plain in ["a-test", "ä/1", "日本"] {
+            assert!(plain.chars().all(is_visible), "{plain}");
+        }
+        for odd in [
+            "a\u{202e}b",
+            "\u{2066}",
+            "\u{200f}",
+            "a\nb",
+            "\u{1b}[2J",
+            "\u{85}",
+        ] {
+            assert!(!odd.chars().all(is_visible), "{odd:?}");
+        }
+    }
+}

@@ -265,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn those_who_were_refused_together_do_not_come_back_together() {
+        let delays: Vec<Duration> = (0..50).map(|_| retry_after()).collect();
+        let range = RETRY_AFTER.mul_f64(0.5)..=RETRY_AFTER.mul_f64(1.5);
+        assert!(delays.iter().all(|delay| range.contains(delay)));
+        let (first, last) = (delays.iter().min(), delays.iter().max());
+        let spread = *last.unwrap() - *first.unwrap();
+        assert!(spread > RETRY_AFTER / 4, "{delays:?}");
+    }
+
+    #[test]
     fn the_rest_carries_what_a_client_acts_on() {
         let busy = of_vocoder(&VocoderError::Busy { limit: 2 });
         assert_eq!(busy.code(), Code::ResourceExhausted);

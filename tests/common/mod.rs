@@ -12,8 +12,10 @@ pub fn ensure_runtime() -> Runtime {
         Err(RuntimeError::Find(FindError::NotFound { .. })) => {}
         other => return other.expect("ONNX Runtime loads"),
     }
-    let installed = install(Flavour::Cpu, Some(&data_folder()), &mut |_| {})
-        .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
+    let installed = install(Flavour::Cpu, Some(&data_folder()), &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })
+    .expect("the tests need ONNX Runtime: run `vocode setup` or set VOCODE_ORT_LIB");
     Runtime::load(&LoadOptions::default().library(Some(installed.library)))
         .expect("ONNX Runtime loads")
 }

@@ -20,7 +20,7 @@ const TABLES: [Table; 3] = [
     Table {
         folder: &[],
         stages: &[
-            &["hash", "setters", "stft", "text"],
+            &["hash", "rates", "setters", "stft", "text"],
             &["audio", "diffusion", "mel", "proto", "runtime"],
             &["dsp"],
             &["bundle"],

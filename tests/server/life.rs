@@ -218,6 +218,51 @@ async fn a_connection_too_many_is_closed_and_others_go_on() {
     client.get_info(GetInfoRequest {}).await.unwrap();
 }
 
+/// A limit on processes, as `ulimit -u` sets it and containers do.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_processes_is_told_of() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+    let run = |limit: &str, flags: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command
+            .arg(limit)
+            .arg(env!("CARGO_BIN_EXE_vocode"))
+            .args(flags);
+        // The system gives its administrator whatever he asks for.
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.uid(60_606);
+        }
+        command.output()
+    };
+    if !run("--nproc=64", &["--version"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: there is no prlimit, or the program cannot be run by another user");
+        return;
+    }
+    // The last one has enough for the program, and not for the model.
+    let cases: [(&str, &[&str]); 4] = [
+        ("--nproc=2", &["serve", "--check"]),
+        (
+            "--nproc=2",
+            &["load", "models/demo/demo.npy", "--addr", "127.0.0.1:1"],
+        ),
+        ("--nproc=2", &["schedules"]),
+        (
+            "--nproc=16",
+            &["models/demo/demo.npy", "-o", "-", "--threads", "32"],
+        ),
+    ];
+    for (limit, flags) in cases {
+        let output = run(limit, flags).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{flags:?}: {said}");
+        assert!(said.contains("gives no more threads"), "{flags:?}: {said}");
+        assert!(!said.contains("panicked"), "{flags:?}: {said}");
+    }
+}
+
 /// What a port says to one line.
 fn asks(address: &str, line: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();

@@ -13,6 +13,7 @@ use super::args::SessionArgs;
 use super::args::load_bundle;
 use super::error::CliError;
 use super::output::print;
+use super::threads;
 use crate::bundle::Bundle;
 use crate::runtime::{FindError, Runtime, RuntimeError};
 pub use gpu::GpuReport;
@@ -64,6 +65,10 @@ pub fn examine(args: &DoctorArgs) -> Report {
 }
 
 fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
+    if let Err(error) = threads::check(threads::of_model(args.engine.threads)) {
+        report.problem(&error);
+        return None;
+    }
     match Runtime::load(&args.engine.library()) {
         Ok(runtime) => {
             report.tried = Place::list(runtime.attempts());

@@ -31,9 +31,12 @@ pub enum SetupError {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// [`OnSetupEvent`](super::OnSetupEvent) said that it does not go on.
+    #[error("the installation of ONNX Runtime was cancelled; nothing of it is left")]
+    Cancelled,
     /// pip could not get the wheel.
     #[error(transparent)]
-    Pip(#[from] PipError),
+    Pip(PipError),
     /// The wheel holds no library where one is expected.
     #[error(
         "the wheel onnxruntime {version} holds no ONNX Runtime library; point `ort_lib` at one that you have"
@@ -52,4 +55,13 @@ pub enum SetupError {
         /// What is wrong with it.
         rejection: Rejection,
     },
+}
+
+impl From<PipError> for SetupError {
+    fn from(error: PipError) -> SetupError {
+        match error {
+            PipError::Cancelled => SetupError::Cancelled,
+            other => SetupError::Pip(other),
+        }
+    }
 }

@@ -1,6 +1,10 @@
 //! What an installation tells while it goes on, and what it leaves.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+/// Is told what an installation does, and says whether it goes on; where not, it ends with [`SetupError::Cancelled`](super::SetupError).
+pub type OnSetupEvent<'a> = dyn FnMut(SetupEvent<'_>) -> ControlFlow<()> + 'a;
 
 /// What an installation is doing, for a progress line.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +21,8 @@ pub enum SetupEvent<'a> {
     },
     /// A line that pip wrote.
     Detail(&'a str),
+    /// Nothing new, which is told several times a second while others are waited for.
+    Working,
     /// The library is being loaded to see that it works.
     Checking,
     /// The library is in place.

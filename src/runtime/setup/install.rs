@@ -4,16 +4,20 @@
 //! library is kept of the wheel. Each version has its own folder, which appears whole or not at all, and a lock makes
 //! processes that start together install once.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::SetupError;
-use super::event::{Installed, SetupEvent};
+use super::event::{Installed, OnSetupEvent, SetupEvent};
 use super::pip;
 use super::policy::offline;
 use crate::runtime::locate::{Flavour, WHEEL_VERSION, checksum, places, probe};
 
 const PARTIAL: &str = ".partial-";
+/// How often it is seen whether another installation has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Installs ONNX Runtime below `data_folder` (see [`data_folder`](crate::runtime::data_folder)) unless it is there and works.
 ///
@@ -24,7 +28,7 @@ const PARTIAL: &str = ".partial-";
 pub fn install(
     flavour: Flavour,
     data_folder: Option<&Path>,
-    on_event: &mut dyn FnMut(SetupEvent<'_>),
+    on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
     install_with(flavour, data_folder, &pip::PYTHONS, on_event)
 }
@@ -34,12 +38,15 @@ fn install_with(
     flavour: Flavour,
     data_folder: Option<&Path>,
     pythons: &[&str],
-    on_event: &mut dyn FnMut(SetupEvent<'_>),
+    on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
     let root = places::library_root(data_folder.ok_or(SetupError::NoDataFolder)?);
     let folder = root.join(flavour.folder());
-    let there = |on_event: &mut dyn FnMut(SetupEvent<'_>)| {
-        check(&folder, flavour, true).inspect(|installed| on_event(SetupEvent::Done(installed)))
+    let there = |on_event: &mut OnSetupEvent<'_>| {
+        check(&folder, flavour, true).inspect(|installed| {
+            // It is there, whether or not it is wanted any more.
+            let _ = on_event(SetupEvent::Done(installed));
+        })
     };
     if let Ok(installed) = there(on_event) {
         return Ok(installed);
@@ -79,13 +86,16 @@ fn fetch_into(
     root: &Path,
     folder: &Path,
     pythons: &[&str],
-    on_event: &mut dyn FnMut(SetupEvent<'_>),
+    on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
     remove_leftovers(root);
-    on_event(SetupEvent::Fetching {
-        version: WHEEL_VERSION,
-        folder,
-    });
+    tell(
+        on_event,
+        SetupEvent::Fetching {
+            version: WHEEL_VERSION,
+            folder,
+        },
+    )?;
     let work = tempfile::Builder::new()
         .prefix(PARTIAL)
         .tempdir_in(root)
@@ -95,9 +105,7 @@ fn fetch_into(
         pythons,
         &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
         work.path(),
-        &mut |line| {
-            on_event(SetupEvent::Detail(line));
-        },
+        &mut |line| on_event(line.map_or(SetupEvent::Working, SetupEvent::Detail)),
     )?;
     let fresh = work.path().join("library");
     keep_library(&package.join("onnxruntime"), &fresh)?;
@@ -106,23 +114,40 @@ fn fetch_into(
         let place = fresh.join("nvidia");
         fs::rename(&nvidia, &place).map_err(io("write", &place))?;
     }
-    on_event(SetupEvent::Checking);
+    tell(on_event, SetupEvent::Checking)?;
     check(&fresh, flavour, false)?;
     replace(&fresh, folder, work.path())?;
     let installed = check(folder, flavour, false)?;
-    on_event(SetupEvent::Done(&installed));
+    // As above.
+    let _ = on_event(SetupEvent::Done(&installed));
     Ok(installed)
 }
 
 /// Holds the lock of `root` until the file is dropped (or the process ends).
-fn lock(root: &Path, on_event: &mut dyn FnMut(SetupEvent<'_>)) -> Result<File, SetupError> {
+fn lock(root: &Path, on_event: &mut OnSetupEvent<'_>) -> Result<File, SetupError> {
     let path = root.join(".lock");
     let file = File::create(&path).map_err(io("create", &path))?;
-    if file.try_lock().is_err() {
-        on_event(SetupEvent::Waiting);
-        file.lock().map_err(io("lock", &path))?;
+    let mut event = SetupEvent::Waiting;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tell(on_event, event)?,
+            Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+        }
+        event = SetupEvent::Working;
+        std::thread::sleep(LOOK);
     }
-    Ok(file)
+}
+
+/// Tells what goes on.
+///
+/// # Errors
+/// [`SetupError::Cancelled`] when it is to end.
+fn tell(on_event: &mut OnSetupEvent<'_>, event: SetupEvent<'_>) -> Result<(), SetupError> {
+    match on_event(event) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(SetupError::Cancelled),
+    }
 }
 
 /// Removes what installations that were killed left behind. Called under the lock, so none of it is in use.
@@ -226,7 +251,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let python = fake_python(folder.path(), pip);
         let data = folder.path().join("data");
-        let error = install_with(Flavour::Cpu, Some(&data), &[&python], &mut |_| {}).unwrap_err();
+        let error = install_with(Flavour::Cpu, Some(&data), &[&python], &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap_err();
         let left: Vec<_> = fs::read_dir(data.join("onnxruntime"))
             .unwrap()
             .map(|e| e.unwrap().file_name())
@@ -242,7 +270,7 @@ mod tests {
             Flavour::Cpu,
             Some(folder.path()),
             &["no-such-python"],
-            &mut |_| {},
+            &mut |_| ControlFlow::Continue(()),
         )
         .unwrap_err();
         assert!(

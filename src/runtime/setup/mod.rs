@@ -7,7 +7,7 @@ mod pip;
 mod policy;
 
 pub use error::SetupError;
-pub use event::{Installed, SetupEvent};
+pub use event::{Installed, OnSetupEvent, SetupEvent};
 pub use install::install;
 pub use pip::PipError;
 pub use policy::{SetupPolicy, offline};

@@ -2,9 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -18,8 +21,14 @@ const WHEEL_PYTHON: &str = "3.12";
 /// Keeps Python from running files that lie in the current folder or that `PYTHONPATH` names (`./pip.py` among them).
 const ISOLATED: &str = "-I";
 
+/// How often whoever waits is asked whether to go on.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How much of what pip says is kept for a message.
 const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// Is given a line that pip writes, or `None` several times a second while it writes none, and says whether it goes on.
+pub(super) type OnLine<'a> = dyn FnMut(Option<&str>) -> ControlFlow<()> + 'a;
 
 /// Why pip did not get the wheel.
 #[derive(Debug, Error)]
@@ -73,6 +82,9 @@ pub enum PipError {
         /// What was asked for.
         requirement: String,
     },
+    /// Whoever is told of the lines said that it does not go on.
+    #[error("cancelled")]
+    Cancelled,
     /// Anything else.
     #[error("`{command}` failed ({status}): {reason}")]
     Failed {
@@ -86,15 +98,15 @@ pub enum PipError {
 }
 
 /// Unpacks the wheels `requirements` (without what they depend on) below `work` and returns the folder they lie in.
-/// `on_line` is given what pip writes. Python runs isolated from the caller's folder and variables, in `work`.
+/// Python runs isolated from the caller's folder and variables, in `work`.
 pub(super) fn fetch(
     pythons: &[&str],
     requirements: &[&str],
     work: &Path,
-    on_line: &mut dyn FnMut(&str),
+    on_line: &mut OnLine<'_>,
 ) -> Result<PathBuf, PipError> {
     let work = &std::path::absolute(work).unwrap_or_else(|_| work.to_path_buf());
-    let python = with_pip(&find_python(pythons, work)?, work)?;
+    let python = with_pip(&find_python(pythons, work)?, work, on_line)?;
     install(&python, requirements, work, on_line)
 }
 
@@ -121,22 +133,21 @@ fn find_python(names: &[&str], work: &Path) -> Result<String, PipError> {
 }
 
 /// `python` itself if it has pip, otherwise the Python of a fresh environment below `work` that has.
-fn with_pip(python: &str, work: &Path) -> Result<PathBuf, PipError> {
-    let has_pip =
-        |python: &Path| quiet(isolated(python, work).args(["-m", "pip", "--version"])).is_ok();
+fn with_pip(python: &str, work: &Path, on_line: &mut OnLine<'_>) -> Result<PathBuf, PipError> {
     let own = PathBuf::from(python);
-    if has_pip(&own) {
+    if has_pip(&own, work, on_line)? {
         return Ok(own);
     }
     let folder = work.join("environment");
-    let made = quiet(isolated(python, work).args(["-m", "venv"]).arg(&folder));
+    let mut command = isolated(python, work);
+    let made = quiet(command.args(["-m", "venv"]).arg(&folder), on_line)?;
     let inside = if cfg!(windows) {
         folder.join("Scripts/python.exe")
     } else {
         folder.join("bin/python")
     };
     match made {
-        Ok(()) if has_pip(&inside) => Ok(inside),
+        Ok(()) if has_pip(&inside, work, on_line)? => Ok(inside),
         Ok(()) => Err(PipError::NoPip {
             python: python.to_owned(),
             reason: "its venv has none either".to_owned(),
@@ -148,28 +159,34 @@ fn with_pip(python: &str, work: &Path) -> Result<PathBuf, PipError> {
     }
 }
 
+fn has_pip(python: &Path, work: &Path, on_line: &mut OnLine<'_>) -> Result<bool, PipError> {
+    let mut command = isolated(python, work);
+    Ok(quiet(command.args(["-m", "pip", "--version"]), on_line)?.is_ok())
+}
+
 /// Runs a command to its end; on failure, the last line that it wrote.
-fn quiet(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = if output.stderr.is_empty() {
-        output.stdout
-    } else {
-        output.stderr
-    };
-    Err(last_line(&String::from_utf8_lossy(&said)).to_owned())
+fn quiet(command: &mut Command, on_line: &mut OnLine<'_>) -> Result<Result<(), String>, PipError> {
+    let mut last = String::new();
+    let ended = run(command, &mut |line| {
+        if let Some(line) = line {
+            line.clone_into(&mut last);
+        }
+        on_line(None)
+    });
+    Ok(match ended {
+        Ok((status, _)) if status.success() => Ok(()),
+        Ok((_, said)) if said.is_empty() => Err(last_line(&last).to_owned()),
+        Ok((_, said)) => Err(last_line(&said).to_owned()),
+        Err(Broken::Cancelled) => return Err(PipError::Cancelled),
+        Err(Broken::Io(error)) => Err(error.to_string()),
+    })
 }
 
 fn install(
     python: &Path,
     requirements: &[&str],
     work: &Path,
-    on_line: &mut dyn FnMut(&str),
+    on_line: &mut OnLine<'_>,
 ) -> Result<PathBuf, PipError> {
     let target = work.join("package");
     let mut command = isolated(python, work);
@@ -210,8 +227,10 @@ fn install(
         status,
         reason,
     };
-    let (status, said) = run(&mut command, on_line)
-        .map_err(|error| failed("cannot start".to_owned(), error.to_string()))?;
+    let (status, said) = run(&mut command, on_line).map_err(|error| match error {
+        Broken::Cancelled => PipError::Cancelled,
+        Broken::Io(error) => failed("cannot start".to_owned(), error.to_string()),
+    })?;
     if status.success() {
         Ok(target)
     } else {
@@ -222,29 +241,77 @@ fn install(
 }
 
 /// Runs `command`, passing on each line of its output, and returns what it wrote to stderr.
-fn run(
-    command: &mut Command,
-    on_line: &mut dyn FnMut(&str),
-) -> std::io::Result<(ExitStatus, String)> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // Read apart from stdout, so that neither pipe fills up while the other is waited for.
-    let errors = child
-        .stderr
-        .take()
-        .map(|pipe| thread::spawn(move || drain(pipe)));
-    if let Some(pipe) = child.stdout.take() {
-        for line in BufReader::new(pipe).split(b'\n') {
-            on_line(String::from_utf8_lossy(&line?).trim());
+fn run(command: &mut Command, on_line: &mut OnLine<'_>) -> Result<(ExitStatus, String), Broken> {
+    let mut child = Running::start(command)?;
+    // Read apart from each other, so that neither pipe fills up while the other is waited for.
+    let (errors, lines) = (child.0.stderr.take(), child.0.stdout.take());
+    let errors = errors
+        .map(|pipe| thread::Builder::new().spawn(move || drain(pipe)))
+        .transpose()?;
+    let (sender, received) = mpsc::channel();
+    let read = move |pipe| {
+        let lines = BufReader::new(pipe).split(b'\n').map_while(Result::ok);
+        // Nobody listens any more where it was cancelled.
+        lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
+    };
+    lines
+        .map(|pipe| thread::Builder::new().spawn(move || read(pipe)))
+        .transpose()?;
+    loop {
+        let flow = match received.recv_timeout(LOOK) {
+            Ok(line) => on_line(Some(String::from_utf8_lossy(&line).trim())),
+            Err(RecvTimeoutError::Timeout) => on_line(None),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        if flow.is_break() {
+            return Err(Broken::Cancelled);
         }
     }
     let said = errors
         .and_then(|reader| reader.join().ok())
         .unwrap_or_default();
-    Ok((child.wait()?, said))
+    Ok((child.0.wait()?, said))
+}
+
+/// Why a command did not come to its end.
+enum Broken {
+    Cancelled,
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Broken {
+        Broken::Io(error)
+    }
+}
+
+/// A command under way; one that is dropped before its end is ended, with all that it started.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> std::io::Result<Running> {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(command, 0);
+        let command = command.stdin(Stdio::null());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        child.spawn().map(Running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // What is gone already cannot be ended, which is as well.
+        #[cfg(unix)]
+        if let Ok(group) = i32::try_from(self.0.id()) {
+            use nix::sys::signal::{Signal, killpg};
+            let _ = killpg(nix::unistd::Pid::from_raw(group), Signal::SIGKILL);
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn drain(mut pipe: impl Read) -> String {
