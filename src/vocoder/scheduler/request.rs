@@ -13,7 +13,7 @@ use super::urgency::StreamClass;
 /// Longest chunk that a stream may ask for, in frames.
 pub const MAX_CHUNK_FRAMES: usize = 1024;
 
-/// How a [`Scheduler`] works.
+/// How a [`Scheduler`](super::Scheduler) works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchedulerOptions {
