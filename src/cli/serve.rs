@@ -21,8 +21,8 @@ use super::setup::load_runtime;
 use super::threads;
 use crate::diffusion::MAX_STEPS;
 use crate::server::{
-    self, Address, DEFAULT_ADDRESS, Limits, MaxStreams, ModelProvider, ModelSource, ServerOptions,
-    TlsFiles,
+    self, Address, DEFAULT_ADDRESS, MaxStreams, ModelProvider, ModelSource, ServerLimits,
+    ServerOptions, TlsFiles,
 };
 use crate::vocoder::MAX_BATCH;
 
@@ -102,44 +102,44 @@ pub struct ServeArgs {
 
 /// What a call may ask for.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Limits")]
+#[command(next_help_heading = "ServerLimits")]
 struct LimitArgs {
     /// Streams of the first model and its default schedule that are worked on or still played at once, up to 4096; a call of more steps counts
     /// as several. `auto`: as many as the machine makes in real time, measured at the start
-    #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = Limits::default().max_streams, value_name = "N")]
+    #[arg(long, env = "VOCODE_MAX_STREAMS", default_value_t = ServerLimits::default().max_streams, value_name = "N")]
     max_streams: MaxStreams,
     /// Calls at once of one API key, or of one address where there are no keys [default: half of --max-streams; not counted for this machine]
     #[arg(long, env = "VOCODE_MAX_STREAMS_PER_CALLER", value_parser = counts(MaxStreams::LIMIT), value_name = "N")]
     max_streams_per_caller: Option<usize>,
     /// Most denoiser calls for each sample; a model's default schedule may always be asked for
-    #[arg(long, env = "VOCODE_MAX_STEPS", default_value_t = Limits::default().max_steps, value_parser = counts(MAX_STEPS), value_name = "N")]
+    #[arg(long, env = "VOCODE_MAX_STEPS", default_value_t = ServerLimits::default().max_steps, value_parser = counts(MAX_STEPS), value_name = "N")]
     max_steps: usize,
     /// Memory that calls may hold together, beside what the models take
-    #[arg(long, env = "VOCODE_MEMORY_BUDGET", default_value_t = ByteSize(Limits::default().memory_budget), value_name = "SIZE")]
+    #[arg(long, env = "VOCODE_MEMORY_BUDGET", default_value_t = ByteSize(ServerLimits::default().memory_budget), value_name = "SIZE")]
     memory_budget: ByteSize,
     /// Connections at once
-    #[arg(long, env = "VOCODE_MAX_CONNECTIONS", default_value_t = Limits::default().max_connections, value_parser = counts(65_536), value_name = "N")]
+    #[arg(long, env = "VOCODE_MAX_CONNECTIONS", default_value_t = ServerLimits::default().max_connections, value_parser = counts(65_536), value_name = "N")]
     max_connections: usize,
     /// Connections at once from one address [default: half of --max-connections; not counted for this machine]
     #[arg(long, env = "VOCODE_MAX_CONNECTIONS_PER_PEER", value_parser = counts(65_536), value_name = "N")]
     max_connections_per_peer: Option<usize>,
     /// Largest request message
-    #[arg(long, env = "VOCODE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().max_message_bytes, value_parser = counts(1 << 30), value_name = "BYTES")]
+    #[arg(long, env = "VOCODE_MAX_MESSAGE_BYTES", default_value_t = ServerLimits::default().max_message_bytes, value_parser = counts(1 << 30), value_name = "BYTES")]
     max_message_bytes: usize,
     /// Longest mel of a Vocode call
-    #[arg(long, env = "VOCODE_MAX_UNARY_FRAMES", default_value_t = Limits::default().max_unary_frames, value_parser = clap::value_parser!(u32).range(1..), value_name = "FRAMES")]
+    #[arg(long, env = "VOCODE_MAX_UNARY_FRAMES", default_value_t = ServerLimits::default().max_unary_frames, value_parser = clap::value_parser!(u32).range(1..), value_name = "FRAMES")]
     max_unary_frames: u32,
     /// Longest mel of a VocodeStream or VocodeLive call
-    #[arg(long, env = "VOCODE_MAX_STREAM_FRAMES", default_value_t = Limits::default().max_stream_frames, value_parser = clap::value_parser!(u64).range(1..), value_name = "FRAMES")]
+    #[arg(long, env = "VOCODE_MAX_STREAM_FRAMES", default_value_t = ServerLimits::default().max_stream_frames, value_parser = clap::value_parser!(u64).range(1..), value_name = "FRAMES")]
     max_stream_frames: u64,
     /// Longest that a call may take
-    #[arg(long, env = "VOCODE_MAX_CALL_SECONDS", default_value_t = Limits::default().max_call.as_secs(), value_parser = seconds(1), value_name = "N")]
+    #[arg(long, env = "VOCODE_MAX_CALL_SECONDS", default_value_t = ServerLimits::default().max_call.as_secs(), value_parser = seconds(1), value_name = "N")]
     max_call_seconds: u64,
     /// Longest that a caller may bring no mel, or leave the audio that is ready
-    #[arg(long, env = "VOCODE_MAX_IDLE_SECONDS", default_value_t = Limits::default().max_idle.as_secs(), value_parser = seconds(1), value_name = "N")]
+    #[arg(long, env = "VOCODE_MAX_IDLE_SECONDS", default_value_t = ServerLimits::default().max_idle.as_secs(), value_parser = seconds(1), value_name = "N")]
     max_idle_seconds: u64,
     /// Longest that one denoiser call may take before health turns to NOT_SERVING and new calls are turned away
-    #[arg(long, env = "VOCODE_MODEL_TIMEOUT_SECONDS", default_value_t = Limits::default().model_timeout.as_secs(), value_parser = seconds(1), value_name = "N")]
+    #[arg(long, env = "VOCODE_MODEL_TIMEOUT_SECONDS", default_value_t = ServerLimits::default().model_timeout.as_secs(), value_parser = seconds(1), value_name = "N")]
     model_timeout_seconds: u64,
 }
 
@@ -226,7 +226,7 @@ impl ServeArgs {
             session: self.engine.options(),
             placements: self.placements.clone(),
             batch: self.batch,
-            limits: Limits {
+            limits: ServerLimits {
                 max_unary_frames: limits.max_unary_frames,
                 max_stream_frames: limits.max_stream_frames,
                 max_message_bytes: limits.max_message_bytes,

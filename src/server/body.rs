@@ -168,12 +168,12 @@ async fn close_if_untaken(
 }
 
 /// A piece of an answer on its way.
-struct Piece {
+struct AnswerBytes {
     bytes: Bytes,
     _answering: Arc<Answering>,
 }
 
-impl AsRef<[u8]> for Piece {
+impl AsRef<[u8]> for AnswerBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -197,7 +197,7 @@ impl HttpBody for Answered {
             }
         }
         let size = self.waiting.len().min(PIECE);
-        let piece = Piece {
+        let piece = AnswerBytes {
             bytes: self.waiting.split_to(size),
             _answering: self.answering.clone(),
         };

@@ -41,7 +41,7 @@ mod trace;
 
 pub use error::ServerError;
 pub use options::{
-    Address, DEFAULT_ADDRESS, Limits, MaxStreams, ModelSource, ServerOptions, TlsFiles,
+    Address, DEFAULT_ADDRESS, MaxStreams, ModelSource, ServerLimits, ServerOptions, TlsFiles,
 };
 pub use placement::ModelProvider;
 pub use run::{check, serve};

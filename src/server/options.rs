@@ -28,7 +28,7 @@ pub struct ServerOptions {
     /// Most windows in one denoiser call; what the provider does best when `None`.
     pub batch: Option<usize>,
     /// What a call may ask for.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// Certificates; without them the connection is in the clear.
     pub tls: Option<TlsFiles>,
     /// File of the keys that callers must show, one a line.
@@ -64,7 +64,7 @@ fn sharing(models: usize, placements: &[ModelProvider]) -> usize {
 
 /// Bounds on what callers can make the server do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Most mel frames of one Vocode call.
     pub max_unary_frames: u32,
     /// Most mel frames of one VocodeStream or VocodeLive call.
@@ -92,9 +92,9 @@ pub struct Limits {
     pub model_timeout: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for ServerLimits {
+    fn default() -> ServerLimits {
+        ServerLimits {
             // 46 s of the built-in model: as 32-bit floats just below the 4 MiB that gRPC clients take unless told otherwise.
             max_unary_frames: 4_000,
             max_stream_frames: 250_000,

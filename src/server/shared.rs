@@ -18,7 +18,7 @@ use super::models::{Model, Models};
 use super::places::{Place, Places};
 use super::status::{busy, exhausted, of_vocoder, unavailable};
 use super::tls::Certificates;
-use super::{Limits, MaxStreams};
+use super::{MaxStreams, ServerLimits};
 use crate::vocoder::{StreamClass, StreamRequest};
 
 /// Bytes that any call is charged: its task, its headers, its buffers in the transport.
@@ -32,7 +32,7 @@ const USED: f64 = 0.98;
 
 /// What all calls share.
 pub(super) struct Shared {
-    pub limits: Limits,
+    pub limits: ServerLimits,
     pub keys: Option<Keys>,
     pub certificates: Option<Arc<Certificates>>,
     /// Version of ONNX Runtime.
@@ -71,7 +71,7 @@ impl Share {
 
 impl Shared {
     pub fn new(
-        limits: Limits,
+        limits: ServerLimits,
         keys: Option<Keys>,
         certificates: Option<Arc<Certificates>>,
         onnx_runtime: String,

@@ -79,7 +79,7 @@ impl Synthesis {
         events
             .send(Event::Header(self.stream.header.clone()))
             .await?;
-        let mut chunks = Chunks::default();
+        let mut chunks = ChunkNumbers::default();
         while let Some(samples) = self.next().await? {
             let position = self.heard(self.samples - samples.len() as u64);
             self.playback.brings(position, Instant::now());
@@ -170,12 +170,12 @@ impl Synthesis {
 
 /// Numbers the chunks of an answer.
 #[derive(Default)]
-struct Chunks {
+struct ChunkNumbers {
     sequence: u64,
     start_sample: u64,
 }
 
-impl Chunks {
+impl ChunkNumbers {
     async fn send(&mut self, piece: EncodedPiece, events: &Events) -> Result<(), Status> {
         if piece.bytes.is_empty() {
             return Ok(());
@@ -279,14 +279,19 @@ event_of!(VocodeLiveResponse, vocode_live_response);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::Limits;
+    use crate::server::ServerLimits;
     use crate::server::call::Holdings;
     use tonic::Code;
     use tonic::codegen::http::HeaderMap;
 
     #[tokio::test]
     async fn a_call_that_panics_does_not_end_like_one_that_is_complete() {
-        let shared = Arc::new(Shared::new(Limits::default(), None, None, String::new()));
+        let shared = Arc::new(Shared::new(
+            ServerLimits::default(),
+            None,
+            None,
+            String::new(),
+        ));
         let call = Call::arrive(
             "VocodeStream",
             &HeaderMap::new(),
