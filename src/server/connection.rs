@@ -21,7 +21,7 @@ use super::callers::Caller;
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a request once it has had one.
 const UNUSED: Duration = Duration::from_secs(900);
-/// A connection that has asked for nothing for less than this does not make room for another.
+/// A connection on which something was asked for not longer ago than this does not make room for another.
 const SPARED: Duration = Duration::from_secs(1);
 
 /// What the server knows of a connection.
@@ -103,22 +103,27 @@ impl Peer {
 
     /// When to look again whether the connection is of use; `None` when it is not.
     fn next_look(&self, now: Instant) -> Option<Instant> {
-        let end = match self.has_asked.load(Ordering::Relaxed) {
-            false => self.opened + FIRST_REQUEST,
-            true if self.requests.load(Ordering::Relaxed) > 0 => now + UNUSED,
-            true => *self.used() + UNUSED,
+        let end = match self.is_silent() {
+            true => self.opened + FIRST_REQUEST,
+            false if self.requests.load(Ordering::Relaxed) > 0 => now + UNUSED,
+            false => *self.used() + UNUSED,
         };
         (end > now).then_some(end)
     }
 
+    /// Whether nothing was ever asked for on it.
+    fn is_silent(&self) -> bool {
+        !self.has_asked.load(Ordering::Relaxed)
+    }
+
     /// The least goes first when places are needed: one that never asked, else the one unused for longest.
     fn worth(&self) -> (bool, Instant) {
-        (self.has_asked.load(Ordering::Relaxed), *self.used())
+        (!self.is_silent(), *self.used())
     }
 
     /// Whether nothing is synthesised on it, nor was asked for lately.
     fn is_unused(&self, now: Instant) -> bool {
-        self.calls.load(Ordering::Relaxed) == 0 && *self.used() + SPARED <= now
+        self.is_silent() || self.calls.load(Ordering::Relaxed) == 0 && *self.used() + SPARED <= now
     }
 }
 
@@ -156,7 +161,9 @@ impl Connections {
         })
     }
 
-    /// A place for a connection. Where all are taken it is that of another one on which nothing is synthesised, if there is such a one.
+    /// A place for a connection. Where all are taken it is that of another one on which nothing is synthesised, if there is such a one. Those that
+    /// have asked for something make room for nobody while there are some that never did, the oldest of
+    /// which goes at once: a crowd of these must neither part callers from the server nor keep new ones out.
     pub fn admit(&self, address: Option<IpAddr>) -> Option<Arc<Peer>> {
         self.admit_at(address, Instant::now())
     }
@@ -169,9 +176,13 @@ impl Connections {
         let has_too_many =
             counts && peers.iter().filter(|peer| same(peer)).count() >= self.limits.most_per_peer;
         if has_too_many || peers.len() >= self.limits.most {
-            let candidates = peers.iter().enumerate();
-            let victim = candidates
-                .filter(|(_, peer)| peer.is_unused(now) && (!has_too_many || same(peer)))
+            let concerned = |peer: &Peer| !has_too_many || same(peer);
+            let someone_is_silent = peers.iter().any(|peer| concerned(peer) && peer.is_silent());
+            let victim = peers
+                .iter()
+                .enumerate()
+                .filter(|(_, peer)| concerned(peer) && peer.is_unused(now))
+                .filter(|(_, peer)| peer.is_silent() || !someone_is_silent)
                 .min_by_key(|(_, peer)| peer.worth())
                 .map(|(index, _)| index)?;
             peers.swap_remove(victim).close();
@@ -327,11 +338,25 @@ mod tests {
         let asked = connections.admit(address(2)).unwrap();
         drop(asked.open(false));
         let silent = connections.admit(address(3)).unwrap();
-        assert!(connections.admit_at(address(4), Instant::now()).is_none());
-        let fourth = connections.admit_at(address(4), later()).unwrap();
+        let fourth = connections.admit(address(4)).unwrap();
         assert!(silent.closing.is_cancelled() && !asked.closing.is_cancelled());
+        drop(fourth.open(false));
+        assert!(connections.admit_at(address(5), Instant::now()).is_none());
         let _calls = (asked.open(true), fourth.open(true));
         assert!(connections.admit_at(address(5), later()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_asks_for_nothing_takes_no_place_of_a_caller_at_rest() {
+        let connections = Connections::new(limits(3, 3, false));
+        let caller = connections.admit(None).unwrap();
+        drop(caller.open(true));
+        // Before the crowd is there, and long after the caller's last request.
+        caller.used().clone_from(&(Instant::now() - 10 * SPARED));
+        let crowd = [(); 5].map(|()| connections.admit(None).unwrap());
+        assert!(!caller.closing.is_cancelled());
+        let closed = crowd.map(|peer| peer.closing.is_cancelled());
+        assert_eq!(closed, [true, true, true, false, false]);
     }
 
     #[tokio::test]

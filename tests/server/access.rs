@@ -312,8 +312,6 @@ async fn secured_connections_that_ask_for_nothing_make_room_and_are_closed() {
         let name = ServerName::try_from("localhost").unwrap();
         held.push(connector.connect(name, socket).await.unwrap());
     }
-    // For as long as a new connection is spared.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     certificates.call(&server, None).await.unwrap();
     for connection in &mut held {
         let mut left = Vec::new();

@@ -110,8 +110,6 @@ async fn connections_that_ask_for_nothing_make_room_and_are_closed() {
             socket
         })
         .collect();
-    // For as long as a new connection is spared.
-    tokio::time::sleep(Duration::from_secs(2)).await;
     hears_the_demo(&server).await;
     let mut again = server.client().await;
     again.get_info(GetInfoRequest {}).await.unwrap();

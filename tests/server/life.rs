@@ -210,11 +210,15 @@ async fn a_connection_too_many_is_closed_and_others_go_on() {
     let mut server = Server::start(&["--max-connections", "2"]);
     let mut client = server.client().await;
     client.get_info(GetInfoRequest {}).await.unwrap();
-    let silent = TcpStream::connect(server.address()).unwrap();
+    // A silent one would make room; those with calls do not.
+    let (_first, requests) = Live::new(floats());
+    let _held = client.vocode_live(requests).await.unwrap();
+    let (_second, requests) = Live::new(floats());
+    let held = server.client().await.vocode_live(requests).await.unwrap();
     let mut third = TcpStream::connect(server.address()).unwrap();
     assert_eq!(third.read(&mut [0]).unwrap_or(0), 0);
     server.log_says("--max-connections");
-    drop(silent);
+    drop(held);
     client.get_info(GetInfoRequest {}).await.unwrap();
 }
 
