@@ -16,8 +16,8 @@ use criterion::Criterion;
 use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use vocode::bundle::Bundle;
 use vocode::diffusion::Noise;
-use vocode::internals::WindowPlan;
-use vocode::runtime::{Graph, Runtime, SessionOptions};
+use vocode::internals::{Graph, WindowPlan};
+use vocode::runtime::{Runtime, SessionOptions};
 use vocode::vocoder::ScheduleChoice;
 
 /// Frames of a window without its context: a stream's first chunk, its later ones, a whole clip's with several lanes and with

@@ -71,6 +71,7 @@ pub use cli::main;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::dsp::{ConsistencyFilter, ConsistencyParameters, EnvelopeFilter, Filtering};
+    pub use crate::runtime::internals::*;
     pub use crate::vocoder::internals::*;
 }
 

@@ -6,8 +6,9 @@ mod stand_in;
 use std::path::Path;
 
 use ndarray::{Array3, array};
+use vocode::internals::Graph;
 use vocode::runtime::{
-    FindError, Graph, LoadOptions, Origin, Provider, Rejection, Runtime, RuntimeError, Search,
+    FindError, LoadOptions, Origin, Provider, Rejection, Runtime, RuntimeError, Search,
     SessionOptions, needed_version,
 };
 

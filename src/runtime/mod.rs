@@ -41,13 +41,21 @@ pub use locate::{
     Attempt, FindError, Flavour, Origin, Rejection, Search, WHEEL_VERSION, data_folder,
     needed_version,
 };
-pub use provider::{
-    Device, Driver, DriverError, EngineFolder, EngineKey, EngineState, FallbackReason, GpuOptions,
-    InputProfile, Libraries, Library, Nvidia, Placement, Profile, SessionOptions, Stem,
-};
+pub use provider::{FallbackReason, GpuOptions, Placement, SessionOptions};
 pub use provider_name::{Provider, UnknownProvider};
-pub use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, TensorInfo};
 pub use setup::{
     Installed, OnSetupEvent, PipError, SetupError, SetupEvent, SetupPolicy, install, offline,
 };
 pub use telemetry::disable_telemetry;
+
+pub(crate) use provider::{InputProfile, Profile};
+#[cfg(feature = "cli")]
+pub(crate) use provider::{Library, Nvidia, Stem};
+pub(crate) use session::{Binding, Clock, DeviceTensor, Graph, GraphSource, TensorInfo};
+
+/// For [`crate::internals`].
+#[doc(hidden)]
+pub mod internals {
+    pub use super::provider::{InputProfile, Profile};
+    pub use super::session::{Clock, Graph, GraphSource, TensorInfo};
+}

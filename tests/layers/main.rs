@@ -40,6 +40,7 @@ const TABLES: [Table; 3] = [
             &["provider"],
             &["environment"],
             &["session"],
+            &["internals"],
         ],
     },
     Table {

@@ -12,7 +12,9 @@ pub(super) mod settings;
 pub(super) use choice::{Chosen, Machine, choose};
 pub use engine_cache::{EngineFolder, EngineKey, EngineState};
 pub use fallback::FallbackReason;
-pub use nvidia::{Device, Driver, DriverError, Libraries, Library, Nvidia, Stem};
+pub use nvidia::Nvidia;
+#[cfg(feature = "cli")]
+pub use nvidia::{Library, Stem};
 pub use options::{GpuOptions, SessionOptions};
 pub use placement::Placement;
 pub use profile::{InputProfile, Profile};

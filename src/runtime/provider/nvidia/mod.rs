@@ -7,8 +7,10 @@ use std::path::Path;
 
 use super::fallback::FallbackReason;
 use crate::runtime::provider_name::Provider;
-pub use driver::{Device, Driver, DriverError};
-pub use libraries::{Libraries, Library, Stem};
+pub use driver::{Driver, DriverError};
+pub use libraries::Libraries;
+#[cfg(feature = "cli")]
+pub use libraries::{Library, Stem};
 
 /// What was found on this machine for one library of ONNX Runtime.
 #[derive(Clone, Debug)]
@@ -86,6 +88,7 @@ impl Nvidia {
 
 #[cfg(test)]
 mod tests {
+    use super::driver::Device;
     use super::*;
 
     fn driver(devices: usize, cuda: (i32, i32)) -> Result<Driver, DriverError> {
