@@ -1,4 +1,9 @@
 //! What convention a mel is in, as far as its values tell.
+//!
+//! The limits below stand outside of what 170 recordings of the 98 speakers of `models/training/DATA.md` come to as `hifigan` mels, up to two
+//! of each and at most 8 s: largest value 0.06 to 1.46, mean -8.2 to -5.1, standard deviation 1.8 to 3.3, at most 28 % of the values at the
+//! floor; as magnitudes a largest of 1.07 to 4.3 and a mean of at most 0.03 of it; to base 10 a mean of -3.6 to -2.2 and a deviation of 0.80
+//! to 1.44; normalised by the mean and the deviation of all, a mean of -0.57 to 0.50, a deviation of 0.65 to 1.17, and nothing below -1.8.
 
 use super::{Compression, LogKind, Mel, MelConvention};
 
@@ -140,7 +145,8 @@ fn unit_interval(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     })
 }
 
-/// Magnitudes are never negative, few are large, and a loud sound's go beyond 1. Logarithms of sound go below 0.
+/// Magnitudes are never negative, few are large, and a loud sound's go beyond 1. Logarithms of sound go below 0. A mean of a fifth of the
+/// largest is seven times what speech has.
 fn no_logarithm(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     let fits = e.s.min >= 0.0 && e.s.max > 1.0 && e.s.mean < 0.2 * f64::from(e.s.max);
     fits.then(|| {
@@ -197,7 +203,7 @@ fn deep_natural(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     }])
 }
 
-/// Mean near 0 and standard deviation near 1.
+/// Mean near 0 and standard deviation near 1, with half as much room again as speech takes; -6 is lower than any floor comes to.
 fn z_normalised(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     let s = &e.s;
     if s.mean.abs() > 0.75 || !(0.5..1.6).contains(&s.std) || s.min < -6.0 {
