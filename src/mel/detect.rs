@@ -227,7 +227,7 @@ fn z_normalised(e: &Evidence<'_>) -> Option<Vec<Guess>> {
 }
 
 /// Logarithms to base 10: clamped at 1e-5, or with the spread of speech at 1 / ln 10 of what natural ones have. Speech in natural
-/// logarithms has a standard deviation of 1.5 to 2.6, and goes below -5.1 until noise as strong as itself has brought that under 0.6.
+/// logarithms has a standard deviation of 1.8 to 3.3, and goes below -5.1 until noise as strong as itself has brought that under 0.6.
 fn base_ten(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     let s = &e.s;
     let at_floor = e.floor_near(-5.0, 0.1) && s.mean > -4.5;
