@@ -55,6 +55,8 @@ pub(super) struct Live {
     place: Place,
     pub account: Account,
     taken: Vec<f32>,
+    /// Whether its end was sent after all of its samples.
+    is_complete: bool,
     /// A fault on purpose: the next sample is not sent.
     #[cfg(debug_assertions)]
     pub loses_sample: bool,
@@ -98,6 +100,7 @@ impl Live {
             account: Account::new(class, place.since),
             place,
             taken: Vec::new(),
+            is_complete: false,
             #[cfg(debug_assertions)]
             loses_sample: false,
         };
@@ -125,6 +128,11 @@ impl Live {
     /// Whether the last sample was sent.
     pub fn is_done(&self) -> bool {
         self.output.is_none()
+    }
+
+    /// Whether all of its samples were made and sent.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// The windows that can run now and are wanted, the one nearest to the ear first.
@@ -198,6 +206,7 @@ impl Live {
             let _ = self.audio.send(Audio::Samples(samples));
         }
         if is_complete {
+            self.is_complete = true;
             let _ = self.audio.send(Audio::End);
         }
         Ok(())

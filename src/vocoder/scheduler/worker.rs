@@ -136,7 +136,8 @@ impl Worker {
     fn clear(&mut self) {
         let label = &self.label;
         self.streams.retain(|live| {
-            if live.is_done() && !live.is_abandoned() {
+            // Its reader may have left in the meantime, with all that it wanted.
+            if live.is_complete() {
                 record(label, live);
             }
             !live.is_done() && !live.is_abandoned()
