@@ -13,12 +13,13 @@
 //! | `session` | loading and running graphs |
 //!
 //! ```no_run
+//! use std::ops::ControlFlow;
 //! use vocode::runtime::{self, FindError, Flavour, LoadOptions, Runtime, RuntimeError};
 //!
 //! let runtime = match Runtime::load(&LoadOptions::default()) {
 //!     Err(RuntimeError::Find(FindError::NotFound { .. })) => {
 //!         let folder = runtime::data_folder();
-//!         let installed = runtime::install(Flavour::Cpu, folder.as_deref(), &mut |_| {})?;
+//!         let installed = runtime::install(Flavour::Cpu, folder.as_deref(), &mut |_| ControlFlow::Continue(()))?;
 //!         Runtime::load(&LoadOptions::default().library(Some(installed.library)))?
 //!     }
 //!     other => other?,

@@ -89,6 +89,7 @@ impl Nvidia {
 #[cfg(test)]
 mod tests {
     use super::driver::Device;
+    use super::libraries::Library;
     use super::*;
 
     fn driver(devices: usize, cuda: (i32, i32)) -> Result<Driver, DriverError> {
