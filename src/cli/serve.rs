@@ -102,7 +102,7 @@ pub struct ServeArgs {
 
 /// What a call may ask for.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "ServerLimits")]
+#[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Streams of the first model and its default schedule that are worked on or still played at once, up to 4096; a call of more steps counts
     /// as several. `auto`: as many as the machine makes in real time, measured at the start

@@ -188,7 +188,7 @@ fn check_steps(model: &Model, request: &StreamRequest, most: usize) -> Result<()
     Err(beyond(
         "config.schedule",
         format!(
-            "the schedule takes {steps} denoiser calls for each sample, and the server makes {most} at most (ServerLimits.max_steps): ask for fewer \
+            "the schedule takes {steps} denoiser calls for each sample, and the server makes {most} at most (Limits.max_steps): ask for fewer \
              steps"
         ),
     ))

@@ -103,7 +103,7 @@ impl VocoderService for Service {
             return Err(beyond(
                 "mel.n_frames",
                 format!(
-                    "the mel has {frames} frames, and Vocode takes {limit} at most (ServerLimits.max_unary_frames): send it through VocodeStream"
+                    "the mel has {frames} frames, and Vocode takes {limit} at most (Limits.max_unary_frames): send it through VocodeStream"
                 ),
             ));
         }
@@ -301,7 +301,7 @@ fn within_stream(frames: u64, limit: u64) -> Result<(), Status> {
     Err(beyond(
         "mel.n_frames",
         format!(
-            "the mel has {frames} frames or more, and a call takes {limit} at most (ServerLimits.max_stream_frames): make several calls"
+            "the mel has {frames} frames or more, and a call takes {limit} at most (Limits.max_stream_frames): make several calls"
         ),
     ))
 }

@@ -184,7 +184,7 @@ pub(super) fn of_transport(status: Status) -> Status {
         return status;
     }
     let message = format!(
-        "{}; that is ServerLimits.max_message_bytes: send the mel in pieces through VocodeLive",
+        "{}; that is Limits.max_message_bytes: send the mel in pieces through VocodeLive",
         status.message()
     );
     beyond("mel.data_f32le", message)

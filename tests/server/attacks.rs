@@ -87,7 +87,10 @@ async fn a_call_of_too_many_steps_is_refused_and_one_of_many_waits_for_listeners
     let refused = client.vocode_stream(stream_request(of_steps(17), &demo()));
     let status = refused.await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
-    assert!(status.message().contains("max_steps"), "{status:?}");
+    assert!(
+        status.message().contains("(Limits.max_steps)"),
+        "{status:?}"
+    );
 
     let server = Server::start(&["--max-steps", "1000"]);
     let mut client = server.client().await;

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// One denoiser call to be made: step, and the frames that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Coefficients of the plan, from 0.
+    /// The step, from 0: which of the plan's coefficients it runs.
     pub step: usize,
     /// First frame of the core; negative before the clip.
     pub core_start: i64,
