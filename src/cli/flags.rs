@@ -31,7 +31,7 @@ pub(super) fn with_flags(message: &str) -> Cow<'_, str> {
     )
 }
 
-/// What is wrong with a mel, with the flags, and with the command that makes it again where the mel is of a kind that cannot be converted.
+/// What is wrong with a mel, and the command that makes it again where the mel is of a kind that cannot be converted.
 pub(super) fn mel_problem(error: &MelError) -> String {
     let way_out = match error {
         MelError::Incompatible { to, .. } => {
@@ -39,7 +39,7 @@ pub(super) fn mel_problem(error: &MelError) -> String {
         }
         _ => String::new(),
     };
-    format!("{}{way_out}", with_flags(&error.to_string()))
+    format!("{error}{way_out}")
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tonic::Code;
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use vocode::proto::VocodeRequest;
 use vocode::proto::vocode_live_response::Event;
+use vocode::proto::vocoder_service_client::VocoderServiceClient;
 
 use super::server::Server;
 use super::*;
@@ -19,6 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn start(fault: &Path, flags: &[&str]) -> Server {
     Server::start_with(flags, &[("VOCODE_TEST_FAULT", fault.to_str().unwrap())])
+}
+
+/// A call for a whole answer ends with INTERNAL.
+async fn assert_whole_answer_fails(client: &mut VocoderServiceClient<Channel>) {
+    let request = VocodeRequest {
+        config: Some(floats()),
+        mel: Some(wire_mel(&demo())),
+        request_id: String::new(),
+    };
+    let status = client.vocode(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
 }
 
 /// Waits until health is `expected`.
@@ -85,13 +98,7 @@ async fn a_whole_answer_is_no_answer_once_the_thread_is_gone() {
     let server = start(&fault, &[]);
     let mut client = server.client().await;
     std::fs::write(&fault, "panic").unwrap();
-    let request = VocodeRequest {
-        config: Some(floats()),
-        mel: Some(wire_mel(&demo())),
-        request_id: String::new(),
-    };
-    let status = client.vocode(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert_whole_answer_fails(&mut client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,13 +124,7 @@ async fn an_answer_with_fewer_samples_than_its_mel_makes_is_an_error() {
     };
     assert_eq!(status.code(), Code::Internal, "{status:?}");
     assert!(status.message().contains("where the mel asks for 93184"));
-    let request = VocodeRequest {
-        config: Some(floats()),
-        mel: Some(wire_mel(&demo())),
-        request_id: String::new(),
-    };
-    let status = client.vocode(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert_whole_answer_fails(&mut client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
                 .map(|note| with_flags(note).into_owned())
                 .collect(),
         ),
-        Err(problem) => (false, vec![mel_problem(problem)]),
+        Err(problem) => (false, vec![with_flags(&mel_problem(problem)).into_owned()]),
     };
     let stored = stored_as(bytes);
     let seconds = (mel.frames() * said.hop) as f64 / f64::from(said.sample_rate);
