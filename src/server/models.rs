@@ -1,6 +1,6 @@
 //! The models of a server: loaded, warmed, described. Everything that the server asks of [`Scheduler`] begins here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use metrics::gauge;
@@ -172,7 +172,9 @@ impl Model {
         };
         let measured = async {
             model.silence(WARM_FRAMES).await?;
-            model.measure(streams).await
+            let share = model.measure(streams).await;
+            model.settle().await;
+            share
         };
         let share = Handle::current().block_on(measured).map_err(failed)?;
         let work = model.scheduler.work(&StreamRequest::default());
@@ -238,6 +240,13 @@ impl Model {
         let samples = (streams * MEASURED_FRAMES * mel.hop) as f64;
         let seconds = samples / f64::from(mel.sample_rate);
         Ok((began.elapsed().as_secs_f64() / seconds).max(f64::MIN_POSITIVE))
+    }
+
+    /// Returns once the worker has written the last stream down, which it does after its last sample: the metrics begin with the callers'.
+    async fn settle(&self) {
+        while matches!(self.worker(), WorkerState::Busy(_)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// A synthesis of silence. The first one, so that nothing is done for the first time while a caller waits.
