@@ -56,7 +56,7 @@ pub mod vocoder;
 pub use bundle::{Bundle, BundleError, Manifest};
 pub use diffusion::{Grid, Schedule, Solver};
 pub use mel::{Mel, MelConvention, MelError};
-pub use runtime::{LoadOptions, Provider, Runtime, RuntimeError, SessionOptions};
+pub use runtime::{LoadOptions, Precision, Provider, Runtime, RuntimeError, SessionOptions};
 pub use vocoder::{
     Progress, ScheduleChoice, Scheduler, SchedulerOptions, Stream, StreamRequest, Synthesis,
     SynthesisOptions, Vocoder, VocoderError,

@@ -16,8 +16,9 @@ pub const MAX_GRAPH_BYTES: u64 = 1 << 30;
 pub const MANIFEST: &str = "bundle.toml";
 const CONDITIONER: &str = "conditioner.onnx";
 const DENOISER: &str = "denoiser.onnx";
+const DENOISER_INT8: &str = "denoiser.int8.onnx";
 
-/// A model: a checked manifest and two graphs that match its hashes.
+/// A model: a checked manifest and the graphs that match its hashes.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     /// The contents of `bundle.toml`.
@@ -26,6 +27,8 @@ pub struct Bundle {
     pub conditioner: Cow<'static, [u8]>,
     /// The bytes of `denoiser.onnx`.
     pub denoiser: Cow<'static, [u8]>,
+    /// The bytes of `denoiser.int8.onnx`, the same denoiser in 8-bit integers, where the bundle has it.
+    pub denoiser_int8: Option<Cow<'static, [u8]>>,
     /// SHA-256 of the bytes of `bundle.toml`. The manifest holds the hashes of the graphs, which have been checked, so this one
     /// number names the whole bundle; `sha256sum bundle.toml` prints it.
     pub sha256: String,
@@ -41,10 +44,13 @@ impl Bundle {
             include_bytes!("../../models/default/bundle.toml"),
             Cow::Borrowed(include_bytes!("../../models/default/conditioner.onnx")),
             Cow::Borrowed(include_bytes!("../../models/default/denoiser.onnx")),
-        )
+        )?
+        .with_int8(Cow::Borrowed(include_bytes!(
+            "../../models/default/denoiser.int8.onnx"
+        )))
     }
 
-    /// Reads the three files of `folder`.
+    /// Reads the files of `folder`: three, and the denoiser in integers where the manifest has its hash.
     ///
     /// # Errors
     /// Files that are missing, too large, out of their format or not of one export.
@@ -57,10 +63,14 @@ impl Bundle {
         let manifest = read(folder, MANIFEST, MAX_MANIFEST_BYTES)?;
         let conditioner = read(folder, CONDITIONER, MAX_GRAPH_BYTES)?;
         let denoiser = read(folder, DENOISER, MAX_GRAPH_BYTES)?;
-        Bundle::from_bytes(&manifest, Cow::Owned(conditioner), Cow::Owned(denoiser))
+        let bundle = Bundle::from_bytes(&manifest, Cow::Owned(conditioner), Cow::Owned(denoiser))?;
+        match bundle.manifest.sha256.denoiser_int8 {
+            Some(_) => bundle.with_int8(Cow::Owned(read(folder, DENOISER_INT8, MAX_GRAPH_BYTES)?)),
+            None => Ok(bundle),
+        }
     }
 
-    /// Puts a bundle together from the bytes of its files.
+    /// Puts a bundle together from the bytes of its files, without the denoiser in integers.
     ///
     /// # Errors
     /// A manifest out of its format, graphs with other hashes than it says, or with data outside of the graph.
@@ -82,8 +92,21 @@ impl Bundle {
             manifest,
             conditioner,
             denoiser,
+            denoiser_int8: None,
             sha256,
         })
+    }
+
+    /// The bundle with its denoiser in 8-bit integers, the bytes of `denoiser.int8.onnx`.
+    ///
+    /// # Errors
+    /// A graph with another hash than the manifest says, or with data outside of it.
+    pub fn with_int8(mut self, denoiser: Cow<'static, [u8]>) -> Result<Bundle, BundleError> {
+        let expected = self.manifest.sha256.denoiser_int8.as_deref();
+        check_hash(DENOISER_INT8, expected.unwrap_or("none"), &denoiser)?;
+        external::refuse(DENOISER_INT8, &denoiser)?;
+        self.denoiser_int8 = Some(denoiser);
+        Ok(self)
     }
 }
 

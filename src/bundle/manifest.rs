@@ -146,6 +146,9 @@ pub struct Hashes {
     pub conditioner: String,
     /// Of `denoiser.onnx`.
     pub denoiser: String,
+    /// Of `denoiser.int8.onnx`, where the bundle has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denoiser_int8: Option<String>,
 }
 
 impl Manifest {

@@ -164,10 +164,13 @@ impl Manifest {
 }
 
 fn check_hashes(hashes: &Hashes) -> Result<(), BundleError> {
-    for (field, hash) in [
-        ("sha256.conditioner", &hashes.conditioner),
-        ("sha256.denoiser", &hashes.denoiser),
-    ] {
+    let all = [
+        ("sha256.conditioner", Some(&hashes.conditioner)),
+        ("sha256.denoiser", Some(&hashes.denoiser)),
+        ("sha256.denoiser_int8", hashes.denoiser_int8.as_ref()),
+    ];
+    for (field, hash) in all {
+        let Some(hash) = hash else { continue };
         let digits = hash
             .bytes()
             .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));

@@ -16,7 +16,7 @@ use super::output::say;
 use crate::audio::SampleFormat;
 use crate::bundle::Bundle;
 use crate::mel::{Layout, MelConvention};
-use crate::runtime::{GpuOptions, LoadOptions, Provider, SessionOptions};
+use crate::runtime::{GpuOptions, LoadOptions, Precision, Provider, SessionOptions};
 
 /// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
 const MAX_TOML_BYTES: u64 = 1 << 20;
@@ -107,6 +107,14 @@ pub struct EngineArgs {
         value_name = "NAME"
     )]
     pub provider: Provider,
+    /// What the model multiplies in on a CPU: float, int8 (faster where the processor has VNNI or ARM's dot product, a little less exact), or auto, which takes the faster
+    #[arg(
+        long,
+        env = "VOCODE_PRECISION",
+        default_value = "auto",
+        value_name = "NAME"
+    )]
+    pub precision: Precision,
     /// Threads for the model [default: all processors]
     #[arg(long, env = "VOCODE_THREADS", value_name = "N")]
     pub threads: Option<usize>,
@@ -152,6 +160,7 @@ impl EngineArgs {
         SessionOptions {
             threads: self.threads,
             provider: self.provider,
+            precision: self.precision,
             gpu: GpuOptions {
                 device: self.gpu.device,
                 fp16: self.gpu.fp16,

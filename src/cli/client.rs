@@ -101,6 +101,7 @@ struct Summary {
     schedule: String,
     solver: String,
     provider: String,
+    precision: String,
     seed: u64,
     request_id: String,
 }
@@ -251,14 +252,15 @@ fn paced(pieces: Vec<Mel>, pause: Option<f64>) -> impl futures_util::Stream<Item
 fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliError> {
     let header = &answer.header;
     let comment = format!(
-        "model={} sha256={} schedule={} solver={} steps={} seed={} provider={}",
+        "model={} sha256={} schedule={} solver={} steps={} seed={} provider={} precision={}",
         header.model,
         header.model_sha256,
         header.schedule,
         header.solver,
         header.steps,
         header.seed,
-        header.execution_provider
+        header.execution_provider,
+        header.precision
     );
     let comment = visible(&comment).into_owned();
     let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
@@ -303,6 +305,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         schedule: header.schedule,
         solver: header.solver,
         provider: header.execution_provider,
+        precision: header.precision,
         seed: header.seed,
         request_id: header.request_id,
     }
@@ -311,7 +314,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
 impl Summary {
     fn line(&self) -> String {
         format!(
-            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {}, {}, seed {}, {}",
+            "{}: {:.2} s of audio in {:.2} s (first audio after {:.0} ms, real-time factor {:.3}), {}, {} {}, seed {}, {}",
             self.output,
             self.audio_seconds,
             self.seconds,
@@ -319,6 +322,7 @@ impl Summary {
             self.real_time_factor,
             counted(self.steps as usize, "step"),
             visible(&self.provider),
+            visible(&self.precision),
             self.seed,
             visible(&self.solver)
         )

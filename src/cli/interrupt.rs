@@ -89,7 +89,7 @@ fn requested() -> bool {
 }
 
 /// Whether work that asks after every part goes on.
-pub(super) fn flow() -> ControlFlow<()> {
+pub(super) fn go_on() -> ControlFlow<()> {
     if requested() {
         ControlFlow::Break(())
     } else {

@@ -109,7 +109,7 @@ impl Announcer {
             SetupEvent::Checking => self.line.set_message("checking that it loads"),
             SetupEvent::Done(installed) => self.finish(installed),
         }
-        interrupt::flow()
+        interrupt::go_on()
     }
 
     /// Shows the moving line; indicatif draws nothing where stderr is no terminal.

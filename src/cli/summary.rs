@@ -74,6 +74,8 @@ pub(super) struct Summary {
     pub(super) schedule: String,
     pub(super) solver: String,
     pub(super) provider: String,
+    /// What the denoiser multiplied in.
+    pub(super) precision: &'static str,
     /// The denoiser's nodes by the provider that runs them, as the session tells.
     pub(super) provider_nodes: BTreeMap<String, usize>,
     /// Why nothing faster ran.
@@ -115,7 +117,7 @@ impl Summary {
         let note = self.provider_note.as_ref();
         let note = note.map_or_else(String::new, |note| format!(" ({note})"));
         format!(
-            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {}, {}{note}, seed {}, {}",
+            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {}, {} {}{note}, seed {}, {}",
             self.output,
             self.audio_seconds(),
             self.seconds,
@@ -123,6 +125,7 @@ impl Summary {
             self.load_seconds,
             counted(self.steps, "step"),
             self.provider,
+            self.precision,
             self.seed,
             self.solver
         )

@@ -197,6 +197,7 @@ impl Maker<'_> {
             schedule: synthesis.schedule,
             solver: synthesis.solver.to_string(),
             provider: synthesis.provider,
+            precision: self.vocoder.precision().name(),
             provider_nodes: self.vocoder.placement().nodes(),
             provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
@@ -216,7 +217,7 @@ impl Maker<'_> {
             self.vocoder
                 .synthesize_observed(&prepared.mel, &self.options, &mut |progress| {
                     bar.set(progress.fraction());
-                    interrupt::flow()
+                    interrupt::go_on()
                 });
         bar.finish();
         match result {
@@ -229,7 +230,7 @@ impl Maker<'_> {
     fn provenance(&self, synthesis: &Synthesis, prepared: &Prepared) -> Provenance {
         let manifest = self.vocoder.manifest();
         let comment = format!(
-            "model={} {} sha256={} schedule={} solver={} steps={} seed={} frames={} mel={} provider={}",
+            "model={} {} sha256={} schedule={} solver={} steps={} seed={} frames={} mel={} provider={} precision={}",
             manifest.name,
             manifest.version,
             self.vocoder.sha256(),
@@ -239,7 +240,8 @@ impl Maker<'_> {
             synthesis.seed,
             prepared.mel.frames(),
             self.convention.name,
-            synthesis.provider
+            synthesis.provider,
+            self.vocoder.precision()
         );
         let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
         Provenance {

@@ -189,7 +189,7 @@ fn search(
     let mut bar = Bar::new(args.session.verbosity.quiet || args.json);
     let found = tuner.tune(steps, solver, limit, &mut |tried| {
         bar.set(tried as f64 / limit as f64);
-        interrupt::flow()
+        interrupt::go_on()
     });
     bar.finish();
     match found {

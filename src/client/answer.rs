@@ -161,6 +161,7 @@ fn head(header: &StreamHeader) -> Result<Encoded, ClientError> {
         &header.schedule,
         &header.execution_provider,
         &header.solver,
+        &header.precision,
     ];
     if texts.iter().any(|text| text.len() > MAX_TEXT) {
         return Err(broken("a text of its header is longer than 4,096 bytes"));

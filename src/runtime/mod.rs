@@ -4,7 +4,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `telemetry`, `provider_name` | what all of the following need |
+//! | `telemetry`, `provider_name`, `precision` | what all of the following need |
 //! | `locate` | finding the library |
 //! | `setup` | installing it |
 //! | `error` | [`RuntimeError`], for all that happens once there is a library |
@@ -30,6 +30,7 @@
 mod environment;
 mod error;
 mod locate;
+mod precision;
 mod provider;
 mod provider_name;
 mod session;
@@ -42,6 +43,7 @@ pub use locate::{
     Attempt, FindError, Flavour, Origin, Rejection, Search, WHEEL_VERSION, data_folder,
     needed_version,
 };
+pub use precision::{Precision, UnknownPrecision};
 pub use provider::{FallbackReason, GpuOptions, Placement, SessionOptions};
 pub use provider_name::{Provider, UnknownProvider};
 pub use setup::{

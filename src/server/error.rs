@@ -21,18 +21,18 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The address of the metrics cannot be listened on.
-    #[error("--metrics {address}: {reason}; give another address, or leave it out")]
+    #[error("`metrics` {address}: {reason}; give another address, or leave it out")]
     Metrics {
         /// The address.
         address: SocketAddr,
         /// What is wrong.
         reason: String,
     },
-    /// A file that a flag names cannot be read.
-    #[error("{flag} {}: {source}", path.display())]
+    /// A file that an option names cannot be read.
+    #[error("`{option}` {}: {source}", path.display())]
     Read {
-        /// The flag.
-        flag: &'static str,
+        /// The option.
+        option: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -40,14 +40,14 @@ pub enum ServerError {
     },
     /// Certificates or keys that do not make a TLS server.
     #[error(
-        "--tls-cert, --tls-key and --tls-client-ca must be PEM files that belong together: {reason}"
+        "`tls_cert`, `tls_key` and `tls_client_ca` must be PEM files that belong together: {reason}"
     )]
     Tls {
         /// What is wrong.
         reason: String,
     },
     /// A certificate that is not valid today.
-    #[error("--tls-cert {}: {reason}; get another one, or set the clock of this machine", path.display())]
+    #[error("`tls_cert` {}: {reason}; get another one, or set the clock of this machine", path.display())]
     CertificateDates {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum ServerError {
         reason: String,
     },
     /// A file of API keys that cannot be used.
-    #[error("--api-keys {}: {reason}", path.display())]
+    #[error("`api_keys` {}: {reason}", path.display())]
     Keys {
         /// The file.
         path: PathBuf,
@@ -80,14 +80,14 @@ pub enum ServerError {
     },
     /// Two models of one name.
     #[error(
-        "two models are called `{name}`: give one of them another name, as in --model NAME=DIR"
+        "two models are called `{name}`: give one of them another name, as in `model` NAME=DIR"
     )]
     SameName {
         /// The name.
         name: String,
     },
     /// A place is given to a model that is not there.
-    #[error("--model-provider {name}=...: there is no model of that name; there is {known}", known = known.join(", "))]
+    #[error("`model_provider` {name}=...: there is no model of that name; there is {known}", known = known.join(", "))]
     PlacedModel {
         /// The name given.
         name: String,
@@ -121,7 +121,7 @@ pub enum ServerError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            ": another program has it; stop that one, or give another address with --listen"
+            ": another program has it; stop that one, or give another address as `listen`"
         }
         io::ErrorKind::PermissionDenied => {
             ": give a port above 1023, or a path that you may write to"

@@ -97,7 +97,7 @@ fn read(path: &Path) -> Result<Vec<KeyHash>, ServerError> {
             file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)
         })
         .map_err(|source| ServerError::Read {
-            flag: "--api-keys",
+            option: "api_keys",
             path: path.to_owned(),
             source,
         })?;
@@ -150,7 +150,7 @@ fn parse(text: &str) -> Result<Vec<KeyHash>, String> {
     }
     match hashes.is_empty() {
         true => {
-            Err("there is no key in it; put one on each line, or leave --api-keys out".to_owned())
+            Err("there is no key in it; put one on each line, or leave `api_keys` out".to_owned())
         }
         false => Ok(hashes),
     }

@@ -7,6 +7,18 @@
 //! ```
 //!
 //! Health and reflection are open to all, and bounded by themselves.
+//!
+//! ```no_run
+//! use vocode::server::{MaxStreams, ServerLimits, ServerOptions, serve};
+//! use vocode::{LoadOptions, Runtime};
+//!
+//! let options = ServerOptions::default()
+//!     .listen("127.0.0.1:50051".parse()?)
+//!     .limits(ServerLimits::default().max_streams(MaxStreams::Fixed(8)));
+//! // Until the process is asked to stop.
+//! serve(options, Runtime::load(&LoadOptions::default())?, |address| println!("listening on {address}"))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod admission;
 mod body;

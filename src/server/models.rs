@@ -13,7 +13,7 @@ use super::{MaxStreams, ModelSource, ServerError, ServerOptions};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::SolverKind;
 use crate::proto;
-use crate::runtime::Runtime;
+use crate::runtime::{Precision, Runtime};
 use crate::vocoder::{
     OpenStream, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest, Vocoder, VocoderError,
     WorkerState,
@@ -195,6 +195,11 @@ impl Model {
         self.scheduler.provider()
     }
 
+    /// What the denoiser multiplies in.
+    pub fn precision(&self) -> Precision {
+        self.scheduler.precision()
+    }
+
     /// The denoiser's nodes by the provider that runs them.
     fn nodes(&self) -> impl Iterator<Item = (String, u32)> {
         let nodes = self.scheduler.placement().nodes().into_iter();
@@ -315,6 +320,7 @@ impl Model {
                 .map(|kind| kind.name().to_owned())
                 .collect(),
             execution_nodes: self.nodes().collect(),
+            precision: self.precision().to_string(),
             execution_note: self
                 .scheduler
                 .provider_note()

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use super::placement::ModelProvider;
 use crate::runtime::{Provider, SessionOptions};
+use crate::setters::setters;
 
 /// Where to listen when nothing is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerOptions {
     /// Where to listen.
     pub listen: Address,
@@ -41,6 +43,40 @@ pub struct ServerOptions {
     pub grace: Duration,
 }
 
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            listen: Address::Tcp(DEFAULT_ADDRESS.to_owned()),
+            socket_mode: None,
+            models: Vec::new(),
+            session: SessionOptions::default(),
+            placements: Vec::new(),
+            batch: None,
+            limits: ServerLimits::default(),
+            tls: None,
+            api_keys: None,
+            metrics: None,
+            reflection: true,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+setters!(ServerOptions {
+    listen: Address,
+    socket_mode: Option<u32>,
+    models: Vec<ModelSource>,
+    session: SessionOptions,
+    placements: Vec<ModelProvider>,
+    batch: Option<usize>,
+    limits: ServerLimits,
+    tls: Option<TlsFiles>,
+    api_keys: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
+    reflection: bool,
+    grace: Duration,
+});
+
 impl ServerOptions {
     /// How to run the graphs of the model of that name. The models that have no memory limit of their own share the common one.
     pub(super) fn session_of(&self, model: &str) -> SessionOptions {
@@ -64,6 +100,7 @@ fn sharing(models: usize, placements: &[ModelProvider]) -> usize {
 
 /// Bounds on what callers can make the server do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerLimits {
     /// Most mel frames of one Vocode call.
     pub max_unary_frames: u32,
@@ -111,6 +148,21 @@ impl Default for ServerLimits {
         }
     }
 }
+
+setters!(ServerLimits {
+    max_unary_frames: u32,
+    max_stream_frames: u64,
+    max_message_bytes: usize,
+    max_streams: MaxStreams,
+    max_streams_per_caller: Option<usize>,
+    max_steps: usize,
+    memory_budget: u64,
+    max_connections: usize,
+    max_connections_per_peer: Option<usize>,
+    max_call: Duration,
+    max_idle: Duration,
+    model_timeout: Duration,
+});
 
 /// How many streams are worked on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,6 +129,7 @@ impl<'a> Order<'a> {
             execution_provider: self.model.provider().to_owned(),
             total_samples: frames.map(|frames| self.samples(frames, plan.sample_rate)),
             solver: plan.solver.to_string(),
+            precision: self.model.precision().to_string(),
         };
         let opened = Opened {
             header,

@@ -100,8 +100,8 @@ fn read(files: &TlsFiles) -> Result<Loaded, ServerError> {
     let refused = |error: &(dyn std::error::Error + 'static)| ServerError::Tls {
         reason: with_causes(error),
     };
-    let chain = certificates("--tls-cert", &files.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&contents("--tls-key", &files.key)?);
+    let chain = certificates("tls_cert", &files.cert)?;
+    let key = PrivateKeyDer::from_pem_slice(&contents("tls_key", &files.key)?);
     let key = key.map_err(|e| refused(&e))?;
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone());
@@ -112,7 +112,7 @@ fn read(files: &TlsFiles) -> Result<Loaded, ServerError> {
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
-            for certificate in certificates("--tls-client-ca", authority)? {
+            for certificate in certificates("tls_client_ca", authority)? {
                 roots.add(certificate).map_err(|e| refused(&e))?;
             }
             let verifier =
@@ -130,10 +130,10 @@ fn read(files: &TlsFiles) -> Result<Loaded, ServerError> {
 
 /// The certificates of a PEM file; at least one.
 fn certificates(
-    flag: &'static str,
+    option: &'static str,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, ServerError> {
-    let pem = contents(flag, path)?;
+    let pem = contents(option, path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let reason = match found {
         Ok(found) if !found.is_empty() => return Ok(found),
@@ -174,9 +174,9 @@ fn dates(path: &Path, certificate: &X509Certificate<'_>, wrong: (&str, ASN1Time)
     }
 }
 
-fn contents(flag: &'static str, path: &Path) -> Result<Vec<u8>, ServerError> {
+fn contents(option: &'static str, path: &Path) -> Result<Vec<u8>, ServerError> {
     std::fs::read(path).map_err(|source| ServerError::Read {
-        flag,
+        option,
         path: path.to_owned(),
         source,
     })

@@ -17,6 +17,12 @@ pub enum VocoderError {
     /// ONNX Runtime refused or failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The denoiser was asked for in 8-bit integers and cannot be had in them.
+    #[error("`precision` int8 cannot be had: {reason}; use `precision` auto or float")]
+    NoIntegers {
+        /// What is in the way.
+        reason: String,
+    },
     /// The schedule does not fit the model.
     #[error(transparent)]
     Schedule(#[from] DiffusionError),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import soundfile
 import torch
 from conftest import random_model
 
-from vocode_training import int8, variants, warm
+from vocode_training import int8, integers, warm
 from vocode_training.export import random_input
 from vocode_training.mel import HOP, SAMPLE_RATE
 from vocode_training.network import Config, Model
@@ -68,13 +70,16 @@ def test_residual_biases_and_growth_are_folded_without_loss(small: Model) -> Non
 
 def test_a_bundle_in_integers_loads_and_runs(bundle: Path, tmp_path: Path, speech: torch.Tensor) -> None:
     soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), SAMPLE_RATE)
-    variants.main([str(bundle), "--out", str(tmp_path / "out"), "--data", str(tmp_path)])
+    shutil.copytree(bundle, tmp_path / "out")
+    integers.main([str(tmp_path / "out"), "--data", str(tmp_path)])
     model, _ = warm.load_bundle(bundle)
     mel, x, t = random_input(40)
-    session = onnxruntime.InferenceSession(tmp_path / "out/int8/denoiser.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(tmp_path / "out/denoiser.int8.onnx", providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         cond = model.conditioner(mel)
         expected = model.eval().denoiser(x, t, cond).numpy()[:, CONTEXT:-CONTEXT]
     found = session.run(None, {"x": x.numpy(), "t": t.numpy(), "cond": cond.contiguous().numpy()})[0][:, CONTEXT:-CONTEXT]
     assert error(expected, found) < 0.2
-    assert (tmp_path / "out/int8/denoiser.onnx").stat().st_size < (bundle / "denoiser.onnx").stat().st_size / 2
+    hashes = tomllib.loads((tmp_path / "out/bundle.toml").read_text())["sha256"]
+    assert set(hashes) == {"conditioner", "denoiser", "denoiser_int8"}
+    assert (tmp_path / "out/denoiser.int8.onnx").stat().st_size < (bundle / "denoiser.onnx").stat().st_size / 2

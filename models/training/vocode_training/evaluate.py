@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, fields
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--binary", type=Path, help="the vocode program")
     parser.add_argument("--bundle", type=Path, help="bundle for --binary; its built-in model where none is given")
     parser.add_argument("--steps", type=int, nargs="*", default=[], help="steps for --binary and --checkpoint; none: the bundle's default schedule")
+    parser.add_argument("--precision", nargs="*", default=[], help="what --binary multiplies in: float and int8 side by side")
     parser.add_argument("--seeds", type=int, default=2, help="so many syntheses of each clip, their scores averaged; for --binary and --checkpoint")
     parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
     parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency for --checkpoint")
@@ -80,12 +82,12 @@ def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, list[
     folders = {name: [Path(folder)] for name, folder in (item.split("=", 1) for item in args.wavs)}
     mels = {clip.name: clip.mel for clip in clips}
     if args.binary:
-        for steps in args.steps or [0]:
-            name = f"vocode, {steps} step{'s' * (steps > 1)}" if steps else "vocode"
-            folders[name] = [args.work / f"vocode-{steps}-{seed}" for seed in range(args.seeds)]
+        for steps, precision in product(args.steps or [0], args.precision or [""]):
+            name = ", ".join(["vocode", *([f"{steps} step{'s' * (steps > 1)}"] if steps else []), *([precision] if precision else [])])
+            folders[name] = [args.work / f"vocode-{steps}-{precision or 'auto'}-{seed}" for seed in range(args.seeds)]
             for seed, folder in enumerate(folders[name]):
                 folder.mkdir(parents=True, exist_ok=True)
-                words = ["--seed", str(seed), *(["--steps", str(steps)] if steps else [])]
+                words = ["--seed", str(seed), *(["--steps", str(steps)] if steps else []), *(["--precision", precision] if precision else [])]
                 run_binary(args.binary, args.bundle, words, mels, folder)
     if args.checkpoint:
         for steps in args.steps or [4]:

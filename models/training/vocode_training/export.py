@@ -12,8 +12,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from . import bundle, checkpoint, conventions, envelope, mel as melspec, onnx_model
+from . import bundle, checkpoint, conventions, envelope, integers, mel as melspec, onnx_model
 from .conventions import toml
+from .data import Recordings
 from .network import Config, Model
 from .schedules import FINISHED
 
@@ -33,6 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--training-data", required=True, help="what it learned from and under which licence, in words")
     parser.add_argument("--schedule", choices=[*(s.name for s in FINISHED), *EVEN], default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
+    parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in 8-bit integers, its scales measured on these recordings")
     parser.add_argument("--half", action="store_true", help="store matrices as float16: half the size, computed in float32")
     return parser.parse_args(words)
 
@@ -124,6 +126,8 @@ def export(args: argparse.Namespace) -> float:
     if not difference <= TOLERANCE:  # NaN too
         raise SystemExit(f"the graphs differ from PyTorch by {difference:.2e}, more than {TOLERANCE:.0e}: nothing was written")
     bundle.write(args.out, conditioner, denoiser, manifest(args, model.config, log_equaliser.numpy()))
+    if args.integers:
+        integers.add(args.out, Recordings(args.integers, "train", torch.device("cpu")))
     return float(difference)
 
 

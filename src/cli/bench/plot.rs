@@ -143,7 +143,8 @@ impl Chart {
         };
         write(area, (left, 14), self.title)?;
         axes(area, left, (right, top), &place)?;
-        let unit = (left + FIELD.0 - text_width(self.x), TOP + FIELD.1 + 34);
+        let width = text_width(area, self.x)?;
+        let unit = (left + (FIELD.0 - width) / 2, TOP + FIELD.1 + 34);
         write(area, unit, self.x)?;
         for (index, line) in self.series.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
@@ -177,12 +178,14 @@ fn axes(
     for (value, label) in ticks(right, 6) {
         let (x, _) = place((value, 0.0));
         rectangle(area, (x, TOP), (1, FIELD.1), pale)?;
-        write(area, (x - text_width(&label) / 2, bottom + 10), &label)?;
+        let width = text_width(area, &label)?;
+        write(area, (x - width / 2, bottom + 10), &label)?;
     }
     for (value, label) in ticks(top, 6) {
         let (_, y) = place((0.0, value));
         rectangle(area, (left, y), (FIELD.0, 1), pale)?;
-        write(area, (left - 10 - text_width(&label), y - 7), &label)?;
+        let width = text_width(area, &label)?;
+        write(area, (left - 10 - width, y - 7), &label)?;
     }
     rectangle(area, (left, TOP), (1, FIELD.1), BLACK)?;
     rectangle(area, (left, bottom), (FIELD.0, 1), BLACK)

@@ -12,6 +12,7 @@ pub(super) struct Report {
     pub(super) model: String,
     pub(super) version: String,
     pub(super) provider: String,
+    pub(super) precision: &'static str,
     /// Threads of the loads and of the streams; each row has its own.
     pub(super) threads: usize,
     pub(super) load_seconds: Spread,
@@ -30,6 +31,7 @@ impl Report {
             model: manifest.name.clone(),
             version: manifest.version.clone(),
             provider: vocoder.provider().to_owned(),
+            precision: vocoder.precision().name(),
             threads,
             load_seconds: Spread::default(),
             audio_seconds,
@@ -48,10 +50,11 @@ impl Report {
     pub(super) fn beginning(&self) -> String {
         let load = self.load_seconds;
         format!(
-            "{} {}, {}; {:.1} s of audio; median (least to most)\nloaded in {:.3} s ({:.3} to {:.3})\n\nsteps  threads   real-time factor         first audio ms: p50    p95    max\n",
+            "{} {}, {} {}; {:.1} s of audio; median (least to most)\nloaded in {:.3} s ({:.3} to {:.3})\n\nsteps  threads   real-time factor         first audio ms: p50    p95    max\n",
             self.model,
             self.version,
             self.provider,
+            self.precision,
             self.audio_seconds,
             load.median,
             load.min,

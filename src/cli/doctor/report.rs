@@ -92,6 +92,8 @@ pub struct Speed {
     pub schedule: String,
     /// The execution provider that ran the model.
     pub provider: String,
+    /// What the denoiser multiplied in.
+    pub precision: &'static str,
     /// Nodes of the denoiser by the provider that ran them.
     pub provider_nodes: BTreeMap<String, usize>,
     /// Threads that it was given.
@@ -206,12 +208,13 @@ impl ModelReport {
 impl Speed {
     fn words(&self) -> String {
         format!(
-            "{:.2} s for {:.1} s of audio, real-time factor {:.3}, {}, {}, {}",
+            "{:.2} s for {:.1} s of audio, real-time factor {:.3}, {}, {} {}, {}",
             self.seconds,
             self.audio_seconds,
             self.real_time_factor,
             counted(self.steps, "step"),
             self.provider,
+            self.precision,
             counted(self.threads, "thread"),
         )
     }

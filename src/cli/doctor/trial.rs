@@ -42,6 +42,7 @@ pub(super) fn run(
         steps: synthesis.steps,
         schedule: synthesis.schedule,
         provider: synthesis.provider,
+        precision: vocoder.precision().name(),
         provider_nodes: vocoder.placement().nodes(),
         threads: options.thread_count(),
     })

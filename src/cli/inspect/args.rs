@@ -39,3 +39,16 @@ pub struct InspectArgs {
     #[command(flatten)]
     pub(super) overwrite: Overwrite,
 }
+
+impl InspectArgs {
+    /// What stands above a picture: the name of the file.
+    pub(super) fn title(&self) -> String {
+        let name = self.path.as_deref().and_then(std::path::Path::file_name);
+        let name = name.unwrap_or_default().to_string_lossy();
+        if name == "-" {
+            "standard input".to_owned()
+        } else {
+            name.into_owned()
+        }
+    }
+}

@@ -29,7 +29,9 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
         let picture = findings.picture.as_ref().ok_or_else(|| {
             CliError::usage("--plot draws mels and recordings; a model has nothing to draw")
         })?;
-        Target::write_with(path, args.overwrite.force, |temp| picture.draw(temp))?;
+        Target::write_with(path, args.overwrite.force, |temp| {
+            picture.draw(&args.title(), temp)
+        })?;
     }
     if args.json {
         print(&format!("{:#}\n", findings.json))

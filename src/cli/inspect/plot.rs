@@ -14,10 +14,12 @@ pub(super) const MAX_COLUMNS: usize = 1600;
 const MAX_ROWS: usize = 520;
 const MIN_WIDTH: usize = 480;
 const MIN_HEIGHT: usize = 320;
-const LEFT: usize = 60;
+const LEFT: usize = 66;
 const RIGHT: usize = 90;
-const TOP: usize = 14;
-const BOTTOM: usize = 40;
+/// Room for the title.
+const TOP: usize = 36;
+/// Room for the numbers and the unit of the axis.
+const BOTTOM: usize = 48;
 
 /// One axis, from 0 to `end`.
 pub(super) struct Axis {
@@ -37,16 +39,17 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Draws into the file at `path`, which ends in `.png`.
-    pub(super) fn draw(&self, path: &Path) -> Result<(), CliError> {
-        self.try_draw(path)
+    /// Draws into the file at `path`, which ends in `.png`, under the title.
+    pub(super) fn draw(&self, title: &str, path: &Path) -> Result<(), CliError> {
+        self.try_draw(title, path)
             .map_err(|reason| unwritten(path, reason))
     }
 
-    fn try_draw(&self, path: &Path) -> Drawn {
+    fn try_draw(&self, title: &str, path: &Path) -> Drawn {
         let pooled = pool(&self.values);
         let area = BitMapBackend::new(path, size(&pooled)).into_drawing_area();
         self.paint(&pooled, &area)?;
+        write(&area, (LEFT as i32, 10), title)?;
         area.present().map_err(text)
     }
 
@@ -72,15 +75,19 @@ impl Picture {
         for (value, label) in ticks(self.x.end, (width / 90).max(2)) {
             let x = left + (value / self.x.end * f64::from(width)) as i32;
             rectangle(area, (x, bottom), (1, 5), BLACK)?;
-            write(area, (x - text_width(&label) / 2, bottom + 8), &label)?;
+            let width = text_width(area, &label)?;
+            write(area, (x - width / 2, bottom + 8), &label)?;
         }
         for (value, label) in ticks(self.y.end, (height / 50).max(2)) {
             let y = bottom - (value / self.y.end * f64::from(height)) as i32;
             rectangle(area, (left - 5, y), (5, 1), BLACK)?;
-            write(area, (left - 8 - text_width(&label), y - 7), &label)?;
+            let width = text_width(area, &label)?;
+            write(area, (left - 8 - width, y - 7), &label)?;
         }
-        write(area, (left + width + 8, bottom + 8), self.x.unit)?;
-        write(area, (4, bottom + 20), self.y.unit)
+        let of_x = text_width(area, self.x.unit)?;
+        write(area, (left + (width - of_x) / 2, bottom + 27), self.x.unit)?;
+        let of_y = text_width(area, self.y.unit)?;
+        write(area, (left - 8 - of_y, TOP as i32 - 26), self.y.unit)
     }
 
     fn draw_scale(&self, area: &Area<'_>, width: i32, height: i32) -> Drawn {
@@ -93,7 +100,7 @@ impl Picture {
         for (value, y) in [(high, top), (low, top + height - 14)] {
             write(area, (left + 16, y), &format!("{value:.0}"))?;
         }
-        write(area, (left + 16, top + height / 2), self.unit)
+        write(area, (left, TOP as i32 - 26), self.unit)
     }
 }
 

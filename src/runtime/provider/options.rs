@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::runtime::error::RuntimeError;
+use crate::runtime::precision::Precision;
 use crate::runtime::provider_name::Provider;
 use crate::setters::setters;
 
@@ -17,6 +18,8 @@ pub struct SessionOptions {
     pub threads: Option<usize>,
     /// The device.
     pub provider: Provider,
+    /// What the denoiser multiplies in.
+    pub precision: Precision,
     /// What the GPU providers are told; without effect on the CPU.
     pub gpu: GpuOptions,
     /// Give the graphs windows of a few sizes alone on the CPU too, as GPU providers are given them always. It changes nothing but the time.
@@ -26,6 +29,7 @@ pub struct SessionOptions {
 setters!(SessionOptions {
     threads: Option<usize>,
     provider: Provider,
+    precision: Precision,
     gpu: GpuOptions,
     planned_sizes: bool,
 });

@@ -258,12 +258,12 @@ fn run(command: &mut Command, on_line: &mut OnLine<'_>) -> Result<(ExitStatus, S
         .map(|pipe| thread::Builder::new().spawn(move || read(pipe)))
         .transpose()?;
     loop {
-        let flow = match received.recv_timeout(LOOK) {
+        let control = match received.recv_timeout(LOOK) {
             Ok(line) => on_line(Some(String::from_utf8_lossy(&line).trim())),
             Err(RecvTimeoutError::Timeout) => on_line(None),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        if flow.is_break() {
+        if control.is_break() {
             return Err(Broken::Cancelled);
         }
     }

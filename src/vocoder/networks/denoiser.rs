@@ -11,7 +11,7 @@ use super::cpu_sessions::CpuSessions;
 use super::device_session::DeviceSession;
 use super::interface::Interface;
 use super::runner::{Answer, Job, WindowRunner, run};
-use crate::runtime::{Graph, Placement, Provider};
+use crate::runtime::{Graph, Placement, Precision, Provider};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::plan::{Sizes, WindowBounds};
 
@@ -26,12 +26,13 @@ pub(in crate::vocoder) struct Denoiser {
     /// The only sizes of calls; any size where `None`.
     pub sizes: Option<Sizes>,
     provider: Provider,
+    precision: Precision,
     placement: Placement,
     provider_note: Option<String>,
 }
 
 impl Denoiser {
-    /// Sessions of one graph, at least one, the first being the one that tells where it runs. With planned `sizes` the first alone is used, its
+    /// Sessions of one graph that multiplies in `precision`, at least one, the first being the one that tells where it runs. With planned `sizes` the first alone is used, its
     /// tensors bound; else they work side by side.
     ///
     /// # Errors
@@ -42,6 +43,7 @@ impl Denoiser {
         others: Vec<Graph>,
         interface: Arc<Interface>,
         sizes: Option<Sizes>,
+        precision: Precision,
     ) -> Result<Denoiser, VocoderError> {
         let provider = first.provider();
         let placement = first.placement().clone();
@@ -62,6 +64,7 @@ impl Denoiser {
             interface,
             sizes,
             provider,
+            precision,
             placement,
             provider_note,
         })
@@ -78,6 +81,11 @@ impl Denoiser {
     /// The execution provider.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// What it multiplies in: never `Auto`.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Where the nodes run.

@@ -13,7 +13,7 @@ use super::denoiser::Denoiser;
 use super::interface::Interface;
 use crate::bundle::{Bundle, Context, Signature};
 use crate::runtime::{
-    Clock, FallbackReason, Graph, GraphSource, Profile, Provider, Runtime, RuntimeError,
+    Clock, FallbackReason, Graph, GraphSource, Precision, Profile, Provider, Runtime, RuntimeError,
     SessionOptions, TensorInfo,
 };
 use crate::vocoder::error::VocoderError;
@@ -182,7 +182,8 @@ impl Loader<'_> {
 
         let of_windows = Sizes::of_windows(2 * context);
         let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
-        let (first, others) = self.denoisers(&profile, &conditioner)?;
+        let precision = self.precision(provider)?;
+        let (first, others) = self.denoisers(precision, &profile, &conditioner)?;
         signature.check_denoiser(inputs_and_outputs(&first))?;
         Ok(Networks {
             conditioner: Conditioner {
@@ -192,15 +193,39 @@ impl Loader<'_> {
                 n_mels,
                 sizes: of_mel,
             },
-            denoiser: Denoiser::new(first, others, interface, sizes(of_windows))?,
+            denoiser: Denoiser::new(first, others, interface, sizes(of_windows), precision)?,
             clock: self.clock.clone(),
         })
+    }
+
+    /// What the denoiser multiplies in on this provider.
+    ///
+    /// # Errors
+    /// [`VocoderError::NoIntegers`] where they were asked for by name and cannot be had.
+    fn precision(&self, provider: Provider) -> Result<Precision, VocoderError> {
+        let obstacle = match (provider, &self.bundle.denoiser_int8) {
+            (Provider::Cpu, Some(_)) => None,
+            (Provider::Cpu, None) => Some(format!(
+                "the model {:?} has no denoiser.int8.onnx",
+                self.bundle.manifest.name
+            )),
+            _ => Some(format!(
+                "they are for the CPU, and {provider} runs the model"
+            )),
+        };
+        match (self.options.precision, obstacle) {
+            (Precision::Int8, Some(reason)) => Err(VocoderError::NoIntegers { reason }),
+            (Precision::Int8, None) => Ok(Precision::Int8),
+            (Precision::Auto, None) if Precision::integers_are_fast() => Ok(Precision::Int8),
+            (Precision::Auto | Precision::Float, _) => Ok(Precision::Float),
+        }
     }
 
     /// The denoiser on the conditioner's provider and, on a CPU with sizes that are free, the same again for each further session, loaded side
     /// by side.
     fn denoisers(
         &self,
+        precision: Precision,
         profile: &Profile,
         conditioner: &Graph,
     ) -> Result<(Graph, Vec<Graph>), VocoderError> {
@@ -220,7 +245,10 @@ impl Loader<'_> {
             gpu: self.options.gpu.for_provider(Provider::Cpu),
             ..share(threads)
         };
-        let source = (&self.bundle.denoiser[..], "denoiser");
+        let source = match (precision, &self.bundle.denoiser_int8) {
+            (Precision::Int8, Some(bytes)) => (&bytes[..], "denoiser in integers"),
+            _ => (&self.bundle.denoiser[..], "denoiser"),
+        };
         let load = |options: &SessionOptions| {
             let before = conditioner.fallbacks();
             self.load(source, profile, options, before)

@@ -30,7 +30,7 @@ use super::plan::WindowBounds;
 use super::plan::window::WindowPlan;
 use super::synthesis::{Stream, Vocoder, check_batch};
 use crate::bundle::Manifest;
-use crate::runtime::Placement;
+use crate::runtime::{Placement, Precision};
 use activity::Activity;
 pub use activity::WorkerState;
 pub use handles::{AudioOutput, MelInput};
@@ -61,6 +61,7 @@ struct Shared {
     manifest: Manifest,
     sha256: String,
     provider: String,
+    precision: Precision,
     placement: Placement,
     provider_note: Option<String>,
     filters: Filters,
@@ -105,6 +106,7 @@ impl Scheduler {
             manifest: worker.vocoder().manifest().clone(),
             sha256: worker.vocoder().sha256().to_owned(),
             provider: worker.vocoder().provider().to_owned(),
+            precision: worker.vocoder().precision(),
             placement: worker.vocoder().placement().clone(),
             provider_note: worker.vocoder().provider_note().map(str::to_owned),
             filters: worker.vocoder().filters().clone(),
@@ -142,6 +144,11 @@ impl Scheduler {
     /// The execution provider that runs the denoiser.
     pub fn provider(&self) -> &str {
         &self.shared.provider
+    }
+
+    /// What the denoiser multiplies in: never `Auto`.
+    pub fn precision(&self) -> Precision {
+        self.shared.precision
     }
 
     /// Where the denoiser's nodes run, as its session tells.

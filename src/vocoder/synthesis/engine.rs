@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use super::stream::Stream;
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::Plan;
-use crate::runtime::{Placement, Runtime, SessionOptions};
+use crate::runtime::{Placement, Precision, Runtime, SessionOptions};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::Filters;
 use crate::vocoder::networks::{Batch, Networks};
@@ -70,6 +70,11 @@ impl Vocoder {
     /// The execution provider that runs the denoiser.
     pub fn provider(&self) -> &str {
         self.networks.denoiser.provider().name()
+    }
+
+    /// What the denoiser multiplies in: never `Auto`.
+    pub fn precision(&self) -> Precision {
+        self.networks.denoiser.precision()
     }
 
     /// Where the denoiser's nodes run, as its session tells.
