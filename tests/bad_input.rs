@@ -321,6 +321,21 @@ fn a_model_that_was_tampered_with() {
 }
 
 #[test]
+fn a_denoiser_in_integers_that_is_missing_or_another() {
+    let hashes = "[sha256]\ndenoiser_int8 = \"";
+    let model = manifest_with("[sha256]\n", &format!("{hashes}{}\"\n", "0".repeat(64)));
+    let words = ["cannot read", "denoiser.int8.onnx"];
+    refuses_model(&speech_like(), &model, &words);
+    let path = model.path().join("denoiser.int8.onnx");
+    fs::copy(model.path().join("denoiser.onnx"), path).unwrap();
+    let words = ["sha256", "denoiser.int8.onnx"];
+    refuses_model(&speech_like(), &model, &words);
+    let model = manifest_with("[sha256]\n", &format!("{hashes}none\"\n"));
+    let words = ["sha256.denoiser_int8", "64 hexadecimal digits"];
+    refuses_model(&speech_like(), &model, &words);
+}
+
+#[test]
 fn a_graph_of_another_model() {
     let model = manifest_with("n_mels = 80", "n_mels = 64");
     let mel = speech_like().slice(ndarray::s![..64, ..]).to_owned();

@@ -9,17 +9,20 @@ use ndarray::{Axis, s};
 use vocode::bundle::Bundle;
 use vocode::diffusion::Solver;
 use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
-use vocode::runtime::{Provider, SessionOptions};
+use vocode::runtime::{Precision, Provider, SessionOptions};
 use vocode::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder, VocoderError};
 
+/// What the built-in model multiplies in: in all of them it keeps its promises.
+const PRECISIONS: [Precision; 2] = [Precision::Float, Precision::Int8];
+
 fn vocoder() -> Vocoder {
+    vocoder_in(Precision::Auto)
+}
+
+fn vocoder_in(precision: Precision) -> Vocoder {
     let runtime = common::ensure_runtime();
-    Vocoder::new(
-        Bundle::embedded().unwrap(),
-        &runtime,
-        &SessionOptions::default(),
-    )
-    .unwrap()
+    let options = SessionOptions::default().precision(precision);
+    Vocoder::new(Bundle::embedded().unwrap(), &runtime, &options).unwrap()
 }
 
 fn demo() -> Mel {
@@ -41,11 +44,16 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn windows_side_by_side_are_those_one_after_the_other() {
+    PRECISIONS.map(side_by_side_is_one_after_the_other);
+}
+
+fn side_by_side_is_one_after_the_other(precision: Precision) {
     let (runtime, mel) = (common::ensure_runtime(), demo());
     let mut expected = None;
     for (threads, lanes) in [(1, 1), (2, 2), (3, 3), (5, 4)] {
         let session = SessionOptions::default()
             .threads(Some(threads))
+            .precision(precision)
             .provider(Provider::Cpu);
         let mut vocoder = Vocoder::new(Bundle::embedded().unwrap(), &runtime, &session).unwrap();
         assert_eq!(vocoder.best_batch(), lanes);
@@ -61,14 +69,19 @@ fn windows_side_by_side_are_those_one_after_the_other() {
             );
             let expected = expected.get_or_insert_with(|| found.clone());
             let worst = difference(&found, expected);
-            assert!(worst < 1e-4, "{threads} threads: {worst}");
+            assert!(worst < 1e-4, "{precision}, {threads} threads: {worst}");
         }
     }
 }
 
 #[test]
 fn any_window_gives_the_whole_clip() {
-    let (mut vocoder, mel) = (vocoder(), demo());
+    PRECISIONS.map(any_window_is_the_whole);
+}
+
+fn any_window_is_the_whole(precision: Precision) {
+    let (mut vocoder, mel) = (vocoder_in(precision), demo());
+    assert_eq!(vocoder.precision(), precision);
     let options = |window_frames, batch| {
         SynthesisOptions::default()
             .window_frames(window_frames)
@@ -81,7 +94,7 @@ fn any_window_gives_the_whole_clip() {
         let worst = difference(&found, &whole);
         assert!(
             worst < 1e-4,
-            "windows of {frames:?} frames, batch {batch}: {worst}"
+            "{precision}, windows of {frames:?} frames, batch {batch}: {worst}"
         );
     }
 }
@@ -114,7 +127,11 @@ fn solvers_that_come_back_to_earlier_states_do_so_in_any_window() {
 
 #[test]
 fn a_mel_that_comes_in_pieces_gives_the_whole_clip() {
-    let (mut vocoder, mel) = (vocoder(), demo());
+    PRECISIONS.map(pieces_are_the_whole);
+}
+
+fn pieces_are_the_whole(precision: Precision) {
+    let (mut vocoder, mel) = (vocoder_in(precision), demo());
     let whole = make(&mut vocoder, &mel, &SynthesisOptions::default());
     for (pieces, chunk) in [(1, None), (37, Some(5)), (300, Some(90))] {
         let options = SynthesisOptions::default().window_frames(chunk);
@@ -131,7 +148,10 @@ fn a_mel_that_comes_in_pieces_gives_the_whole_clip() {
         samples.extend(stream.take());
         assert!(stream.is_done() && before_the_end > 0);
         let worst = difference(&samples, &whole);
-        assert!(worst < 1e-4, "{pieces} frames, chunk {chunk:?}: {worst}");
+        assert!(
+            worst < 1e-4,
+            "{precision}, {pieces} frames, chunk {chunk:?}: {worst}"
+        );
     }
     let long = SynthesisOptions::default().window_frames(Some(0));
     assert!(matches!(

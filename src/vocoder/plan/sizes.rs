@@ -12,6 +12,19 @@ const CORES: [usize; 5] = [16, 32, 64, 128, 256];
 /// The core that streams mostly have.
 const USUAL_CORE: usize = 64;
 
+/// The core of the windows of a whole clip where one session takes all of them, in frames.
+const ALONE_CORE: usize = 128;
+
+/// Windows of a whole clip that each of several sessions gets at least, where cores are not bounded by what follows.
+const WINDOWS_EACH: usize = 4;
+
+/// Their cores in contexts: shorter ones would compute much twice, longer ones leave sessions idle at the end.
+const LEAST_CONTEXTS: usize = 10;
+const MOST_CONTEXTS: usize = 24;
+
+/// Their shortest core in frames, for networks of little context.
+const LEAST_CORE: usize = 80;
+
 /// Windows in one call.
 const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -114,10 +127,18 @@ impl WindowBounds {
         }
     }
 
-    /// Longest core of a window when none is asked for: long enough that the context costs little, short enough for the caches. Where several
-    /// sessions work side by side it is shorter, so that none waits long at the beginning and at the end.
-    pub fn usual_core(&self) -> usize {
-        if self.sessions > 1 { 80 } else { 128 }
+    /// Longest core of a window of a clip of `frames` when none is asked for. Alone, a session takes windows that are long enough that the
+    /// context costs little and short enough for the caches. Several side by side get some windows each, so that none waits long at the
+    /// beginning and at the end: of 10 to 24 times the context, longer in longer clips. On two sessions a minute of audio took 0.69 s
+    /// with cores of 160 to 215 frames and 0.79 s with 80, 3 s of it the least with 80.
+    pub fn usual_core(&self, frames: usize, context: usize) -> usize {
+        if self.sessions == 1 {
+            return ALONE_CORE;
+        }
+        let context = context.max(1);
+        let share = frames / (WINDOWS_EACH * self.sessions);
+        let core = share.clamp(LEAST_CONTEXTS * context, MOST_CONTEXTS * context);
+        core.clamp(LEAST_CORE, MAX_WINDOW_FRAMES)
     }
 }
 
@@ -210,5 +231,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn windows_of_a_clip_grow_with_it_between_their_bounds() {
+        let core = |sessions, frames, context| {
+            let bounds = WindowBounds {
+                planned: false,
+                sessions,
+            };
+            bounds.usual_core(frames, context)
+        };
+        assert_eq!(
+            [3, 861, 51_679].map(|frames| core(2, frames, 8)),
+            [80, 107, 192]
+        );
+        assert_eq!([344, 51_679].map(|frames| core(2, frames, 12)), [120, 288]);
+        assert_eq!(
+            [core(4, 861, 8), core(2, 100, 0), core(1, 861, 8)],
+            [80, 80, 128]
+        );
+        assert_eq!(core(2, usize::MAX, 1024), MAX_WINDOW_FRAMES);
     }
 }

@@ -48,7 +48,10 @@ impl Vocoder {
         let bounds = self.bounds();
         let windows = match options.window_frames {
             Some(frames) => WindowPlan::exact(frames, context, steps)?,
-            None => WindowPlan::balanced(mel.frames(), context, steps, bounds.usual_core())?,
+            None => {
+                let longest = bounds.usual_core(mel.frames(), context.denoiser);
+                WindowPlan::balanced(mel.frames(), context, steps, longest)?
+            }
         };
         let mut progress = Progress {
             done: 0,
