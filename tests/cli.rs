@@ -307,21 +307,32 @@ fn steps_schedule_and_solver_are_the_callers_choice() {
     let cases: [(&[&str], &str); 4] = [
         (
             &["--steps", "2", "--solver", "heun"],
-            "3 steps, cpu, seed 0, heun",
+            "3 steps, cpu float, seed 0, heun",
         ),
-        (&["--schedule", "0,0.4"], "2 steps, cpu, seed 0, euler"),
+        (
+            &["--schedule", "0,0.4"],
+            "2 steps, cpu float, seed 0, euler",
+        ),
         (
             &["--schedule", file.to_str().unwrap()],
-            "4 steps, cpu, seed 0, midpoint",
+            "4 steps, cpu float, seed 0, midpoint",
         ),
         (
             &["--schedule", file.to_str().unwrap(), "--solver", "euler"],
-            "2 steps, cpu, seed 0, euler",
+            "2 steps, cpu float, seed 0, euler",
         ),
     ];
     for (flags, words) in cases {
         vocode()
-            .args([DEMO, "-f", "--provider", "cpu", "-o"])
+            .args([
+                DEMO,
+                "-f",
+                "--provider",
+                "cpu",
+                "--precision",
+                "float",
+                "-o",
+            ])
             .arg(folder.path().join("a.wav"))
             .args(flags)
             .assert()
@@ -352,7 +363,7 @@ fn steps_that_do_not_fit_are_refused_before_the_model_is_loaded() {
 
 #[test]
 fn the_doctor_tries_the_model_and_measures_it() {
-    let words = "(?s)model +default .*speed +[0-9.]+ s for 2[.]0 s of audio, real-time factor [0-9.]+, 4 steps, cpu, 1 thread\n";
+    let words = "(?s)model +default .*speed +[0-9.]+ s for 2[.]0 s of audio, real-time factor [0-9.]+, 4 steps, cpu (float|int8), 1 thread\n";
     vocode()
         .args(["doctor", "--threads", "1", "--provider", "cpu"])
         .assert()
@@ -388,12 +399,12 @@ fn a_machine_without_a_gpu_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("a.wav");
     vocode()
-        .args([DEMO, "-o"])
+        .args([DEMO, "--precision", "float", "-o"])
         .arg(&out)
         .assert()
         .success()
         .stderr(predicate::str::contains(
-            "cpu (no NVIDIA driver was found), seed",
+            "cpu float (no NVIDIA driver was found), seed",
         ));
     for provider in ["cuda", "tensorrt"] {
         let named = ["--provider", provider];

@@ -44,7 +44,9 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn windows_side_by_side_are_those_one_after_the_other() {
-    PRECISIONS.map(side_by_side_is_one_after_the_other);
+    PRECISIONS
+        .into_iter()
+        .for_each(side_by_side_is_one_after_the_other);
 }
 
 fn side_by_side_is_one_after_the_other(precision: Precision) {
@@ -76,7 +78,7 @@ fn side_by_side_is_one_after_the_other(precision: Precision) {
 
 #[test]
 fn any_window_gives_the_whole_clip() {
-    PRECISIONS.map(any_window_is_the_whole);
+    PRECISIONS.into_iter().for_each(any_window_is_the_whole);
 }
 
 fn any_window_is_the_whole(precision: Precision) {
@@ -127,7 +129,7 @@ fn solvers_that_come_back_to_earlier_states_do_so_in_any_window() {
 
 #[test]
 fn a_mel_that_comes_in_pieces_gives_the_whole_clip() {
-    PRECISIONS.map(pieces_are_the_whole);
+    PRECISIONS.into_iter().for_each(pieces_are_the_whole);
 }
 
 fn pieces_are_the_whole(precision: Precision) {

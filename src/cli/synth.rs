@@ -115,7 +115,10 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         vocoder,
     };
     let mut first = first;
-    each(&jobs, |job| maker.one(job, first.take()))
+    let result = each(&jobs, |job| maker.one(job, first.take()));
+    // The process ends: the system takes the memory back faster than ONNX Runtime gives it.
+    std::mem::forget((maker, runtime));
+    result
 }
 
 /// Reads one mel and brings it to the model's convention.

@@ -33,7 +33,7 @@ const TABLES: [Table; 3] = [
     Table {
         folder: &["runtime"],
         stages: &[
-            &["provider_name", "telemetry"],
+            &["precision", "provider_name", "telemetry"],
             &["locate"],
             &["setup"],
             &["error"],

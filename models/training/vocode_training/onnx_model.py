@@ -42,6 +42,16 @@ def _conv(graph: Graph, value: str, name: str, layer: nn.Conv1d) -> str:
     return graph.op("Conv", value, weight, bias, group=layer.groups, kernel_shape=list(layer.kernel_size), pads=[reach, reach])
 
 
+def _conv_product(graph: Graph, value: str, name: str, layer: nn.Conv1d) -> str:
+    """A convolution of `[B, C, F]` as one product over shifted slices: `[B, F, out]`. ONNX Runtime's own sums up in another order in short
+    windows than in long ones, and what is later rounded to integers would depend on the window."""
+    taps, reach, end = layer.kernel_size[0], layer.padding[0], int(np.iinfo(np.int64).max)
+    padded = graph.op("Pad", graph.op("Transpose", value, perm=[0, 2, 1]), graph.ints(0, reach, 0, 0, reach, 0))
+    slices = [graph.op("Slice", padded, graph.ints(k), graph.ints(k - taps + 1 or end), graph.ints(1)) for k in range(taps)]
+    matrix = array(layer.weight).transpose(0, 2, 1).reshape(layer.out_channels, -1)
+    return graph.linear(graph.op("Concat", *slices, axis=-1), name, matrix, array(layer.bias))
+
+
 def _gelu(graph: Graph, value: str) -> str:
     """x / 2 (1 + erf(x / sqrt 2)), the operator of later opsets spelled out."""
     erf = graph.op("Erf", graph.op("Div", value, graph.scalar(math.sqrt(2.0))))
@@ -52,7 +62,7 @@ def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.Mode
     """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`."""
     graph = Graph("conditioner", half)
     x = graph.op("Div", graph.op("Add", "mel", graph.scalar(5.0)), graph.scalar(2.5))
-    x = _conv(graph, x, "input", conditioner.input)
+    x = graph.op("Transpose", _conv_product(graph, x, "input", conditioner.input), perm=[0, 2, 1])
     for i, block in enumerate(conditioner.blocks):
         y = graph.op("Transpose", _conv(graph, x, f"blocks.{i}.depthwise", block.depthwise), perm=[0, 2, 1])
         y = linear(graph, _norm(graph, y, f"blocks.{i}.norm", block.norm), f"blocks.{i}.expand", block.expand)

@@ -34,6 +34,9 @@ def _copy(module: nn.Module, weights: dict[str, Tensor]) -> None:
                 parameter.zero_()
                 continue
             owner = layers[name.rpartition(".")[0]]
+            if isinstance(owner, nn.Conv1d) and value.ndim == 2 and parameter.ndim == 3:
+                # As a product over shifted slices, `[taps * in, out]`.
+                value = value.T.unflatten(1, (owner.kernel_size[0], -1)).transpose(1, 2)
             parameter.copy_(value.T if isinstance(owner, nn.Linear) and value.ndim == 2 else value)
 
 
