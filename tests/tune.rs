@@ -16,25 +16,13 @@ fn vocode() -> Command {
     command
 }
 
-fn model_copy() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in [MANIFEST, "conditioner.onnx", "denoiser.onnx"] {
-        fs::copy(
-            Path::new("models/default").join(file),
-            folder.path().join(file),
-        )
-        .unwrap();
-    }
-    folder
-}
-
 fn manifest(folder: &Path) -> String {
     fs::read_to_string(folder.join(MANIFEST)).unwrap()
 }
 
 #[test]
 fn a_better_schedule_takes_the_place_of_the_one_before() {
-    let model = model_copy();
+    let model = common::model_copy();
     // Far too late for a good second step: the first even grid beats it.
     let bad = manifest(model.path()).replace(
         "[schedules.named]",
@@ -96,7 +84,7 @@ fn a_better_schedule_takes_the_place_of_the_one_before() {
 
 #[test]
 fn a_dry_run_leaves_the_model_as_it_is() {
-    let model = model_copy();
+    let model = common::model_copy();
     vocode()
         .args([
             "tune",

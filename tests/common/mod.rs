@@ -20,6 +20,17 @@ pub fn ensure_runtime() -> Runtime {
         .expect("ONNX Runtime loads")
 }
 
+/// A copy of the built-in model's folder.
+#[allow(dead_code, reason = "each test file takes what it needs")]
+pub fn model_copy() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir("models/default").unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
 /// The data folder that the tests install into: it outlives a test run, so that only the first one fetches.
 pub fn data_folder() -> PathBuf {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -2,13 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::Duration;
 
 use ndarray::{Axis, concatenate};
 use vocode::client::{Client, ClientOptions, Event};
 use vocode::mel::Mel;
 
+use crate::common;
 use crate::server::Server;
 use crate::{demo, difference, floats, reference, samples};
 
@@ -97,14 +97,7 @@ async fn a_thousand_connections_are_forgotten_once_they_are_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_is_deleted_under_its_server_plays_on() {
-    let folder = tempfile::tempdir().unwrap();
-    for file in ["bundle.toml", "conditioner.onnx", "denoiser.onnx"] {
-        std::fs::copy(
-            Path::new("models/default").join(file),
-            folder.path().join(file),
-        )
-        .unwrap();
-    }
+    let folder = common::model_copy();
     let server = Server::start(&["--model", folder.path().to_str().unwrap()]);
     folder.close().unwrap();
     hears_the_demo(&server).await;
