@@ -62,7 +62,7 @@ pub use vocoder::{
     SynthesisOptions, Vocoder, VocoderError,
 };
 
-/// The program: `main.rs` calls it and nothing else does.
+/// The program: `main.rs` calls it, and the command of the Python package.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main;

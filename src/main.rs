@@ -5,5 +5,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Before anything starts a thread: see there.
     vocode::runtime::disable_telemetry();
-    vocode::main()
+    ExitCode::from(vocode::main(std::env::args_os()))
 }

@@ -1,6 +1,5 @@
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use thiserror::Error;
 
@@ -144,14 +143,14 @@ fn prefix(flags: &str) -> String {
 impl CliError {
     /// 1: the run failed. 2: the command line is wrong. 130: interrupted.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn exit_code(&self) -> u8 {
+        match self {
             Self::Usage(_) => 2,
             Self::Interrupted | Self::Runtime(RuntimeError::Setup(SetupError::Cancelled)) => {
                 INTERRUPTED
             }
             _ => 1,
-        })
+        }
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Self {

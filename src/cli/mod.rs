@@ -38,7 +38,7 @@ mod threads;
 mod tune;
 mod warm;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 use clap::CommandFactory;
 #[cfg(not(feature = "server"))]
@@ -49,14 +49,14 @@ use error::CliError;
 use crate::audio::DECODER_THREAD;
 use command::{Cli, Command};
 
-/// Runs the program on the arguments of the process.
+/// Runs the program on these arguments, the first of which is its own name, and gives its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     leave_out_decoders();
     #[cfg(feature = "server")]
-    let parsed = config::parse(std::env::args_os());
+    let parsed = config::parse(arguments);
     #[cfg(not(feature = "server"))]
-    let parsed = Ok(Cli::parse());
+    let parsed = Ok(Cli::parse_from(arguments));
     match parsed.and_then(run) {
         Ok(code) => code,
         Err(error) => {
@@ -78,7 +78,7 @@ fn leave_out_decoders() {
     }));
 }
 
-fn run(cli: Cli) -> Result<ExitCode, CliError> {
+fn run(cli: Cli) -> Result<u8, CliError> {
     threads::check(threads::FEW)?;
     // A server does other things at a signal, and takes them itself.
     #[cfg(feature = "server")]
@@ -108,5 +108,5 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Man(args)) => pages::man(&args, Cli::command())?,
         None => synth::run(&cli.synth)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

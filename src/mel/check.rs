@@ -108,11 +108,13 @@ pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelEr
             likely: range.likely(mel, false),
         });
     }
-    Ok(remarks(mel, &range, &s))
+    let compression = &convention.compression;
+    let normalised = (compression.mean, compression.std) != (0.0, 1.0);
+    Ok(remarks(mel, &range, &s, normalised))
 }
 
-/// What is odd about a mel that passes.
-fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
+/// What is odd about a mel that passes. One that is said to be `normalised` may look like it.
+fn remarks(mel: &Mel, range: &Range, s: &Statistics, normalised: bool) -> Vec<String> {
     let low = range.low;
     let tolerance = (0.1 * range.neper) as f32;
     let mut notes: Vec<String> = padding::runs(mel, low, tolerance)
@@ -127,7 +129,10 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics) -> Vec<String> {
     if let Some(guess) = detect(mel)
         .into_iter()
         .find(|g| g.likelihood == Likelihood::Strong)
-        && !guess.convention.as_ref().is_some_and(|c| range.agrees(c))
+        && !guess
+            .convention
+            .as_ref()
+            .map_or(normalised, |c| range.agrees(c))
     {
         notes.push(format!(
             "taken as `{}`, but the mel looks like {} ({}); if it is, {}",
@@ -189,6 +194,9 @@ mod tests {
         );
         let notes = check(&mel, &named("hifigan")).unwrap();
         assert!(notes[0].contains("z-normalised"), "{notes:?}");
+        let mut said = named("hifigan");
+        (said.compression.mean, said.compression.std) = (s.mean, s.std);
+        assert_eq!(check(&mel, &said).unwrap(), Vec::<String>::new());
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod convert;
 pub mod detect;
 mod error;
 mod filterbank;
+pub mod layout;
 pub mod npy;
 pub mod padding;
 mod presets;
@@ -41,7 +42,8 @@ pub use detect::{Guess, Likelihood, Statistics, detect};
 pub use error::MelError;
 pub use filterbank::filterbank;
 pub(crate) use filterbank::{SparseRow, sparse_rows};
-pub use npy::{Layout, NpyLimits, read_npy, write_npy};
+pub use layout::Layout;
+pub use npy::{NpyLimits, read_npy, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.

@@ -10,20 +10,9 @@ use ndarray::Array2;
 use ndarray_npy::npy::header;
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 
+use super::layout::{Layout, bands_first, matrix_shape};
 use super::{Mel, MelError};
 use crate::setters::setters;
-
-/// Which axis of a matrix holds the bands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// Taken from the shape, an error where it fits both ways.
-    #[default]
-    Auto,
-    /// `[n_mels, frames]`.
-    BandsFirst,
-    /// `[frames, n_mels]`.
-    FramesFirst,
-}
 
 /// How much is accepted from outside.
 #[derive(Clone, Copy, Debug)]
@@ -317,68 +306,6 @@ impl Element {
             Width::F64 => each(bytes, self.big_endian, |b| f64::from_le_bytes(b) as f32),
         }
     }
-}
-
-/// The two sides that are left when axes of length 1 are taken off, the leading ones first: `[1, n_mels, F]`, `[F, 1, n_mels]`.
-fn matrix_shape(shape: &[usize]) -> Result<(usize, usize), MelError> {
-    let refuse = |hint: &'static str| {
-        Err(MelError::Rank {
-            shape: shape.to_vec(),
-            hint,
-        })
-    };
-    let mut inner = shape.to_vec();
-    while inner.len() > 2
-        && let Some(at) = inner.iter().position(|side| *side == 1)
-    {
-        inner.remove(at);
-    }
-    match *inner.as_slice() {
-        [0, _] | [_, 0] | [0, _, _] => Err(MelError::Empty {
-            shape: shape.to_vec(),
-        }),
-        [rows, columns] => Ok((rows, columns)),
-        [count, _, _] => Err(MelError::Batch {
-            shape: shape.to_vec(),
-            count,
-        }),
-        [] => refuse(": a single number"),
-        [_] => refuse(": is it a waveform? Make a mel from audio with `vocode mel`"),
-        _ => refuse(""),
-    }
-}
-
-/// Band counts in common use, for files read without a model.
-const COMMON_BANDS: [usize; 9] = [20, 40, 64, 80, 96, 100, 120, 128, 160];
-
-fn bands_first(
-    rows: usize,
-    columns: usize,
-    n_mels: Option<usize>,
-    layout: Layout,
-    shape: &[usize],
-) -> Result<bool, MelError> {
-    let fits = |side: usize| n_mels.map_or(COMMON_BANDS.contains(&side), |n| side == n);
-    let wrong = |expected: usize| MelError::Bands {
-        expected,
-        shape: shape.to_vec(),
-    };
-    let chosen = match (layout, fits(rows), fits(columns), n_mels) {
-        (Layout::BandsFirst, false, _, Some(n)) | (Layout::FramesFirst, _, false, Some(n)) => {
-            return Err(wrong(n));
-        }
-        (Layout::Auto, false, false, Some(n)) => return Err(wrong(n)),
-        (Layout::BandsFirst, ..) => true,
-        (Layout::FramesFirst, ..) => false,
-        (Layout::Auto, true, false, _) => true,
-        (Layout::Auto, false, true, _) => false,
-        (Layout::Auto, ..) => {
-            return Err(MelError::AmbiguousLayout {
-                shape: shape.to_vec(),
-            });
-        }
-    };
-    Ok(chosen)
 }
 
 /// Exactly `expected` bytes and then the end of the stream.

@@ -41,7 +41,7 @@ pub use environment::{LoadOptions, Runtime};
 pub use error::{Cause, RuntimeError};
 pub use locate::{
     Attempt, FindError, Flavour, Origin, Rejection, Search, WHEEL_VERSION, data_folder,
-    needed_version,
+    look_in_package, needed_version,
 };
 pub use precision::{Precision, UnknownPrecision};
 pub use provider::{FallbackReason, GpuOptions, Placement, SessionOptions};

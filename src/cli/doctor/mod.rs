@@ -4,8 +4,6 @@ mod gpu;
 mod report;
 mod trial;
 
-use std::process::ExitCode;
-
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
@@ -33,7 +31,7 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 /// Only when the report cannot be printed.
-pub fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
+pub fn run(args: &DoctorArgs) -> Result<u8, CliError> {
     args.session.verbosity.start_logging();
     let report = examine(args);
     print(&if args.json {
@@ -41,11 +39,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     } else {
         report.words()
     })?;
-    Ok(if report.works {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(u8::from(!report.works))
 }
 
 /// Looks at everything that synthesis needs and tries it. Installs nothing.

@@ -15,6 +15,8 @@ pub enum Origin {
     VocodeOrtLib,
     /// `ORT_DYLIB_PATH`, the variable that other programs on the same binding read.
     OrtDylibPath,
+    /// The package `onnxruntime` of the Python that this process runs in.
+    PythonPackage,
     /// The folder of the running executable.
     BesideExecutable,
     /// vocode's data folder.
@@ -32,6 +34,7 @@ impl Origin {
             Origin::Flag => "flag",
             Origin::VocodeOrtLib => "VOCODE_ORT_LIB",
             Origin::OrtDylibPath => "ORT_DYLIB_PATH",
+            Origin::PythonPackage => "python-package",
             Origin::BesideExecutable => "beside-executable",
             Origin::DataFolder => "data-folder",
             Origin::PythonEnvironment => "python-environment",
@@ -45,6 +48,7 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Origin::Flag => "`ort_lib`",
             Origin::VocodeOrtLib | Origin::OrtDylibPath => self.id(),
+            Origin::PythonPackage => "the Python package onnxruntime",
             Origin::BesideExecutable => "beside the executable",
             Origin::DataFolder => "vocode's data folder",
             Origin::PythonEnvironment => "the active Python environment",

@@ -18,5 +18,5 @@ pub use error::FindError;
 pub use needed::needed_version;
 pub use rejection::Rejection;
 pub(super) use search::Found;
-pub use search::Search;
+pub use search::{Search, look_in_package};
 pub use wheel::{Flavour, WHEEL_VERSION};

@@ -1,11 +1,13 @@
 //! Where the ONNX Runtime library is looked for.
 //!
 //! First what the user named: `ort_lib`, a flag of the program, `VOCODE_ORT_LIB`, `ORT_DYLIB_PATH`. The first of these that is set is used
-//! or is an error; nothing replaces it in silence. Then, in this order, the first that serves: beside the executable,
-//! vocode's data folder (where `vocode setup` puts it), the active Python environment, the dynamic loader's own path.
+//! or is an error; nothing replaces it in silence. Then, in this order, the first that serves: the package `onnxruntime` of the Python that
+//! this process runs in, where that has been told; beside the executable, vocode's data folder (where `vocode setup` puts it), the active
+//! Python environment, the dynamic loader's own path.
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::attempt::{Attempt, Origin};
 use super::data_folder::data_folder;
@@ -19,12 +21,26 @@ use super::rejection::Rejection;
 use super::wheel::Flavour;
 use crate::setters::setters;
 
+/// Folders that [`look_in_package`] was given.
+static PACKAGES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Has every later search of this process look in `folder` before all places that nobody named: the folder `capi` of the Python package
+/// `onnxruntime`. For a Python module, which knows where its own environment keeps its packages, also when that is not activated.
+pub fn look_in_package(folder: &Path) {
+    let mut packages = PACKAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    if packages.iter().all(|known| known != folder) {
+        packages.push(folder.to_path_buf());
+    }
+}
+
 /// What the search looks at. [`Search::from_process`] fills it from the process; tests fill it by hand.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Search {
     /// Libraries named by the user, the first of which decides.
     pub named: Vec<(Origin, PathBuf)>,
+    /// Folders of the Python package `onnxruntime` that [`look_in_package`] was given.
+    pub packages: Vec<PathBuf>,
     /// The folder of the running executable.
     pub executable_folder: Option<PathBuf>,
     /// vocode's data folder, see [`data_folder`].
@@ -37,6 +53,7 @@ pub struct Search {
 
 setters!(Search {
     named: Vec<(Origin, PathBuf)>,
+    packages: Vec<PathBuf>,
     executable_folder: Option<PathBuf>,
     data_folder: Option<PathBuf>,
     python_prefixes: Vec<PathBuf>,
@@ -69,6 +86,10 @@ impl Search {
             .collect();
         Search {
             named,
+            packages: PACKAGES
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
             executable_folder: env::current_exe()
                 .ok()
                 .and_then(|exe| exe.parent().map(Path::to_path_buf)),
@@ -142,6 +163,8 @@ impl Search {
     }
 
     fn folders(&self) -> Vec<(Origin, PathBuf)> {
+        let packages = self.packages.iter();
+        let packages = packages.map(|folder| (Origin::PythonPackage, folder.clone()));
         let executable = self
             .executable_folder
             .iter()
@@ -160,7 +183,11 @@ impl Search {
                 .into_iter()
                 .map(|folder| (Origin::PythonEnvironment, folder))
         });
-        executable.chain(data).chain(python).collect()
+        packages
+            .chain(executable)
+            .chain(data)
+            .chain(python)
+            .collect()
     }
 }
 
@@ -268,6 +295,7 @@ mod tests {
         touch(&library_root(&data).join(".partial").join(plain_name()));
         let search = Search {
             named: vec![],
+            packages: vec![folder.path().join("site-packages/onnxruntime/capi")],
             executable_folder: Some(folder.path().join("bin")),
             data_folder: Some(data),
             python_prefixes: vec![folder.path().join("venv")],
@@ -278,18 +306,19 @@ mod tests {
         };
         let origins: Vec<_> = attempts.iter().map(|attempt| attempt.origin).collect();
         let expected = [
+            Origin::PythonPackage,
             Origin::BesideExecutable,
             Origin::DataFolder,
             Origin::PythonEnvironment,
             Origin::LoaderPath,
         ];
         assert_eq!(origins, expected);
-        assert_eq!(attempts[1].path, installed);
+        assert_eq!(attempts[2].path, installed);
         assert!(matches!(
-            attempts[1].verdict,
+            attempts[2].verdict,
             Err(Rejection::NotALibrary { .. })
         ));
-        for index in [0, 2, 3] {
+        for index in [0, 1, 3, 4] {
             assert_eq!(
                 attempts[index].verdict,
                 Err(Rejection::Missing),
