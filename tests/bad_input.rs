@@ -221,14 +221,14 @@ fn an_unknown_schedule() {
     refuses(
         &npy(&speech_like()),
         &["--schedule", "turbo"],
-        1,
+        2,
         &["turbo", "fast"],
     );
 }
 
 #[test]
 fn no_steps() {
-    refuses(&npy(&speech_like()), &["--steps", "0"], 1, &["step"]);
+    refuses(&npy(&speech_like()), &["--steps", "0"], 2, &["step"]);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_gpu_setting_for_a_provider_that_has_none() {
             ["--engine-cache", "tensorrt"],
         ),
     ] {
-        refuses(&npy(&speech_like()), flags, 1, &words);
+        refuses(&npy(&speech_like()), flags, 2, &words);
     }
     let flags = ["--memory-limit", "plenty"];
     refuses(

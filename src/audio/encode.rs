@@ -3,7 +3,7 @@
 use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 
 use super::AudioError;
-use super::flac::Flac;
+use super::flac::{Flac, set_length};
 use super::resample::check_rate;
 use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise};
 
@@ -18,12 +18,12 @@ pub enum Encoding {
     MuLaw,
     /// Headerless ITU-T G.711 A-law.
     ALaw,
-    /// A FLAC stream of 16-bit samples, of unknown length as far as its header goes; up to 96,000 Hz.
+    /// A FLAC stream of 16-bit samples, up to 96,000 Hz; in pieces, of unknown length as far as its header goes.
     Flac,
 }
 
 impl Encoding {
-    /// Encodes a whole signal. A WAV file has its true length in its header then.
+    /// Encodes a whole signal. A WAV or FLAC file has its true length in its header then.
     ///
     /// # Errors
     /// Those of [`encode_wav`] and [`StreamEncoder`].
@@ -34,6 +34,9 @@ impl Encoding {
         let mut encoder = StreamEncoder::new(self, sample_rate)?;
         let mut bytes = encoder.push(samples)?.bytes;
         bytes.extend(encoder.finish()?.bytes);
+        if self == Encoding::Flac {
+            set_length(&mut bytes, samples.len());
+        }
         Ok(Encoded {
             bytes,
             clipped: encoder.clipped,

@@ -54,7 +54,11 @@ impl Verbosity {
             (false, 2) => "vocode=debug,info",
             _ => "trace",
         };
-        EnvFilter::try_from_env("VOCODE_LOG").unwrap_or_else(|_| EnvFilter::new(level))
+        let asked = std::env::var("VOCODE_LOG").unwrap_or_default();
+        let asked = (!asked.is_empty()).then(|| EnvFilter::try_new(asked));
+        asked
+            .and_then(Result::ok)
+            .unwrap_or_else(|| EnvFilter::new(level))
     }
 
     /// Starts logging to standard error.
@@ -236,7 +240,7 @@ impl From<LayoutArg> for Layout {
     }
 }
 
-/// How samples are stored in the WAV file.
+/// How samples are stored in the file.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum FormatArg {
     /// 16-bit integers

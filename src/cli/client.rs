@@ -7,15 +7,23 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::args::{FormatArg, Overwrite, Verbosity};
+use super::container::Container;
 use super::error::CliError;
+use super::jobs::{self, Kinds};
 use super::output::{Target, print, say};
 use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
-use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
+use crate::audio::{Encoded, InfoId, Provenance};
 use crate::client::{Client, ClientError, Event, Events};
 use crate::mel::Mel;
 use crate::proto;
 use crate::text::{counted, visible};
 use ndarray::{Axis, Slice};
+
+const KINDS: Kinds = Kinds {
+    inputs: &["npy"],
+    output: "wav",
+    others: &Container::EXTENSIONS,
+};
 
 /// How the mel is sent and the audio received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -35,9 +43,12 @@ pub struct ClientArgs {
     /// The mel spectrogram (.npy)
     #[arg(value_name = "MEL")]
     input: PathBuf,
-    /// The WAV file to write, or - for standard output
+    /// The file to write (.wav, .flac or .raw), or - for standard output
     #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
     output: PathBuf,
+    /// What is written, where no name says it [default: what -o ends in, or wav]
+    #[arg(long, env = "VOCODE_CONTAINER", value_enum, value_name = "KIND")]
+    container: Option<Container>,
     /// How the mel is sent and the audio received
     #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
     method: Method,
@@ -110,6 +121,9 @@ struct Summary {
 pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     args.verbosity.start_logging();
     let target = Target::parse(&args.output);
+    jobs::refuse_other_extensions(&args.output, &KINDS)?;
+    let container = Container::of(&target, args.container)?;
+    container.check(args.format)?;
     target.check(args.overwrite.force)?;
     let mel = read_mel(&args.input, None)?;
     let (answer, seconds) = block_on(async {
@@ -127,7 +141,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
         })??;
         Ok((answer, began.elapsed().as_secs_f64()))
     })?;
-    write(args, &target, &answer)?;
+    write(args, &target, container, &answer)?;
     let summary = summary(&target, answer, seconds);
     if !args.json {
         args.verbosity.tell(&summary.line());
@@ -249,7 +263,12 @@ fn paced(pieces: Vec<Mel>, pause: Option<f64>) -> impl futures_util::Stream<Item
     )
 }
 
-fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliError> {
+fn write(
+    args: &ClientArgs,
+    target: &Target,
+    container: Container,
+    answer: &Answer,
+) -> Result<(), CliError> {
     let header = &answer.header;
     let comment = format!(
         "model={} sha256={} schedule={} solver={} steps={} seed={} provider={} precision={}",
@@ -267,13 +286,14 @@ fn write(args: &ClientArgs, target: &Target, answer: &Answer) -> Result<(), CliE
     let provenance = Provenance {
         fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
     };
-    let Encoded { bytes, clipped } = encode_wav(
-        &answer.samples,
-        header.sample_rate_hz,
-        args.format.into(),
-        &provenance,
-    )
-    .map_err(|e| CliError::audio(target.label(), e))?;
+    let Encoded { bytes, clipped } = container
+        .encode(
+            &answer.samples,
+            header.sample_rate_hz,
+            args.format,
+            &provenance,
+        )
+        .map_err(|e| CliError::audio(target.label(), e))?;
     target.write(&bytes, args.overwrite.force)?;
     if clipped > 0 {
         args.verbosity.warn(&format!(

@@ -8,7 +8,8 @@ use super::{doctor, inspect, mel, pages, schedules, setup, synth, tune, warm};
 
 const EXAMPLES: &str = "\
 Examples:
-  vocode mel.npy -o speech.wav              one mel to one file
+  vocode mel.npy                            one mel to mel.wav beside it
+  vocode mel.npy -o speech.flac             to another file: .wav, .flac or .raw
   vocode mels/ -o out/                      every .npy of a folder
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
@@ -18,6 +19,9 @@ Examples:
 A mel that is called like a command is given with its folder: vocode ./mel -o speech.wav
 Every flag can be set by the variable in brackets; the flag beats the variable.
 Exit codes: 0 done, 1 the run failed, 2 the command line is wrong, 130 interrupted.";
+
+/// The program and its version.
+pub(super) const VERSION: &str = concat!("vocode ", env!("CARGO_PKG_VERSION"));
 
 /// A diffusion vocoder: turns mel spectrograms into speech.
 #[derive(Debug, Parser)]
@@ -65,6 +69,8 @@ pub(super) enum Command {
     /// Measure speed and time to first audio on this machine
     #[cfg(feature = "server")]
     Bench(bench::BenchArgs),
+    /// Print the version
+    Version,
     /// Print a completion script for a shell
     Completions(pages::CompletionsArgs),
     /// Print the man page, or write all of them

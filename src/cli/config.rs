@@ -16,14 +16,13 @@ use crate::text::{quoted, toml_reason};
 /// Flags that a file cannot hold.
 const NOT_SETTINGS: [&str; 4] = ["config", "check", "verbose", "help"];
 
-/// Parses the arguments of the process. On `--help` and on mistakes it prints what there is to say and exits.
-pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, CliError> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+/// Parses the arguments by `program`. On `--help` and on mistakes it prints what there is to say and exits.
+pub(super) fn parse(arguments: &[OsString], program: Command) -> Result<Cli, CliError> {
     let parse = |command: Command| {
-        let parsed = command.try_get_matches_from(&arguments);
+        let parsed = command.try_get_matches_from(arguments);
         parsed.and_then(|matches| Cli::from_arg_matches(&matches))
     };
-    let cli = parse(Cli::command()).unwrap_or_else(|error| error.exit());
+    let cli = parse(program.clone()).unwrap_or_else(|error| error.exit());
     let Some(Chosen::Serve(serve)) = &cli.command else {
         return Ok(cli);
     };
@@ -31,7 +30,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         return Ok(cli);
     };
     let settings = Settings::read(path)?;
-    Ok(parse(settings.beneath(Cli::command())).unwrap_or_else(|error| error.exit()))
+    Ok(parse(settings.beneath(program)).unwrap_or_else(|error| error.exit()))
 }
 
 /// The settings of a file: flags by their ids, each with its values.

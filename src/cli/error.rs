@@ -48,6 +48,16 @@ pub enum CliError {
         /// The way out, where one is known.
         hint: String,
     },
+    /// The folder of the output is not there.
+    #[error(
+        "cannot write {path}: there is no folder {folder}; make the folder first (mkdir -p {folder}), or give another place"
+    )]
+    NoFolder {
+        /// The output as it was given.
+        path: String,
+        /// The folder that is missing.
+        folder: String,
+    },
     /// An audio file could not be read or made.
     #[error("{path}: {source}")]
     Audio {
@@ -121,7 +131,7 @@ pub enum CliError {
     #[error(transparent)]
     Server(#[from] ServerError),
     /// Some of several inputs failed; each was reported when it did.
-    #[error("{} of {total} inputs failed: {}", failed.len(), failed.join(", "))]
+    #[error("{} of {total} inputs failed: {}", failed.len(), first(failed))]
     Several {
         /// The inputs that failed.
         failed: Vec<String>,
@@ -131,6 +141,17 @@ pub enum CliError {
     /// Ctrl-C, or a request to terminate.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// The first few of a list that may be long.
+fn first(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    match more {
+        0 => shown,
+        _ => format!("{shown} and {more} more"),
+    }
 }
 
 fn prefix(flags: &str) -> String {
@@ -145,7 +166,12 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_)
+            | Self::Sampling { .. }
+            | Self::Runtime(RuntimeError::Threads { .. } | RuntimeError::Setting { .. })
+            | Self::Vocoder(VocoderError::Runtime(
+                RuntimeError::Threads { .. } | RuntimeError::Setting { .. },
+            )) => 2,
             Self::Interrupted | Self::Runtime(RuntimeError::Setup(SetupError::Cancelled)) => {
                 INTERRUPTED
             }

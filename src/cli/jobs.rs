@@ -59,16 +59,6 @@ impl Source {
         }
         Ok(bytes)
     }
-
-    fn stem(&self) -> String {
-        match self {
-            Self::Stdin => "stdin".into(),
-            Self::File(path) => path
-                .file_stem()
-                .map(|s| s.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-        }
-    }
 }
 
 /// One input and its result.
@@ -76,124 +66,236 @@ impl Source {
 pub(super) struct Job {
     pub(super) source: Source,
     pub(super) target: Target,
+    pub(super) own: Own,
+}
+
+/// What one job asks for instead of the flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) seed: Option<u64>,
+    pub(super) steps: Option<usize>,
 }
 
 /// What a command reads and writes, by extension (without dots).
+#[derive(Clone, Copy)]
 pub(super) struct Kinds {
     /// Extensions looked for in a folder that is given as input.
     pub(super) inputs: &'static [&'static str],
     /// Extension of the results.
     pub(super) output: &'static str,
+    /// Extensions that a result may have where its name is given.
+    pub(super) others: &'static [&'static str],
 }
 
-/// Pairs every input with its output. Several inputs, or a folder, need a folder as `output`, which is made.
+/// An input, and its place below the folder that it was found in.
+struct Found {
+    source: Source,
+    place: PathBuf,
+}
+
+impl Found {
+    fn named(path: &Path) -> Found {
+        let place = match path.file_name() {
+            Some(name) if path.as_os_str() != "-" => name.into(),
+            _ => "stdin".into(),
+        };
+        Found {
+            source: Source::parse(path),
+            place,
+        }
+    }
+}
+
+/// Pairs every input with its output. Several inputs, or a folder, need a folder as `output`, which is made; without `output` each result
+/// lies beside its input.
 ///
 /// # Errors
 /// [`CliError::Usage`] when the pairs would collide or `output` has the wrong kind, [`CliError::Read`] and
 /// [`CliError::Write`] for folders that cannot be read or made.
-pub(super) fn plan(inputs: &[PathBuf], output: &Path, kinds: &Kinds) -> Result<Vec<Job>, CliError> {
-    let (sources, several) = expand(inputs, kinds.inputs)?;
-    let into_folder = several || output.is_dir() || ends_with_separator(output);
-    let jobs = if into_folder {
-        into_folder_jobs(sources, output, kinds)?
-    } else {
-        refuse_other_extensions(output, kinds)?;
-        let target = Target::parse(output);
-        sources
-            .into_iter()
-            .map(|source| Job {
-                source,
-                target: target.clone(),
-            })
-            .collect()
+pub(super) fn plan(
+    inputs: &[PathBuf],
+    output: Option<&Path>,
+    kinds: &Kinds,
+    recursive: bool,
+) -> Result<Vec<Job>, CliError> {
+    let (found, several) = find(inputs, kinds.inputs, recursive)?;
+    let jobs = match output {
+        None => beside(found, kinds)?,
+        Some(output) if several || output.is_dir() || ends_with_separator(output) => {
+            into_folder(found, output, kinds)?
+        }
+        Some(output) => {
+            refuse_other_extensions(output, kinds)?;
+            let target = Target::parse(output);
+            found
+                .into_iter()
+                .map(|one| job(one.source, target.clone()))
+                .collect()
+        }
     };
     jobs.iter().try_for_each(refuse_own_input)?;
     Ok(jobs)
 }
 
-/// The inputs with folders replaced by their files of certain extensions, and whether a folder is needed for the results.
-pub(super) fn expand(
-    inputs: &[PathBuf],
-    extensions: &[&str],
-) -> Result<(Vec<Source>, bool), CliError> {
-    let mut sources = Vec::new();
-    let mut several = inputs.len() > 1;
-    for input in inputs {
-        if input.is_dir() {
-            several = true;
-            sources.extend(list(input, extensions)?.into_iter().map(Source::File));
-        } else {
-            sources.push(Source::parse(input));
-        }
+fn job(source: Source, target: Target) -> Job {
+    Job {
+        source,
+        target,
+        own: Own::default(),
     }
-    if sources.iter().filter(|s| **s == Source::Stdin).count() > 1 {
-        return Err(CliError::usage("standard input (-) can be read only once"));
-    }
-    Ok((sources, several))
 }
 
-fn list(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CliError> {
+/// The inputs with folders replaced by their files of certain extensions.
+pub(super) fn expand(inputs: &[PathBuf], extensions: &[&str]) -> Result<Vec<Source>, CliError> {
+    let (found, _) = find(inputs, extensions, false)?;
+    Ok(found.into_iter().map(|one| one.source).collect())
+}
+
+/// The files that the inputs stand for, and whether a folder is needed for the results.
+fn find(
+    inputs: &[PathBuf],
+    extensions: &[&str],
+    recursive: bool,
+) -> Result<(Vec<Found>, bool), CliError> {
+    let mut found = Vec::new();
+    let mut several = inputs.len() > 1;
+    for input in inputs {
+        if !input.is_dir() {
+            found.push(Found::named(input));
+            continue;
+        }
+        several = true;
+        let before = found.len();
+        list(input, input, extensions, recursive, &mut found)?;
+        if found.len() == before {
+            let hint = match recursive {
+                true => "",
+                false => "; --recursive looks in the folders within it too",
+            };
+            let reason = format!(
+                "the folder holds no .{} file{hint}",
+                extensions.join(" or .")
+            );
+            return Err(CliError::read(shown(input), io::Error::other(reason)));
+        }
+    }
+    let streams = found.iter().filter(|one| one.source == Source::Stdin);
+    if streams.count() > 1 {
+        return Err(CliError::usage("standard input (-) can be read only once"));
+    }
+    Ok((found, several))
+}
+
+/// Adds the files of `folder` in order of their names, those of deeper folders behind it. Links to folders are not followed: they can go in circles.
+fn list(
+    root: &Path,
+    folder: &Path,
+    extensions: &[&str],
+    recursive: bool,
+    found: &mut Vec<Found>,
+) -> Result<(), CliError> {
     let failed = |e| CliError::read(folder.display().to_string(), e);
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
         let wanted = path.extension().is_some_and(|found| {
             let found = found.to_string_lossy().to_lowercase();
             extensions.contains(&found.as_str())
         });
         if wanted && path.is_file() {
             files.push(path);
+        } else if recursive && entry.file_type().map_err(failed)?.is_dir() {
+            folders.push(path);
         }
     }
-    if files.is_empty() {
-        let reason = format!("the folder holds no .{} file", extensions.join(" or ."));
-        return Err(failed(io::Error::other(reason)));
-    }
     files.sort();
-    Ok(files)
+    folders.sort();
+    found.extend(files.into_iter().map(|path| Found {
+        place: path.strip_prefix(root).unwrap_or(&path).to_owned(),
+        source: Source::File(path),
+    }));
+    folders
+        .iter()
+        .try_for_each(|deeper| list(root, deeper, extensions, recursive, found))
 }
 
-fn into_folder_jobs(
-    sources: Vec<Source>,
-    folder: &Path,
-    kinds: &Kinds,
-) -> Result<Vec<Job>, CliError> {
+/// Each result beside its input.
+fn beside(found: Vec<Found>, kinds: &Kinds) -> Result<Vec<Job>, CliError> {
+    let target = |source: &Source| match source {
+        Source::File(path) => Ok(path.with_extension(kinds.output)),
+        Source::Stdin => Err(CliError::usage(
+            "what comes from standard input has no name: say with -o where the result goes (-o - is standard output)",
+        )),
+    };
+    let targets = found.iter().map(|one| target(&one.source));
+    let targets = targets.collect::<Result<Vec<PathBuf>, CliError>>()?;
+    refuse_collisions(&found, &targets)?;
+    let pairs = found.into_iter().zip(targets);
+    Ok(pairs
+        .map(|(one, target)| job(one.source, Target::File(target)))
+        .collect())
+}
+
+/// Each result in `folder`, which is made, under the name of its input.
+fn into_folder(found: Vec<Found>, folder: &Path, kinds: &Kinds) -> Result<Vec<Job>, CliError> {
     if folder.as_os_str() == "-" {
         return Err(CliError::usage(
             "several results cannot go to standard output: give a folder with -o",
         ));
     }
-    let mut seen: HashMap<String, String> = HashMap::new();
-    for source in &sources {
-        if let Some(first) = seen.insert(source.stem(), source.label()) {
-            return Err(CliError::usage(format!(
-                "{first} and {} would both become {}.{}: give them other names, or run them one by one",
-                source.label(),
-                source.stem(),
-                kinds.output
-            )));
-        }
-    }
-    if folder.exists() && !folder.is_dir() {
+    let targets = found
+        .iter()
+        .map(|one| folder.join(one.place.with_extension(kinds.output)));
+    let targets: Vec<PathBuf> = targets.collect();
+    refuse_collisions(&found, &targets)?;
+    let file_name = kinds.may_be(folder) && !ends_with_separator(folder);
+    if !folder.is_dir() && (folder.exists() || file_name) {
         return Err(CliError::usage(format!(
-            "-o {} is a file, but several inputs need a folder",
-            folder.display()
+            "-o {} is a file{}, but several inputs need a folder: give one, as in -o out/",
+            folder.display(),
+            if folder.exists() { "" } else { "'s name" }
         )));
     }
-    fs::create_dir_all(folder).map_err(|e| CliError::write(folder.display().to_string(), e))?;
-    let target =
-        |source: &Source| Target::File(folder.join(format!("{}.{}", source.stem(), kinds.output)));
-    Ok(sources
-        .into_iter()
-        .map(|source| Job {
-            target: target(&source),
-            source,
-        })
+    let mut made: Option<PathBuf> = None;
+    for target in &targets {
+        let parent = target.parent().unwrap_or(folder);
+        if made.as_deref() != Some(parent) {
+            fs::create_dir_all(parent)
+                .map_err(|e| CliError::write(parent.display().to_string(), e))?;
+            made = Some(parent.to_owned());
+        }
+    }
+    let pairs = found.into_iter().zip(targets);
+    Ok(pairs
+        .map(|(one, target)| job(one.source, Target::File(target)))
         .collect())
 }
 
+fn refuse_collisions(found: &[Found], targets: &[PathBuf]) -> Result<(), CliError> {
+    let mut seen: HashMap<&Path, String> = HashMap::new();
+    for (one, target) in found.iter().zip(targets) {
+        if let Some(first) = seen.insert(target, one.source.label()) {
+            return Err(CliError::usage(format!(
+                "{first} and {} would both become {}: give them other names, or run them one by one",
+                one.source.label(),
+                shown(target)
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Kinds {
+    /// Whether this is the name of a result.
+    fn may_be(&self, path: &Path) -> bool {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        ending.is_some_and(|found| found == self.output || self.others.contains(&found.as_str()))
+    }
+}
+
 /// A file that says `.mp3` and holds WAV misleads whoever opens it next.
-fn refuse_other_extensions(output: &Path, kinds: &Kinds) -> Result<(), CliError> {
+pub(super) fn refuse_other_extensions(output: &Path, kinds: &Kinds) -> Result<(), CliError> {
     const KNOWN: [&str; 11] = [
         "wav", "npy", "mp3", "flac", "ogg", "opus", "m4a", "aac", "aiff", "npz", "png",
     ];
@@ -203,11 +305,13 @@ fn refuse_other_extensions(output: &Path, kinds: &Kinds) -> Result<(), CliError>
     else {
         return Ok(());
     };
-    if found != kinds.output && KNOWN.contains(&found.as_str()) {
+    if !kinds.may_be(output) && KNOWN.contains(&found.as_str()) {
+        let mut endings = vec![kinds.output];
+        endings.extend(kinds.others.iter().filter(|other| **other != kinds.output));
         return Err(CliError::usage(format!(
             "-o {} ends in .{found}, but the result is .{}: give a name that says so",
             output.display(),
-            kinds.output
+            endings.join(", .")
         )));
     }
     Ok(())
@@ -257,88 +361,5 @@ pub(super) fn each(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WAV: Kinds = Kinds {
-        inputs: &["npy"],
-        output: "wav",
-    };
-
-    fn paths(names: &[&str]) -> Vec<PathBuf> {
-        names.iter().map(PathBuf::from).collect()
-    }
-
-    fn message(result: Result<Vec<Job>, CliError>) -> String {
-        match result.unwrap_err() {
-            CliError::Usage(message) => message,
-            other => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn one_input_goes_to_the_named_file_or_stream() {
-        let jobs = plan(&paths(&["a.npy"]), Path::new("b.wav"), &WAV).unwrap();
-        assert_eq!(jobs[0].target, Target::File("b.wav".into()));
-        let jobs = plan(&paths(&["-"]), Path::new("-"), &WAV).unwrap();
-        assert_eq!(
-            (&jobs[0].source, &jobs[0].target),
-            (&Source::Stdin, &Target::Stdout)
-        );
-    }
-
-    #[test]
-    fn several_inputs_go_to_a_folder_that_is_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("new/deep");
-        let jobs = plan(&paths(&["x/a.npy", "y/b.c.npy"]), &out, &WAV).unwrap();
-        assert!(out.is_dir());
-        let targets: Vec<_> = jobs.into_iter().map(|job| job.target).collect();
-        assert_eq!(
-            targets,
-            [
-                Target::File(out.join("a.wav")),
-                Target::File(out.join("b.c.wav"))
-            ]
-        );
-    }
-
-    #[test]
-    fn a_folder_means_its_files_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.npy", "a.NPY", "c.txt"] {
-            fs::write(folder.path().join(name), "").unwrap();
-        }
-        let out = folder.path().join("out");
-        let jobs = plan(&[folder.path().to_owned()], &out, &WAV).unwrap();
-        let targets: Vec<_> = jobs.into_iter().map(|job| job.target).collect();
-        assert_eq!(
-            targets,
-            [
-                Target::File(out.join("a.wav")),
-                Target::File(out.join("b.wav"))
-            ]
-        );
-    }
-
-    #[test]
-    fn inputs_that_would_collide_are_named_before_anything_is_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("out");
-        let text = message(plan(&paths(&["x/a.npy", "y/a.npy"]), &out, &WAV));
-        assert!(text.contains("x/a.npy") && text.contains("y/a.npy") && text.contains("a.wav"));
-        assert!(!out.exists());
-    }
-
-    #[test]
-    fn an_output_of_another_kind_is_refused() {
-        assert!(message(plan(&paths(&["a.npy"]), Path::new("a.mp3"), &WAV)).contains(".mp3"));
-        assert!(
-            message(plan(&paths(&["a.npy", "b.npy"]), Path::new("-"), &WAV)).contains("folder")
-        );
-        assert!(message(plan(&paths(&["-", "-"]), Path::new("out"), &WAV)).contains("once"));
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(message(plan(&paths(&["a.npy", "b.npy"]), file.path(), &WAV)).contains("folder"));
-        assert!(message(plan(&[file.path().into()], file.path(), &WAV)).contains("input itself"));
-    }
-}
+#[path = "jobs_tests.rs"]
+mod tests;

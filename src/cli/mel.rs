@@ -20,6 +20,7 @@ pub(super) const AUDIO: &[&str] = &["wav", "flac", "mp3", "ogg", "aiff", "aif", 
 const KINDS: Kinds = Kinds {
     inputs: AUDIO,
     output: "npy",
+    others: &[],
 };
 
 /// Arguments of `vocode mel`.
@@ -52,7 +53,7 @@ pub struct MelArgs {
 pub(super) fn run(args: &MelArgs) -> Result<(), CliError> {
     args.verbosity.start_logging();
     let convention = args.convention.load()?;
-    let jobs = jobs::plan(&args.inputs, &args.output, &KINDS)?;
+    let jobs = jobs::plan(&args.inputs, Some(&args.output), &KINDS, false)?;
     each(&jobs, |job| one(job, &convention, args))
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod args;
+mod batch;
 #[cfg(feature = "server")]
 mod bench;
 mod canvas;
@@ -9,6 +10,7 @@ mod client;
 mod command;
 #[cfg(feature = "server")]
 mod config;
+mod container;
 pub mod doctor;
 mod error;
 mod flags;
@@ -19,6 +21,7 @@ mod jobs;
 mod listening;
 #[cfg(feature = "server")]
 mod load;
+mod manifest;
 mod mel;
 #[cfg(feature = "server")]
 mod otlp;
@@ -32,6 +35,7 @@ mod schedules;
 #[cfg(feature = "server")]
 mod serve;
 pub mod setup;
+mod suggest;
 mod summary;
 mod synth;
 mod threads;
@@ -42,7 +46,7 @@ use std::ffi::OsString;
 
 use clap::CommandFactory;
 #[cfg(not(feature = "server"))]
-use clap::Parser;
+use clap::FromArgMatches;
 
 use error::CliError;
 
@@ -53,16 +57,27 @@ use command::{Cli, Command};
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     leave_out_decoders();
-    #[cfg(feature = "server")]
-    let parsed = config::parse(arguments);
-    #[cfg(not(feature = "server"))]
-    let parsed = Ok(Cli::parse_from(arguments));
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = suggest::without_empty_variables(Cli::command());
+    let parsed = suggest::check(&arguments, &program).and_then(|()| parse(&arguments, program));
     match parsed.and_then(run) {
         Ok(code) => code,
         Err(error) => {
             output::say(&format!("error: {error}"));
             error.exit_code()
         }
+    }
+}
+
+/// Parses the arguments. On `--help` and on mistakes it prints what there is to say and exits.
+fn parse(arguments: &[OsString], program: clap::Command) -> Result<Cli, CliError> {
+    #[cfg(feature = "server")]
+    return config::parse(arguments, program);
+    #[cfg(not(feature = "server"))]
+    {
+        let parsed = program.try_get_matches_from(arguments);
+        let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+        Ok(parsed.unwrap_or_else(|error| error.exit()))
     }
 }
 
@@ -104,6 +119,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Load(args)) => load::run(&args)?,
         #[cfg(feature = "server")]
         Some(Command::Bench(args)) => bench::run(&args)?,
+        Some(Command::Version) => output::print(&format!("{}\n", command::VERSION))?,
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command())?,
         Some(Command::Man(args)) => pages::man(&args, Cli::command())?,
         None => synth::run(&cli.synth)?,

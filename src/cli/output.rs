@@ -55,7 +55,13 @@ impl Target {
             Ok(_) if is_special(path) => Ok(()),
             Ok(_) if !force => Err(CliError::Exists(path.clone())),
             Ok(_) => temporary(path).map(drop),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => temporary(path).map(drop),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match folder_of(path) {
+                folder if folder.exists() => temporary(path).map(drop),
+                folder => Err(CliError::NoFolder {
+                    path: shown(path),
+                    folder: shown(&folder),
+                }),
+            },
             Err(e) => Err(CliError::write(self.label(), e)),
         }
     }

@@ -53,6 +53,11 @@ impl SamplingArgs {
         Ok((choice, solver))
     }
 
+    /// Whether a schedule or a solver was asked for.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.schedule.is_some() || self.solver.is_some()
+    }
+
     /// The flags as they would be typed.
     fn words(&self) -> String {
         let flags = [

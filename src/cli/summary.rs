@@ -14,6 +14,10 @@ use crate::text::counted;
 /// Work that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TICKS: u64 = 1000;
+/// Columns of the line at the end.
+const COLUMNS: usize = 80;
+/// Letters of a file's name that are always told.
+const SHORTEST: usize = 8;
 
 /// A progress bar on a terminal, for work that takes over a second.
 pub(super) struct Bar {
@@ -59,6 +63,9 @@ impl Bar {
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     pub(super) output: String,
+    /// Whether the flags or the list chose the schedule or the solver, which the line then tells.
+    #[serde(skip)]
+    pub(super) tell_solver: bool,
     pub(super) model: String,
     pub(super) model_sha256: String,
     pub(super) sample_rate: u32,
@@ -84,7 +91,8 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    fn audio_seconds(&self) -> f64 {
+    /// The length of the audio.
+    pub(super) fn audio_seconds(&self) -> f64 {
         self.samples as f64 / f64::from(self.sample_rate)
     }
 
@@ -103,9 +111,7 @@ impl Summary {
             verbosity.tell(&self.line());
             return Ok(());
         }
-        let mut value = serde_json::json!(self);
-        value["audio_seconds"] = self.audio_seconds().into();
-        value["real_time_factor"] = self.real_time_factor().into();
+        let value = self.json();
         if audio_on_stdout {
             say(&value.to_string());
             return Ok(());
@@ -113,21 +119,60 @@ impl Summary {
         print(&format!("{value}\n"))
     }
 
+    /// All of it, for programs.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let mut value = serde_json::json!(self);
+        value["audio_seconds"] = self.audio_seconds().into();
+        value["real_time_factor"] = self.real_time_factor().into();
+        value
+    }
+
+    /// One line, of at most 80 columns where there is nothing unusual to tell.
     fn line(&self) -> String {
         let note = self.provider_note.as_ref();
         let note = note.map_or_else(String::new, |note| format!(" ({note})"));
-        format!(
-            "{}: {:.2} s of audio in {:.2} s (real-time factor {:.3}; model loaded in {:.2} s), {}, {} {}{note}, seed {}, {}",
-            self.output,
+        let solver = match self.tell_solver {
+            true => format!(", {}", self.solver),
+            false => String::new(),
+        };
+        let words = format!(
+            "{:.2} s in {:.2} s (real-time factor {:.3}), {}, {} {}{note}, seed {}{solver}",
             self.audio_seconds(),
             self.seconds,
             self.real_time_factor(),
-            self.load_seconds,
             counted(self.steps, "step"),
             self.provider,
             self.precision,
             self.seed,
-            self.solver
+        );
+        format!(
+            "{}: {words}",
+            shortened(
+                &self.output,
+                COLUMNS.saturating_sub(words.chars().count() + 2)
+            )
         )
+    }
+}
+
+/// The end of a name that has more than `most` letters; some letters are always left.
+fn shortened(name: &str, most: usize) -> String {
+    let (letters, most) = (name.chars().count(), most.max(SHORTEST));
+    if letters <= most {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(letters - most + 1).collect();
+    format!("\u{2026}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_loses_its_begin() {
+        assert_eq!(shortened("out/demo.wav", 20), "out/demo.wav");
+        assert_eq!(shortened("some/folder/demo.wav", 10), "\u{2026}/demo.wav");
+        assert_eq!(shortened("some/demo.wav", 0).chars().count(), SHORTEST);
     }
 }

@@ -1,6 +1,6 @@
 //! The main job: mels in, speech out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -8,44 +8,44 @@ use clap::builder::FalseyValueParser;
 
 use super::args::load_bundle;
 use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
+use super::batch::{Batch, BatchArgs};
+use super::container::Container;
 use super::error::CliError;
 use super::interrupt::{self, Watch};
-use super::jobs::each;
 use super::jobs::{self, Job, Kinds};
+use super::manifest;
 use super::output::Target;
 use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
-use crate::audio::{Encoded, InfoId, Provenance, encode_wav};
+use crate::audio::{Encoded, InfoId, Provenance};
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
-use crate::vocoder::{Output, Synthesis, SynthesisOptions, Vocoder, VocoderError};
+use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
     inputs: &["npy"],
     output: "wav",
+    others: &Container::EXTENSIONS,
 };
 
 /// Arguments of the main command.
 #[derive(Args, Debug)]
 pub struct SynthArgs {
     /// Mel spectrograms (.npy), folders of them, or - for standard input
-    #[arg(required = true, value_name = "MEL")]
+    #[arg(required_unless_present = "manifest", value_name = "MEL")]
     inputs: Vec<PathBuf>,
-    /// The WAV file to write, or a folder for several inputs, or - for standard output
-    #[arg(
-        short,
-        long,
-        required = true,
-        env = "VOCODE_OUTPUT",
-        value_name = "FILE"
-    )]
+    /// The file to write (.wav, .flac or .raw), or a folder for several inputs, or - for standard output [default: MEL's name with .wav]
+    #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What is written, where no name says it: to standard output, or for several inputs [default: what -o ends in, or wav]
+    #[arg(long, env = "VOCODE_CONTAINER", value_enum, value_name = "KIND")]
+    container: Option<Container>,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Seed of the noise: the same seed gives the same file
     #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Sample rate of the WAV file [default: the model's own]
+    /// Sample rate of the audio [default: the model's own]
     #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
     sample_rate: Option<u32>,
     /// How samples are stored
@@ -78,19 +78,37 @@ pub struct SynthArgs {
     #[command(flatten)]
     overwrite: Overwrite,
     #[command(flatten)]
+    batch: BatchArgs,
+    #[command(flatten)]
     session: SessionArgs,
 }
 
 /// Runs the main command.
 pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     args.session.verbosity.start_logging();
-    let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    let jobs = jobs::plan(&args.inputs, output, &KINDS)?;
-    if let [job] = jobs.as_slice() {
+    let jobs = plan(args)?;
+    for job in &jobs {
+        Container::of(&job.target, args.container)?.check(args.format)?;
+    }
+    let alone = jobs.len() == 1 && args.batch.manifest.is_none();
+    let (jobs, skipped) = args.batch.left(jobs);
+    if let ([job], true) = (jobs.as_slice(), alone) {
         job.target.check(args.overwrite.force)?;
+    }
+    let verbosity = args.session.verbosity;
+    if jobs.is_empty() {
+        verbosity.tell(&format!("nothing to do: {skipped} there already"));
+        return Ok(());
     }
     let bundle = load_bundle(&args.session.model)?;
     let (schedule, solver) = args.sampling.choose(&bundle.manifest)?;
+    for steps in jobs.iter().filter_map(|job| job.own.steps) {
+        let choice = ScheduleChoice::Steps(steps).resolve(&bundle.manifest, solver);
+        choice.map_err(|source| CliError::Sampling {
+            flags: format!("steps {steps} in the list"),
+            source: Box::new(source),
+        })?;
+    }
     let options = SynthesisOptions {
         seed: args.seed,
         schedule,
@@ -103,22 +121,50 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     };
     // A single bad mel is found before ONNX Runtime is looked for or the model is loaded.
     let first = match jobs.as_slice() {
-        [job] => Some(read(job, &convention, &bundle.manifest.mel, args)?),
+        [job] if alone => Some(read(job, &convention, &bundle.manifest.mel, args)?),
         _ => None,
     };
-    let runtime = load_runtime(&args.session.engine, args.session.verbosity.quiet)?;
+    let runtime = load_runtime(&args.session.engine, verbosity.quiet)?;
     let vocoder = Vocoder::new(bundle, &runtime, &args.session.engine.options())?;
     let mut maker = Maker {
         args,
         convention,
         options,
         vocoder,
+        alone,
     };
-    let mut first = first;
-    let result = each(&jobs, |job| maker.one(job, first.take()));
+    let result = match jobs.as_slice() {
+        [job] if alone => maker
+            .one(job, first)
+            .and_then(|summary| summary.print(args.json, job.target == Target::Stdout, verbosity)),
+        _ => {
+            let results = args.batch.open_results()?;
+            let hidden = verbosity.quiet || args.json;
+            Batch::new(&args.batch, verbosity, hidden, results, jobs.len(), skipped).run(
+                &jobs,
+                args.json,
+                |job| maker.one(job, None),
+            )
+        }
+    };
     // The process ends: the system takes the memory back faster than ONNX Runtime gives it.
     std::mem::forget((maker, runtime));
     result
+}
+
+/// What is to be made of what.
+fn plan(args: &SynthArgs) -> Result<Vec<Job>, CliError> {
+    let kinds = Kinds {
+        output: args.container.unwrap_or_default().extension(),
+        ..KINDS
+    };
+    let Some(list) = &args.batch.manifest else {
+        let output = args.output.as_deref();
+        return jobs::plan(&args.inputs, output, &kinds, args.batch.recursive);
+    };
+    let jobs = manifest::read(list, kinds.output)?;
+    manifest::make_folders(&jobs)?;
+    Ok(jobs)
 }
 
 /// Reads one mel and brings it to the model's convention.
@@ -154,10 +200,12 @@ struct Maker<'a> {
     convention: MelConvention,
     options: SynthesisOptions,
     vocoder: Vocoder,
+    /// Whether there is one mel, whose progress is shown.
+    alone: bool,
 }
 
 impl Maker<'_> {
-    fn one(&mut self, job: &Job, ready: Option<Prepared>) -> Result<(), CliError> {
+    fn one(&mut self, job: &Job, ready: Option<Prepared>) -> Result<Summary, CliError> {
         let (args, force) = (self.args, self.args.overwrite.force);
         job.target.check(force)?;
         let prepared = match ready {
@@ -165,7 +213,7 @@ impl Maker<'_> {
             None => read(job, &self.convention, &self.vocoder.manifest().mel, args)?,
         };
         let began = Instant::now();
-        let synthesis = self.synthesise(&prepared)?;
+        let synthesis = self.synthesise(job, &prepared)?;
         let rate = args.sample_rate.unwrap_or(synthesis.sample_rate);
         let label = job.target.label();
         let mut samples = Vec::new();
@@ -176,9 +224,10 @@ impl Maker<'_> {
             })
             .map_err(|e| CliError::audio(&label, e))?;
         let provenance = self.provenance(&synthesis, &prepared);
-        let Encoded { bytes, clipped } =
-            encode_wav(&samples, rate, args.format.into(), &provenance)
-                .map_err(|e| CliError::audio(&label, e))?;
+        let container = Container::of(&job.target, args.container)?;
+        let Encoded { bytes, clipped } = container
+            .encode(&samples, rate, args.format, &provenance)
+            .map_err(|e| CliError::audio(&label, e))?;
         interrupt::check()?;
         job.target.write(&bytes, force)?;
         if clipped > 0 {
@@ -186,8 +235,9 @@ impl Maker<'_> {
                 "{label}: {clipped} samples beyond full scale were clipped; --format f32 keeps them"
             ));
         }
-        let summary = Summary {
+        Ok(Summary {
             output: label,
+            tell_solver: args.sampling.is_chosen(),
             model: self.vocoder.manifest().name.clone(),
             model_sha256: self.vocoder.sha256().to_owned(),
             sample_rate: rate,
@@ -204,24 +254,25 @@ impl Maker<'_> {
             provider_nodes: self.vocoder.placement().nodes(),
             provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
-        };
-        summary.print(
-            args.json,
-            job.target == Target::Stdout,
-            args.session.verbosity,
-        )
+        })
     }
 
-    fn synthesise(&mut self, prepared: &Prepared) -> Result<Synthesis, CliError> {
+    fn synthesise(&mut self, job: &Job, prepared: &Prepared) -> Result<Synthesis, CliError> {
+        let mut options = self.options.clone();
+        options.seed = job.own.seed.unwrap_or(options.seed);
+        if let Some(steps) = job.own.steps {
+            options.schedule = ScheduleChoice::Steps(steps);
+        }
         let _watch = Watch::start();
         tracing::info!(frames = prepared.mel.frames(), "synthesising");
-        let mut bar = Bar::new(self.args.session.verbosity.quiet || self.args.json);
-        let result =
-            self.vocoder
-                .synthesize_observed(&prepared.mel, &self.options, &mut |progress| {
-                    bar.set(progress.fraction());
-                    interrupt::go_on()
-                });
+        let quiet = self.args.session.verbosity.quiet || self.args.json;
+        let mut bar = Bar::new(quiet || !self.alone);
+        let result = self
+            .vocoder
+            .synthesize_observed(&prepared.mel, &options, &mut |progress| {
+                bar.set(progress.fraction());
+                interrupt::go_on()
+            });
         bar.finish();
         match result {
             Err(VocoderError::Cancelled) => Err(CliError::Interrupted),

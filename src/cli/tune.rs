@@ -137,7 +137,7 @@ fn folder(args: &TuneArgs) -> Result<Option<&Path>, CliError> {
 
 /// The recordings that are used, with their mels.
 fn clips(args: &TuneArgs, convention: &MelConvention) -> Result<Vec<Clip>, CliError> {
-    let (sources, _) = expand(&args.inputs, AUDIO)?;
+    let sources = expand(&args.inputs, AUDIO)?;
     let count = sources.len().min(args.clips as usize);
     let chosen = (0..count).map(|n| &sources[n * sources.len() / count]);
     chosen

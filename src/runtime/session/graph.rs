@@ -136,9 +136,13 @@ impl Graph {
         &self.fallbacks
     }
 
-    /// Why `auto` took nothing faster: the first reason against the provider that came nearest.
+    /// Why `auto` took nothing faster: the first reason against the provider that came nearest. `None` where nothing faster is expected: on
+    /// a machine without a GPU and without a library made for one.
     pub fn provider_note(&self) -> Option<&str> {
         let (_, reason) = self.fallbacks.last()?;
+        if !self.fallbacks.iter().any(|(_, reason)| reason.expected) {
+            return None;
+        }
         reason.reasons.first().map(String::as_str)
     }
 
