@@ -58,7 +58,7 @@ impl VocoderService for Scripted {
             match event {
                 answer::Event::Header(header) => whole.header = Some(header.clone()),
                 answer::Event::Chunk(chunk) => whole.audio = chunk.audio.clone(),
-                answer::Event::Summary(summary) => whole.summary = Some(*summary),
+                answer::Event::Summary(summary) => whole.summary = Some(summary.clone()),
             }
         }
         Ok(Response::new(whole))

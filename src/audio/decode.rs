@@ -10,7 +10,8 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::probe::{Hint, ProbeResult};
 
-use super::mp4;
+use super::mp4::{self, Edit};
+use super::riff::{self, Mended};
 use super::{AudioError, resample::check_rate};
 use crate::setters::setters;
 
@@ -28,6 +29,9 @@ setters!(DecodeLimits {
     max_seconds: f64,
     max_samples: usize,
 });
+
+/// Largest sample that sound may have, 1 being full scale: floats go beyond it, but not by 24 dB.
+const MAX_PEAK: f32 = 16.0;
 
 /// Name of the thread that [`decode`] runs the decoders on. A panic of this thread is caught and becomes
 /// [`AudioError::Damaged`]; a program's panic hook may leave it out.
@@ -84,15 +88,20 @@ pub fn decode(
         });
     }
     mp4::check(&bytes)?;
+    let Mended { bytes, warning } = riff::mend(bytes);
     // The decoders panic on some damaged files. On a thread of its own such a panic ends this file and nothing else.
     std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name(DECODER_THREAD.to_owned())
             .spawn_scoped(scope, || decode_here(bytes, extension, limits))?;
-        decoder.join().unwrap_or_else(|_| {
+        let decoded = decoder.join().unwrap_or_else(|_| {
             Err(AudioError::Damaged {
                 reason: "its header or its packets contradict themselves".into(),
             })
+        });
+        decoded.map(|mut clip| {
+            clip.warnings.extend(warning);
+            clip
         })
     })
 }
@@ -102,6 +111,9 @@ fn decode_here(
     extension: Option<&str>,
     limits: &DecodeLimits,
 ) -> Result<DecodedAudio, AudioError> {
+    let edit = mp4::edit(&bytes);
+    // The length of an AIFF's sound counts the 8 bytes in front of it, which some take for samples.
+    let slack = if bytes.starts_with(b"FORM") { 8 } else { 0 };
     let mut probed = probe(Box::new(Cursor::new(bytes)), extension)?;
     let track = audio_track(probed.format.as_ref())?.clone();
     let decoder = symphonia::default::get_codecs()
@@ -113,14 +125,39 @@ fn decode_here(
     mixer.run(probed.format.as_mut(), track.id)?;
     let mut clip = mixer.finish(tags)?;
     if let Some(promised) = track.codec_params.n_frames
-        && (clip.samples.len() as u64) < promised
+        && (clip.samples.len() as u64) + slack < promised
     {
         clip.warnings.push(format!(
             "the file ends early: {} of {promised} samples are there",
             clip.samples.len()
         ));
     }
+    if let Some(edit) = edit {
+        cut(&mut clip, edit);
+    }
+    let peak = clip.samples.iter().fold(0f32, |peak, v| peak.max(v.abs()));
+    if peak > MAX_PEAK {
+        clip.warnings.push(format!(
+            "the samples reach {peak:.0} times full scale, as floats do that were scaled as 16-bit integers: if they are, divide them by 32768"
+        ));
+    }
     Ok(clip)
+}
+
+/// Takes off what an encoder put before the sound and behind it.
+fn cut(clip: &mut DecodedAudio, edit: Edit) {
+    let samples = |seconds: f64| (seconds * f64::from(clip.sample_rate)).round() as usize;
+    let begin = samples(edit.begin).min(clip.samples.len());
+    let end = match edit.seconds {
+        Some(seconds) => begin
+            .saturating_add(samples(seconds))
+            .min(clip.samples.len()),
+        None => clip.samples.len(),
+    };
+    if begin < end {
+        clip.samples.truncate(end);
+        clip.samples.drain(..begin);
+    }
 }
 
 fn probe(source: Box<dyn MediaSource>, extension: Option<&str>) -> Result<ProbeResult, AudioError> {
@@ -367,6 +404,42 @@ mod tests {
             let result = decode(stereo_wav(&[(1, 1); 100]), Some("wav"), &limits);
             assert!(matches!(result, Err(AudioError::TooLong { limit: 99 })));
         }
+    }
+
+    #[test]
+    fn the_delay_of_an_encoder_is_cut() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/tone.m4a");
+        let bytes = std::fs::read(path).unwrap();
+        let clip = decode(bytes, Some("m4a"), &DecodeLimits::default()).unwrap();
+        assert_eq!(clip.samples.len(), 22_050);
+        let turns =
+            |hertz: f32, n: usize| (n as f32 * hertz / 22_050.0 * std::f32::consts::TAU).sin();
+        let sine = |n: usize| 0.3 * turns(220.0, n) * (1.0 + turns(3.0, n)) / 2.0;
+        let middle = 2_000..20_000;
+        let worst = middle
+            .map(|n| (clip.samples[n] - sine(n)).abs())
+            .fold(0.0, f32::max);
+        assert!(worst < 0.05, "{worst}");
+    }
+
+    #[test]
+    fn floats_scaled_as_integers_are_told() {
+        let mut out = Cursor::new(Vec::new());
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 22_050,
+            bits_per_sample: 32,
+            sample_format: hound::SampleFormat::Float,
+        };
+        let mut writer = hound::WavWriter::new(&mut out, spec).unwrap();
+        for n in 0..1_000 {
+            writer
+                .write_sample(9_000.0 * (n as f32 * 0.1).sin())
+                .unwrap();
+        }
+        writer.finalize().unwrap();
+        let clip = decode(out.into_inner(), Some("wav"), &DecodeLimits::default()).unwrap();
+        assert!(clip.warnings[0].contains("32768"), "{:?}", clip.warnings);
     }
 
     #[test]

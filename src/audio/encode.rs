@@ -7,6 +7,21 @@ use super::flac::{Flac, set_length};
 use super::resample::check_rate;
 use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise};
 
+/// Share of the samples beyond full scale above which it is the mel that is wrong: speech has a few at its peaks.
+const TOO_LOUD: f64 = 0.02;
+
+/// What so many clipped samples of so many say of the mel, if anything.
+#[must_use]
+pub fn too_loud(clipped: usize, samples: usize) -> Option<String> {
+    let share = clipped as f64 / samples.max(1) as f64;
+    (share > TOO_LOUD).then(|| {
+        format!(
+            "{:.0} % of the samples lie beyond full scale: the mel is on another scale than `mel_convention` says, or of far too loud a sound",
+            100.0 * share
+        )
+    })
+}
+
 /// What mono samples become on a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {

@@ -13,9 +13,12 @@ mod encode;
 mod error;
 #[cfg(feature = "formats")]
 mod flac;
+mod limit;
 #[cfg(feature = "formats")]
 mod mp4;
 mod resample;
+#[cfg(feature = "formats")]
+mod riff;
 #[cfg(feature = "formats")]
 mod wav;
 
@@ -23,8 +26,9 @@ pub use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 #[cfg(feature = "formats")]
 pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
 #[cfg(feature = "formats")]
-pub use encode::{EncodedPiece, Encoding, StreamEncoder};
+pub use encode::{EncodedPiece, Encoding, StreamEncoder, too_loud};
 pub use error::AudioError;
+pub use limit::{Limited, limit};
 pub use resample::{StreamResampler, resample, resampled_len};
 #[cfg(feature = "formats")]
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};

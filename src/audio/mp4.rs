@@ -37,6 +37,62 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), AudioError> {
     Ok(())
 }
 
+/// What of the first sound track is to be heard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Edit {
+    /// Seconds to leave out at its start: the delay of the encoder.
+    pub begin: f64,
+    /// Seconds to hear after that, where they are told.
+    pub seconds: Option<f64>,
+}
+
+/// The edit list of the first sound track, where it is one plain cut; `bytes` have passed [`check`].
+pub(super) fn edit(bytes: &[u8]) -> Option<Edit> {
+    if bytes.get(4..8) != Some(b"ftyp") {
+        return None;
+    }
+    let movie = find(bytes, b"moov")?;
+    let (track, media) =
+        boxes(movie)
+            .filter(|(kind, _)| kind == b"trak")
+            .find_map(|(_, track)| {
+                let media = find(track, b"mdia")?;
+                (find(media, b"hdlr")?.get(8..12)? == b"soun").then_some((track, media))
+            })?;
+    let scale = |body: &[u8]| {
+        let place = if body.first() == Some(&1) { 20 } else { 12 };
+        number(body, place)
+            .filter(|scale| *scale > 0)
+            .map(f64::from)
+    };
+    let list = find(find(track, b"edts")?, b"elst")?;
+    // One entry of the first form: its length in the movie's time, its start in the track's.
+    let plain = list.first() == Some(&0) && number(list, 4) == Some(1);
+    let begin = number(list, 12).filter(|time| *time <= i32::MAX as u32)?;
+    let length = number(list, 8).filter(|length| *length > 0);
+    let movie_scale = scale(find(movie, b"mvhd")?)?;
+    plain.then_some(Edit {
+        begin: f64::from(begin) / scale(find(media, b"mdhd")?)?,
+        seconds: length.map(|length| f64::from(length) / movie_scale),
+    })
+}
+
+/// The boxes side by side in `bytes`, as far as they are whole.
+fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let (kind, size) = header(bytes)?;
+        let body = bytes.get(HEADER..size)?;
+        bytes = &bytes[size..];
+        Some((kind, body))
+    })
+}
+
+fn find<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    boxes(bytes)
+        .find(|(found, _)| found == kind)
+        .map(|(_, body)| body)
+}
+
 /// The type and the size, header included, of the box at the start of `bytes`. Sizes of 64 bits are given as the largest
 /// number: no box of a description has one.
 fn header(bytes: &[u8]) -> Option<([u8; 4], usize)> {

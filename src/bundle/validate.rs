@@ -4,6 +4,7 @@ use super::manifest::{Betas, Domain, Hashes, ProcessKind};
 use super::{BundleError, Manifest};
 use crate::diffusion::{self, Plan, Schedule};
 use crate::dsp::{ConsistencyFilter, EnvelopeFilter};
+use crate::mel::MelError;
 use crate::text::quoted;
 use std::fmt::Display;
 
@@ -26,6 +27,14 @@ impl Manifest {
     pub fn validate(&self) -> Result<(), BundleError> {
         self.check_texts()?;
         self.mel.validate().map_err(BundleError::Mel)?;
+        if self.mel.compression.per_band.is_some() {
+            return Err(BundleError::Mel(MelError::ConventionField {
+                name: self.mel.name.clone(),
+                field: "compression.mean",
+                expected: "a number: a model takes mels of one scale in all bands".to_owned(),
+                found: "a list".to_owned(),
+            }));
+        }
         self.check_betas()?;
         self.check_context()?;
         self.check_envelope()?;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytesize::ByteSize;
@@ -48,10 +48,11 @@ impl Verbosity {
     /// What is logged. `VOCODE_LOG` takes the filter syntax of `tracing` and beats the flags.
     pub(super) fn log_filter(self) -> EnvFilter {
         let level = match (self.quiet, self.verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn",
-            (false, 1) => "vocode=info,warn",
-            (false, 2) => "vocode=debug,info",
+            // What readers of audio say while they look for a format is of no use unless everything is asked for.
+            (true, _) => "error,symphonia=off",
+            (false, 0) => "warn,symphonia=off",
+            (false, 1) => "vocode=info,warn,symphonia=off",
+            (false, 2) => "vocode=debug,info,symphonia=off",
             _ => "trace",
         };
         let asked = std::env::var("VOCODE_LOG").unwrap_or_default();
@@ -203,7 +204,15 @@ impl ConventionArg {
             )));
         }
         let text = read_toml(&self.0)?;
-        MelConvention::from_toml(&text).map_err(|e| CliError::mel(&self.0, e))
+        let stem = Path::new(&self.0).file_stem().unwrap_or_default();
+        // A name in messages: short and plain, whatever the file is called.
+        let name: String = stem
+            .to_string_lossy()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(16)
+            .collect();
+        MelConvention::from_toml_as(&text, Some(&name)).map_err(|e| CliError::mel(&self.0, e))
     }
 }
 

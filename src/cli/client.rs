@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::args::{FormatArg, Overwrite, Verbosity};
 use super::container::Container;
 use super::error::CliError;
+use super::flags::with_flags;
 use super::jobs::{self, Kinds};
 use super::output::{Target, print, say};
 use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
@@ -115,6 +116,8 @@ struct Summary {
     precision: String,
     seed: u64,
     request_id: String,
+    /// What the server found odd about the mel.
+    warnings: Vec<String>,
 }
 
 /// Runs `vocode client`.
@@ -142,6 +145,9 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
         Ok((answer, began.elapsed().as_secs_f64()))
     })?;
     write(args, &target, container, &answer)?;
+    for note in &answer.header.warnings {
+        args.verbosity.warn(&visible(&with_flags(note)));
+    }
     let summary = summary(&target, answer, seconds);
     if !args.json {
         args.verbosity.tell(&summary.line());
@@ -328,6 +334,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         precision: header.precision,
         seed: header.seed,
         request_id: header.request_id,
+        warnings: header.warnings,
     }
 }
 

@@ -237,6 +237,7 @@ impl RequestArgs {
                 name: kind.name().to_owned(),
                 ..proto::Solver::default()
             }),
+            ..proto::SynthesisConfig::default()
         })
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Summary {
     pub(super) sample_rate: u32,
     pub(super) samples: usize,
     pub(super) clipped: usize,
+    /// By how much the highest peak beyond full scale was turned down.
+    pub(super) limited_decibels: f32,
     /// Loading the model, which `seconds` leaves out.
     pub(super) load_seconds: f64,
     /// From the mel to the finished file.
@@ -88,6 +90,8 @@ pub(super) struct Summary {
     /// Why nothing faster ran.
     pub(super) provider_note: Option<String>,
     pub(super) seed: u64,
+    /// What was odd about the mel or the audio.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Summary {
@@ -131,12 +135,16 @@ impl Summary {
     fn line(&self) -> String {
         let note = self.provider_note.as_ref();
         let note = note.map_or_else(String::new, |note| format!(" ({note})"));
+        let limited = match self.limited_decibels {
+            0.0 => String::new(),
+            most => format!(", peaks turned down by up to {most:.1} dB"),
+        };
         let solver = match self.tell_solver {
             true => format!(", {}", self.solver),
             false => String::new(),
         };
         let words = format!(
-            "{:.2} s in {:.2} s (real-time factor {:.3}), {}, {} {}{note}, seed {}{solver}",
+            "{:.2} s in {:.2} s (real-time factor {:.3}), {}, {} {}{note}, seed {}{solver}{limited}",
             self.audio_seconds(),
             self.seconds,
             self.real_time_factor(),

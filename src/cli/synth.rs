@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args};
 
 use super::args::load_bundle;
 use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
 use super::batch::{Batch, BatchArgs};
 use super::container::Container;
 use super::error::CliError;
+use super::flags::with_flags;
 use super::interrupt::{self, Watch};
 use super::jobs::{self, Job, Kinds};
 use super::manifest;
@@ -18,7 +19,7 @@ use super::output::Target;
 use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
-use crate::audio::{Encoded, InfoId, Provenance};
+use crate::audio::{Encoded, InfoId, Provenance, limit, too_loud};
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
@@ -57,7 +58,10 @@ pub struct SynthArgs {
         value_name = "FORMAT"
     )]
     format: FormatArg,
-    /// What the mel's numbers mean: hifigan, tacotron2, lmnt, vocos24k, or a TOML file [default: what the model takes]
+    /// Turn peaks beyond full scale down smoothly where samples are stored as integers; false clips them
+    #[arg(long, env = "VOCODE_LIMIT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    limit: bool,
+    /// What the mel's numbers mean: hifigan, tacotron2, matcha and others of conventions/, or a TOML file [default: what the model takes]
     #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
     mel_convention: Option<ConventionArg>,
     /// Which axis of the mel holds the bands
@@ -224,17 +228,34 @@ impl Maker<'_> {
             })
             .map_err(|e| CliError::audio(&label, e))?;
         let provenance = self.provenance(&synthesis, &prepared);
+        let limited = match args.format {
+            FormatArg::S16 | FormatArg::S24 if args.limit => limit(&mut samples, rate),
+            _ => None,
+        };
         let container = Container::of(&job.target, args.container)?;
         let Encoded { bytes, clipped } = container
             .encode(&samples, rate, args.format, &provenance)
             .map_err(|e| CliError::audio(&label, e))?;
         interrupt::check()?;
         job.target.write(&bytes, force)?;
-        if clipped > 0 {
-            args.session.verbosity.warn(&format!(
-                "{label}: {clipped} samples beyond full scale were clipped; --format f32 keeps them"
-            ));
+        let mut warnings = prepared.notes.clone();
+        if let Some(why) = limited.and_then(|l| too_loud(l.beyond, samples.len())) {
+            args.session.verbosity.warn(&format!("{label}: {why}"));
+            warnings.push(why);
         }
+        if clipped > 0 {
+            let why = too_loud(clipped, samples.len());
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let note = format!(
+                "{clipped} samples beyond full scale were clipped; --format f32 keeps them{why}"
+            );
+            args.session.verbosity.warn(&format!("{label}: {note}"));
+            warnings.push(note);
+        }
+        let warnings = warnings
+            .iter()
+            .map(|note| with_flags(note).into_owned())
+            .collect();
         Ok(Summary {
             output: label,
             tell_solver: args.sampling.is_chosen(),
@@ -243,6 +264,7 @@ impl Maker<'_> {
             sample_rate: rate,
             samples: samples.len(),
             clipped,
+            limited_decibels: limited.map_or(0.0, |l| l.decibels),
             load_seconds: self.vocoder.load_time().as_secs_f64(),
             seconds: began.elapsed().as_secs_f64(),
             graph_seconds: synthesis.graph_time.as_secs_f64(),
@@ -254,6 +276,7 @@ impl Maker<'_> {
             provider_nodes: self.vocoder.placement().nodes(),
             provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
+            warnings,
         })
     }
 

@@ -51,6 +51,9 @@ pub fn analyse(samples: &[f32], convention: &MelConvention) -> Result<Mel, MelEr
             values[(band, frame)] = convention.compress(sum);
         }
     }
+    if let Some(moments) = &convention.compression.per_band {
+        moments.apply(&mut values);
+    }
     Mel::new(values)
 }
 

@@ -2,8 +2,11 @@
 //!
 //! A mel of another convention gives noise and no error anywhere further down, so what can be seen in the values is looked for here.
 
-use super::detect::{Likelihood, Statistics, detect, likely};
+use super::detect::{detect_for, likely};
+use super::guess::{Guess, Likelihood, Statistics};
 use super::padding;
+use super::scales::nepers;
+use super::traits::Traits;
 use super::{Mel, MelConvention, MelError};
 
 /// Levels that models overshoot by, in nepers: below the floor, above the ceiling.
@@ -23,11 +26,14 @@ pub(super) struct Range {
     low: f32,
     high: f32,
     neper: f64,
+    /// What the mel is for: advice that it refuses is none.
+    model: MelConvention,
 }
 
 impl Range {
-    pub fn of(convention: &MelConvention) -> Range {
+    pub fn of(convention: &MelConvention, model: &MelConvention) -> Range {
         Range {
+            model: model.clone(),
             convention: convention.name.clone(),
             low: convention.floor_value(),
             high: convention.ceiling_value(),
@@ -60,7 +66,7 @@ impl Range {
 
     /// What the mel may be instead; the convention that has just been ruled out is no advice.
     fn likely(&self, mel: &Mel, too_loud: bool) -> String {
-        let words = likely(mel, |c| self.agrees(c));
+        let words = likely(mel, &self.model, |c| self.agrees(c));
         if too_loud && !words.starts_with("most likely") {
             return format!("{TOO_LOUD}; {words}");
         }
@@ -74,14 +80,32 @@ impl Range {
 /// [`MelError::Bands`], [`MelError::Constant`], [`MelError::OutOfRange`] and [`MelError::Implausible`], the last two with the likely
 /// convention.
 pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelError> {
+    check_for(mel, convention, convention)
+}
+
+/// [`check`] with advice for a model that takes another convention.
+pub(super) fn check_for(
+    mel: &Mel,
+    convention: &MelConvention,
+    model: &MelConvention,
+) -> Result<Vec<String>, MelError> {
     if mel.n_mels() != convention.n_mels {
         return Err(MelError::Bands {
             expected: convention.n_mels,
             shape: mel.view().shape().to_vec(),
         });
     }
+    if let Some(moments) = &convention.compression.per_band {
+        let plain = convention.before_moments();
+        let range = Range::of(&plain, model);
+        let mut notes = padding_notes(mel, &range);
+        let mut values = mel.view().to_owned();
+        moments.undo(&mut values);
+        notes.extend(check_for(&Mel::new(values)?, &plain, model)?);
+        return Ok(notes);
+    }
     let s = Statistics::of(mel);
-    let range = Range::of(convention);
+    let range = Range::of(convention, model);
     range.admit(mel, &s)?;
     let (low, neper) = (range.low, range.neper);
     let silent = f64::from(s.max) <= f64::from(low) + 0.1 * neper;
@@ -108,16 +132,13 @@ pub fn check(mel: &Mel, convention: &MelConvention) -> Result<Vec<String>, MelEr
             likely: range.likely(mel, false),
         });
     }
-    let compression = &convention.compression;
-    let normalised = (compression.mean, compression.std) != (0.0, 1.0);
-    Ok(remarks(mel, &range, &s, normalised))
+    Ok(remarks(mel, convention, &range, &s))
 }
 
-/// What is odd about a mel that passes. One that is said to be `normalised` may look like it.
-fn remarks(mel: &Mel, range: &Range, s: &Statistics, normalised: bool) -> Vec<String> {
+/// Frames that hold no sound.
+fn padding_notes(mel: &Mel, range: &Range) -> Vec<String> {
     let low = range.low;
-    let tolerance = (0.1 * range.neper) as f32;
-    let mut notes: Vec<String> = padding::runs(mel, low, tolerance)
+    padding::runs(mel, low, (0.1 * range.neper) as f32)
         .iter()
         .map(|run| {
             format!(
@@ -125,21 +146,18 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics, normalised: bool) -> Vec<St
                  at the ends; a batch is padded with the floor, {low:.3}"
             )
         })
-        .collect();
-    if let Some(guess) = detect(mel)
-        .into_iter()
-        .find(|g| g.likelihood == Likelihood::Strong)
-        && !guess
-            .convention
-            .as_ref()
-            .map_or(normalised, |c| range.agrees(c))
-    {
-        notes.push(format!(
-            "taken as `{}`, but the mel looks like {} ({}); if it is, {}",
-            range.convention, guess.name, guess.reason, guess.advice
-        ));
-    }
-    if notes.is_empty() && s.at_min > PILE && s.min > low + tolerance {
+        .collect()
+}
+
+/// What is odd about a mel that passes.
+fn remarks(mel: &Mel, convention: &MelConvention, range: &Range, s: &Statistics) -> Vec<String> {
+    let low = range.low;
+    let tolerance = (0.1 * range.neper) as f32;
+    let mut notes = padding_notes(mel, range);
+    let scale = scale_note(mel, convention, range, s);
+    let told = scale.is_some();
+    notes.extend(scale);
+    if !told && notes.is_empty() && s.at_min > PILE && s.min > low + tolerance {
         notes.push(format!(
             "{:.0} % of the values are {:.3}, the lowest, but `{}` has its floor at {low:.3}: the mel may be mapped to another range; \
              if it is, say how with `mel_convention`",
@@ -147,6 +165,9 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics, normalised: bool) -> Vec<St
             s.min,
             range.convention
         ));
+    }
+    if told {
+        return notes;
     }
     let below = mel.view().iter().filter(|v| **v < low - tolerance).count();
     if below > 0 {
@@ -158,12 +179,55 @@ fn remarks(mel: &Mel, range: &Range, s: &Statistics, normalised: bool) -> Vec<St
     notes
 }
 
+/// The one warning of a mel that is on another scale than it is said to be.
+fn scale_note(
+    mel: &Mel,
+    convention: &MelConvention,
+    range: &Range,
+    s: &Statistics,
+) -> Option<String> {
+    let traits = Traits::of(&nepers(mel, convention), convention);
+    let oddity = traits.as_ref().and_then(Traits::oddity);
+    // What is long enough is judged by what its values mean; the rest, and what was clamped at another floor, by the marks of other
+    // conventions, if it is said to be in plain logarithms.
+    let plain = convention.units_per_neper() == 1.0;
+    let clamped = s.at_min > PILE && s.min > range.low + (0.1 * range.neper) as f32;
+    if oddity.is_none() && !(plain && (traits.is_none() || clamped)) {
+        return None;
+    }
+    let guesses = detect_for(mel, &range.model, |c| range.agrees(c));
+    let mut strong = guesses
+        .into_iter()
+        .filter(|g| g.likelihood == Likelihood::Strong);
+    let words = |g: Guess| {
+        format!(
+            "looks like {} ({}); if it is, {}",
+            g.name, g.reason, g.advice
+        )
+    };
+    let taken = format!("taken as `{}`, but", range.convention);
+    match (strong.next(), oddity) {
+        (Some(first), _) => {
+            let second = strong.next().map(|g| format!(". Or it {}", words(g)));
+            let first = words(first);
+            Some(format!(
+                "{taken} the mel {first}{}",
+                second.unwrap_or_default()
+            ))
+        }
+        (None, Some(oddity)) => Some(format!(
+            "{taken} {oddity}: the mel is on another scale, or of no sound; say on which with `mel_convention`, by its name or a TOML file"
+        )),
+        (None, None) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mel::LogKind;
-    use crate::mel::analyse;
     use crate::mel::testing::{mel_of, named, variant_of};
+    use crate::mel::{analyse, detect};
     use ndarray::Array2;
 
     #[test]
@@ -233,7 +297,7 @@ mod tests {
         assert!(matches!(error, MelError::Implausible { .. }));
         let message = error.to_string();
         assert!(
-            message.contains("`mel_convention` lmnt") && message.contains("dB"),
+            message.contains("`model` made for lmnt") && message.contains("scale = 0.01"),
             "{message}"
         );
     }

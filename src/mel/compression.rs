@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::moments::{BandMoments, Moment};
+
 /// The logarithm of a band value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,30 +28,94 @@ pub enum FloorMode {
 
 /// From band value `x` to mel value: `(clip(scale * log(floored x) + offset) - mean) / std`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Wire", into = "Wire")]
 pub struct Compression {
     /// The logarithm.
     pub kind: LogKind,
     /// Smallest band value, or what is added to it.
     pub floor: f64,
     /// Which of the two.
-    #[serde(default = "clamp")]
     pub floor_mode: FloorMode,
     /// Factor after the logarithm.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub scale: f64,
     /// Added after the factor.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: f64,
     /// Bounds after that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
     /// Mean taken off at the end (z-normalised mels).
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub mean: f64,
     /// Standard deviation divided by at the end (z-normalised mels).
-    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub std: f64,
+    /// Mean and standard deviation of each band, in place of the two above, which are 0 and 1 then. What is said of values elsewhere
+    /// (floor, ceiling, range) is said of those before this.
+    pub per_band: Option<BandMoments>,
+}
+
+/// A compression as files have it, where `mean` and `std` are numbers or lists.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Compression", deny_unknown_fields)]
+struct Wire {
+    kind: LogKind,
+    floor: f64,
+    #[serde(default = "clamp")]
+    floor_mode: FloorMode,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    scale: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    offset: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip: Option<[f64; 2]>,
+    #[serde(default = "no_mean", skip_serializing_if = "is_no_mean")]
+    mean: Moment,
+    #[serde(default = "no_std", skip_serializing_if = "is_no_std")]
+    std: Moment,
+}
+
+impl From<Wire> for Compression {
+    fn from(wire: Wire) -> Compression {
+        let bands = [&wire.mean, &wire.std].map(|moment| match moment {
+            Moment::One(_) => 0,
+            Moment::Bands(values) => values.len(),
+        });
+        let per_band = (wire.mean.one().is_none() || wire.std.one().is_none()).then(|| {
+            let bands = bands[0].max(bands[1]);
+            BandMoments {
+                mean: wire.mean.each(bands),
+                std: wire.std.each(bands),
+            }
+        });
+        let plain = per_band.is_none();
+        Compression {
+            kind: wire.kind,
+            floor: wire.floor,
+            floor_mode: wire.floor_mode,
+            scale: wire.scale,
+            offset: wire.offset,
+            clip: wire.clip,
+            mean: wire.mean.one().filter(|_| plain).unwrap_or(0.0),
+            std: wire.std.one().filter(|_| plain).unwrap_or(1.0),
+            per_band,
+        }
+    }
+}
+
+impl From<Compression> for Wire {
+    fn from(c: Compression) -> Wire {
+        let (mean, std) = match c.per_band {
+            Some(moments) => (Moment::Bands(moments.mean), Moment::Bands(moments.std)),
+            None => (Moment::One(c.mean), Moment::One(c.std)),
+        };
+        Wire {
+            kind: c.kind,
+            floor: c.floor,
+            floor_mode: c.floor_mode,
+            scale: c.scale,
+            offset: c.offset,
+            clip: c.clip,
+            mean,
+            std,
+        }
+    }
 }
 
 pub(super) fn one() -> f64 {
@@ -64,6 +130,18 @@ fn is_one(x: &f64) -> bool {
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
 }
+fn no_mean() -> Moment {
+    Moment::One(0.0)
+}
+fn no_std() -> Moment {
+    Moment::One(1.0)
+}
+fn is_no_mean(moment: &Moment) -> bool {
+    moment.one() == Some(0.0)
+}
+fn is_no_std(moment: &Moment) -> bool {
+    moment.one() == Some(1.0)
+}
 
 impl Compression {
     /// `ln(max(x, floor))`.
@@ -77,6 +155,7 @@ impl Compression {
             clip: None,
             mean: 0.0,
             std: 1.0,
+            per_band: None,
         }
     }
 

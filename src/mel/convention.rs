@@ -195,7 +195,34 @@ impl MelConvention {
             (1e-9..=1e9).contains(&c.std),
             "1e-9 to 1e9",
             c.std,
-        )
+        )?;
+        self.validate_moments()
+    }
+
+    fn validate_moments(&self) -> Result<(), MelError> {
+        let Some(moments) = &self.compression.per_band else {
+            return Ok(());
+        };
+        let lists = [
+            ("compression.mean", &moments.mean, -1e9),
+            ("compression.std", &moments.std, 1e-9),
+        ];
+        for (field, list, least) in lists {
+            let expected = format!("a number, or one for each of the {} bands", self.n_mels);
+            let found = format!("a list of {}", list.len());
+            self.require(field, list.len() == self.n_mels, expected, found)?;
+            let odd = list.iter().find(|v| !(least..=1e9).contains(*v));
+            let found = odd.copied().unwrap_or_default();
+            self.require(field, odd.is_none(), format!("{least:e} to 1e9"), found)?;
+        }
+        Ok(())
+    }
+
+    /// The convention without a mean and a standard deviation for each band: what the others are applied to.
+    pub(super) fn before_moments(&self) -> MelConvention {
+        let mut plain = self.clone();
+        plain.compression.per_band = None;
+        plain
     }
 
     fn require(

@@ -1,8 +1,9 @@
 //! From one convention to another: exactly, or not at all.
 
-use super::check::{Range, check};
-use super::detect::Statistics;
-use super::{FilterNorm, Framing, Mel, MelConvention, MelError, MelScale};
+use super::check::{Range, check_for};
+use super::differences::mismatches;
+use super::guess::Statistics;
+use super::{Framing, Mel, MelConvention, MelError};
 
 /// A mel that is ready for a model, and what the caller has to do about its frames.
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ impl Conversion {
             _ => 0,
         };
         Ok(Conversion {
-            range: Range::of(from),
+            range: Range::of(&from.before_moments(), to),
             shift_samples,
             notes: remarks(from, to, shift_samples),
             from: from.clone(),
@@ -83,10 +84,10 @@ impl Conversion {
     /// # Errors
     /// What [`check`] finds.
     pub fn whole(&self, mel: Mel) -> Result<Prepared, MelError> {
-        let mut notes = check(&mel, &self.from)?;
+        let mut notes = check_for(&mel, &self.from, &self.to)?;
         notes.extend_from_slice(&self.notes);
         Ok(Prepared {
-            mel: self.recompress(mel)?,
+            mel: self.recompress(self.before_moments(mel)?)?,
             shift_samples: self.shift_samples,
             notes,
         })
@@ -103,8 +104,19 @@ impl Conversion {
                 shape: piece.view().shape().to_vec(),
             });
         }
+        let piece = self.before_moments(piece)?;
         self.range.admit(&piece, &Statistics::of(&piece))?;
         self.recompress(piece)
+    }
+
+    /// The values before each band was normalised by a mean and a deviation of its own.
+    fn before_moments(&self, mel: Mel) -> Result<Mel, MelError> {
+        let Some(moments) = &self.from.compression.per_band else {
+            return Ok(mel);
+        };
+        let mut values = mel.into_values();
+        moments.undo(&mut values);
+        Mel::new(values)
     }
 
     /// Every value through the inverse of one compression and into the other; never below the floor.
@@ -116,6 +128,9 @@ impl Conversion {
             values.mapv_inplace(|v| v.max(floor));
         } else {
             values.mapv_inplace(|v| to.compress(from.expand(v)).max(floor));
+        }
+        if let Some(moments) = &to.compression.per_band {
+            moments.apply(&mut values);
         }
         Mel::new(values)
     }
@@ -148,57 +163,7 @@ fn decibels(convention: &MelConvention) -> f64 {
 }
 
 fn same_values(from: &MelConvention, to: &MelConvention) -> bool {
-    from.compression == to.compression && from.gain == to.gain
-}
-
-/// Every difference that has no exact conversion, in words.
-fn mismatches(from: &MelConvention, to: &MelConvention) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let mut differ = |what: &str, a: String, b: String| {
-        if a != b {
-            reasons.push(format!("{what} is {a}, expected {b}"));
-        }
-    };
-    let hertz = |x: f64| format!("{x} Hz");
-    let samples = |x: usize| format!("{x} samples");
-    differ(
-        "sample rate",
-        hertz(from.sample_rate.into()),
-        hertz(to.sample_rate.into()),
-    );
-    differ("hop", samples(from.hop), samples(to.hop));
-    differ("n_fft", samples(from.n_fft), samples(to.n_fft));
-    differ("window", samples(from.win_length), samples(to.win_length));
-    differ("band count", from.n_mels.to_string(), to.n_mels.to_string());
-    let range = |c: &MelConvention| format!("{} to {} Hz", c.f_min, c.f_max);
-    differ("frequency range", range(from), range(to));
-    let scale = |c: &MelConvention| match c.scale {
-        MelScale::Slaney => "slaney".to_owned(),
-        MelScale::Htk => "htk".to_owned(),
-    };
-    differ("mel scale", scale(from), scale(to));
-    let norm = |c: &MelConvention| match c.norm {
-        FilterNorm::Slaney => "slaney".to_owned(),
-        FilterNorm::None => "none".to_owned(),
-    };
-    differ("filter norm", norm(from), norm(to));
-    let power = |c: &MelConvention| if c.power == 2.0 { "power" } else { "magnitude" }.to_owned();
-    differ("spectrum", power(from), power(to));
-    if reasons.is_empty() && epsilon_matters(from, to) {
-        reasons.push(format!(
-            "magnitude_epsilon is {:e}, expected {:e}",
-            from.magnitude_epsilon, to.magnitude_epsilon
-        ));
-    }
-    reasons
-}
-
-/// Whether the constants under the root differ by more than the floors hide.
-fn epsilon_matters(from: &MelConvention, to: &MelConvention) -> bool {
-    let larger = from.magnitude_epsilon.max(to.magnitude_epsilon);
-    let level = larger.powf(from.power / 2.0) * from.widest_band();
-    from.magnitude_epsilon != to.magnitude_epsilon
-        && level > from.lowest_band().max(to.lowest_band())
+    from.before_moments().compression == to.before_moments().compression && from.gain == to.gain
 }
 
 #[cfg(test)]

@@ -5,77 +5,14 @@
 //! floor; as magnitudes a largest of 1.07 to 4.3 and a mean of at most 0.03 of it; to base 10 a mean of -3.6 to -2.2 and a deviation of 0.80
 //! to 1.44; normalised by the mean and the deviation of all, a mean of -0.57 to 0.50, a deviation of 0.65 to 1.17, and nothing below -1.8.
 
+use super::differences::mismatches;
+use super::guess::{Guess, Likelihood, Statistics};
+use super::scales::{likely_scales, nepers};
+use super::traits::Traits;
 use super::{Compression, LogKind, Mel, MelConvention};
 
 /// Values of half a second of speech in 80 bands: fewer can have any spread.
 const MIN_SPEECH: usize = 3_440;
-
-/// How the values of a mel are spread.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Statistics {
-    /// Smallest value.
-    pub min: f32,
-    /// Largest value.
-    pub max: f32,
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation.
-    pub std: f64,
-    /// Share of the values within 0.001 of the smallest: a clamped logarithm piles them up there.
-    pub at_min: f64,
-}
-
-impl Statistics {
-    /// The statistics of every value of `mel`.
-    pub fn of(mel: &Mel) -> Statistics {
-        let values = mel.view();
-        let count = values.len() as f64;
-        let min = values.iter().copied().fold(f32::INFINITY, f32::min);
-        let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-        let variance = values
-            .iter()
-            .map(|v| (f64::from(*v) - mean).powi(2))
-            .sum::<f64>()
-            / count;
-        let at_min = values.iter().filter(|v| **v <= min + 1e-3).count() as f64 / count;
-        Statistics {
-            min,
-            max,
-            mean,
-            std: variance.sqrt(),
-            at_min,
-        }
-    }
-
-    fn within(&self, low: f32, high: f32) -> bool {
-        self.min >= low && self.max <= high
-    }
-}
-
-/// How much a guess is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Likelihood {
-    /// The values do not contradict it.
-    Possible,
-    /// The values show its mark.
-    Strong,
-}
-
-/// A convention that a mel may be in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
-    /// Its name: a preset, or words.
-    pub name: String,
-    /// The convention, where the values are enough to spell one out.
-    pub convention: Option<MelConvention>,
-    /// How sure.
-    pub likelihood: Likelihood,
-    /// What in the values says so.
-    pub reason: String,
-    /// What to set `mel_convention` to.
-    pub advice: String,
-}
 
 /// The conventions that the band count and the values of `mel` suggest, most likely first; empty where nothing fits.
 pub fn detect(mel: &Mel) -> Vec<Guess> {
@@ -99,6 +36,7 @@ pub fn detect(mel: &Mel) -> Vec<Guess> {
         .or_else(|| no_logarithm(&evidence))
         .or_else(|| decibels(&evidence))
         .or_else(|| deep_natural(&evidence))
+        .or_else(|| rescaled(&evidence))
         .or_else(|| z_normalised(&evidence))
         .or_else(|| base_ten(&evidence))
         .or_else(|| natural(&evidence))
@@ -132,16 +70,32 @@ impl Evidence<'_> {
     }
 }
 
-/// lmnt's values lie between 0 and 1.
+/// Values that natural logarithms of sound cannot have: the scales that make speech of them, if any.
+fn rescaled(e: &Evidence<'_>) -> Option<Vec<Guess>> {
+    let base = MelConvention {
+        n_mels: e.mel.n_mels(),
+        ..MelConvention::named(e.base)?
+    };
+    let natural = MelConvention {
+        compression: Compression::ln(1e-7),
+        ..base.clone()
+    };
+    let traits = Traits::of(&nepers(e.mel, &natural), &natural)?;
+    traits.oddity()?;
+    Some(likely_scales(e.mel, &e.s, &base))
+}
+
+/// Decibels mapped to 0 to 1, as in keithito's and fatchord's recipes and, with other bands, lmnt's.
 fn unit_interval(e: &Evidence<'_>) -> Option<Vec<Guess>> {
     let fits = e.s.within(-1e-5, 1.0 + 1e-5) && e.s.max - e.s.min > 0.2;
     fits.then(|| {
-        vec![preset(
-            e.mel,
-            "lmnt",
-            Likelihood::Strong,
-            e.reason("all between 0 and 1"),
-        )]
+        let reason = e.reason("all between 0 and 1");
+        let lmnt = preset(e.mel, "lmnt", Likelihood::Strong, reason);
+        let base = MelConvention::named(e.base).into_iter();
+        base.flat_map(|base| likely_scales(e.mel, &e.s, &base))
+            .filter(|guess| guess.name.contains("0 to 1"))
+            .chain([lmnt])
+            .collect()
     })
 }
 
@@ -336,14 +290,52 @@ fn variant(
     }
 }
 
-/// The most likely convention in words, for the end of an error message; none that `excluded` holds for.
-pub(super) fn likely(mel: &Mel, excluded: impl Fn(&MelConvention) -> bool) -> String {
-    let guess = detect(mel).into_iter().next();
-    match guess.filter(|g| !g.convention.as_ref().is_some_and(excluded)) {
-        Some(guess) => format!(
-            "most likely {} ({}): {}",
-            guess.name, guess.reason, guess.advice
-        ),
+/// As [`detect`], in the order of use to a model: what it takes first; what it refuses comes last, with that for advice.
+pub fn detect_for_model(mel: &Mel, model: &MelConvention) -> Vec<Guess> {
+    detect_for(mel, model, |_| false)
+}
+
+/// What a mel may be, of what a model takes; what `excluded` holds for is left out, and what the model refuses comes last and says so.
+pub(super) fn detect_for(
+    mel: &Mel,
+    model: &MelConvention,
+    excluded: impl Fn(&MelConvention) -> bool,
+) -> Vec<Guess> {
+    let refused = |guess: &Guess| {
+        guess
+            .convention
+            .as_ref()
+            .is_some_and(|c| !mismatches(c, model).is_empty())
+    };
+    let mut guesses: Vec<Guess> = detect(mel)
+        .into_iter()
+        .filter(|g| !g.convention.as_ref().is_some_and(&excluded))
+        .collect();
+    guesses.sort_by_key(refused);
+    for guess in &mut guesses {
+        if refused(guess) {
+            guess.advice = format!(
+                "the model takes `{}`: make the mel again as that, or use a `model` made for {}",
+                model.name, guess.name
+            );
+        }
+    }
+    guesses
+}
+
+/// The most likely conventions in words, for the end of an error message; none that `excluded` holds for.
+pub(super) fn likely(
+    mel: &Mel,
+    model: &MelConvention,
+    excluded: impl Fn(&MelConvention) -> bool,
+) -> String {
+    let mut guesses = detect_for(mel, model, excluded).into_iter();
+    let words = |guess: Guess| format!("{} ({}): {}", guess.name, guess.reason, guess.advice);
+    match guesses.next() {
+        Some(first) => {
+            let second = guesses.next().map(|guess| format!("; or {}", words(guess)));
+            format!("most likely {}{}", words(first), second.unwrap_or_default())
+        }
         None => format!(
             "say which with `mel_convention` ({} or a TOML file)",
             MelConvention::names().join(", ")
@@ -360,13 +352,13 @@ mod tests {
 
     #[test]
     fn every_preset_is_the_first_or_second_guess_at_its_own_mel() {
-        for name in MelConvention::names() {
+        for name in ["hifigan", "tacotron2", "lmnt", "vocos24k"] {
             let guesses = detect(&mel_of(&named(name)));
             assert!(
                 guesses
                     .iter()
                     .take(2)
-                    .any(|g| g.name == *name && g.likelihood == Likelihood::Strong),
+                    .any(|g| g.name == name && g.likelihood == Likelihood::Strong),
                 "{name}: {guesses:?}"
             );
         }

@@ -21,6 +21,15 @@ pub enum MelError {
         advice: &'static str,
     },
 
+    /// A zip archive that is not the one array of an `.npz`.
+    #[error(
+        "the archive cannot be read as a mel: {reason}; save the mel alone, as in np.save(\"mel.npy\", np.load(path)[\"mel\"])"
+    )]
+    Archive {
+        /// What is in the way.
+        reason: String,
+    },
+
     /// The input holds no bytes at all.
     #[error("the input is empty: expected a .npy file, such as numpy.save writes")]
     NoBytes,

@@ -22,14 +22,20 @@ pub mod compression;
 pub mod convention;
 pub mod convert;
 pub mod detect;
+mod differences;
 mod error;
 mod filterbank;
+mod guess;
 pub mod layout;
+mod moments;
 pub mod npy;
+mod npz;
 pub mod padding;
 mod presets;
+mod scales;
 #[cfg(test)]
 pub(crate) mod testing;
+mod traits;
 
 use ndarray::{Array2, ArrayView2};
 
@@ -38,11 +44,13 @@ pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};
 pub use convention::{FilterNorm, Framing, MelConvention, MelScale};
 pub use convert::{Conversion, Prepared, prepare};
-pub use detect::{Guess, Likelihood, Statistics, detect};
+pub use detect::{detect, detect_for_model};
 pub use error::MelError;
 pub use filterbank::filterbank;
 pub(crate) use filterbank::{SparseRow, sparse_rows};
+pub use guess::{Guess, Likelihood, Statistics};
 pub use layout::Layout;
+pub use moments::BandMoments;
 pub use npy::{NpyLimits, read_npy, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 

@@ -11,7 +11,7 @@ use ndarray_npy::npy::header;
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 
 use super::layout::{Layout, bands_first, matrix_shape};
-use super::{Mel, MelError};
+use super::{Mel, MelError, npz};
 use crate::setters::setters;
 
 /// How much is accepted from outside.
@@ -41,13 +41,36 @@ impl Default for NpyLimits {
 
 /// Reads one mel from a stream, to its end.
 ///
-/// Takes float16, float32 and float64 in either byte order, C or Fortran order, and the shapes `[n_mels, F]` and `[F, n_mels]`, either with
+/// Takes float16, float32 and float64 in either byte order, alone or as the only array of an uncompressed `.npz`, C or Fortran order, and the shapes `[n_mels, F]` and `[F, n_mels]`, either with
 /// further axes of length 1 anywhere. Headers of Python 2 are read too. `n_mels` is the number of bands expected, `None` where any will do. Memory grows with the bytes that
 /// arrive, never with what the header claims.
 ///
 /// # Errors
 /// Every malformed input is a typed [`MelError`].
 pub fn read_npy<R: Read>(
+    mut reader: R,
+    n_mels: Option<usize>,
+    layout: Layout,
+    limits: &NpyLimits,
+) -> Result<Mel, MelError> {
+    let mut start = Vec::with_capacity(9);
+    reader.by_ref().take(9).read_to_end(&mut start)?;
+    if start.starts_with(b"PK\x03\x04") {
+        let array = npz::only_array(start, reader, limits.max_bytes)?;
+        // An array is no archive again.
+        return match array.starts_with(MAGIC) {
+            true => read_array(array.as_slice(), n_mels, layout, limits),
+            false => Err(foreign(&array[..array.len().min(9)])),
+        };
+    }
+    if !start.starts_with(MAGIC) {
+        return Err(foreign(&start));
+    }
+    read_array(start.as_slice().chain(reader), n_mels, layout, limits)
+}
+
+/// [`read_npy`] of what begins as an array does.
+fn read_array<R: Read>(
     mut reader: R,
     n_mels: Option<usize>,
     layout: Layout,
@@ -197,7 +220,7 @@ fn first_line(text: &str) -> String {
 fn foreign(start: &[u8]) -> MelError {
     const NPY: &str = "save the mel with numpy.save";
     const AUDIO: &str = "make a mel from audio with `vocode mel IN -o mel.npy`";
-    let known: [(&[u8], &str, &str); 12] = [
+    let known: [(&[u8], &str, &str); 11] = [
         (b"RIFF", "a WAV audio file", AUDIO),
         (b"RF64", "a WAV audio file", AUDIO),
         (b"fLaC", "a FLAC audio file", AUDIO),
@@ -206,14 +229,9 @@ fn foreign(start: &[u8]) -> MelError {
         (b"\xff\xfb", "an MP3 audio file", AUDIO),
         (b"FORM", "an AIFF audio file", AUDIO),
         (
-            b"PK\x03\x04",
-            "a zip archive (.npz or a PyTorch checkpoint)",
-            "save one array with numpy.save, not numpy.savez or torch.save",
-        ),
-        (
             b"\x80",
-            "a Python pickle",
-            "save the mel with numpy.save, not pickle or torch.save",
+            "a Python pickle (an old PyTorch checkpoint is one)",
+            npz::TORCH,
         ),
         (b"\x89PNG", "a PNG image", NPY),
         (b"\x89HDF", "an HDF5 file", NPY),
@@ -225,6 +243,14 @@ fn foreign(start: &[u8]) -> MelError {
     if MAGIC.starts_with(start) {
         return MelError::Header {
             reason: format!("it ends after {} bytes", start.len()),
+        };
+    }
+    // The length of its JSON header in eight bytes, the high ones 0, and the header.
+    if matches!(start, [_, _, _, _, 0, 0, 0, 0, b'{']) {
+        return MelError::NotNpy {
+            found: "a .safetensors file",
+            advice: "in Python, mel = safetensors.numpy.load_file(path)[\"mel\"], by the name that it has there, then \
+                     np.save(\"mel.npy\", mel)",
         };
     }
     let text = start

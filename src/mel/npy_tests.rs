@@ -172,8 +172,8 @@ fn other_formats_are_recognised() {
         ),
         (b"fLaC\x00\x00\x00\x22", "a FLAC audio file", "vocode mel"),
         (b"\x89PNG\r\n\x1a\n\x00", "a PNG image", "numpy.save"),
-        (b"PK\x03\x04\x14\x00\x00\x00", ".npz", "numpy.savez"),
-        (b"\x80\x04\x95\x10\x00\x00\x00\x00", "pickle", "numpy.save"),
+        (b"PK\x03\x04\x14\x00\x00\x00", "archive", "np.load"),
+        (b"\x80\x04\x95\x10\x00\x00\x00\x00", "pickle", "torch.load"),
         (b"0.1 0.2 0.3\n", "a text file", "numpy.save"),
         (
             b"\x00\x01\x02\x03\x04\x05\x06\x07",

@@ -3,7 +3,28 @@
 use super::{Compression, FilterNorm, Framing, LogKind, MelConvention, MelError, MelScale};
 use crate::text::{quoted, toml_reason};
 
-const NAMES: &[&str] = &["hifigan", "tacotron2", "lmnt", "vocos24k"];
+/// The files of `conventions/`, by name.
+macro_rules! ready {
+    ($($name:literal),*) => {
+        const READY: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../conventions/", $name, ".toml")))),*];
+        const NAMES: &[&str] = &["hifigan", "tacotron2", "lmnt", "vocos24k", $($name),*];
+    };
+}
+
+ready!(
+    "matcha",
+    "fastspeech2",
+    "rayhane",
+    "coqui",
+    "espnet",
+    "parallelwavegan",
+    "nemo",
+    "bigvgan22k",
+    "bigvgan24k",
+    "f5tts",
+    "speecht5",
+    "cosyvoice2"
+);
 
 impl MelConvention {
     /// The preset of that name: one of [`MelConvention::names`].
@@ -12,6 +33,8 @@ impl MelConvention {
     /// - `tacotron2`: NVIDIA's Tacotron 2 and WaveGlow; the same bands, centred frames.
     /// - `lmnt`: lmnt-com/diffwave; dB mapped to [0, 1].
     /// - `vocos24k`: Vocos at 24,000 Hz.
+    ///
+    /// The others are the files of `conventions/`, which say where they come from.
     pub fn named(name: &str) -> Option<MelConvention> {
         let hifigan = MelConvention {
             name: name.to_owned(),
@@ -65,7 +88,10 @@ impl MelConvention {
                 compression: Compression::ln(1e-7),
                 ..htk
             },
-            _ => return None,
+            _ => {
+                let (_, text) = READY.iter().find(|(ready, _)| *ready == name)?;
+                return MelConvention::from_toml(text).ok();
+            }
         })
     }
 
@@ -79,6 +105,14 @@ impl MelConvention {
     /// # Errors
     /// [`MelError::ConventionSyntax`], [`MelError::UnknownConvention`] for the base, [`MelError::ConventionField`].
     pub fn from_toml(text: &str) -> Result<MelConvention, MelError> {
+        MelConvention::from_toml_as(text, None)
+    }
+
+    /// [`MelConvention::from_toml`] with a name for messages, such as that of the file, where the text gives none beside its `base`.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_toml_as(text: &str, name: Option<&str>) -> Result<MelConvention, MelError> {
         let syntax = |e: toml::de::Error| MelError::ConventionSyntax(toml_reason(&e, text));
         let mut table: toml::Table = toml::from_str(text).map_err(syntax)?;
         let convention: MelConvention = match table.remove("base") {
@@ -96,6 +130,8 @@ impl MelConvention {
                     })?;
                 let mut merged = toml::Table::try_from(&preset)
                     .map_err(|e| MelError::ConventionSyntax(e.to_string()))?;
+                let unnamed = format!("{base}-based");
+                merged.insert("name".to_owned(), name.unwrap_or(&unnamed).into());
                 merge(&mut merged, table);
                 merged.try_into().map_err(syntax)?
             }
@@ -137,6 +173,8 @@ mod tests {
     #[test]
     fn presets_put_silence_where_the_literature_does() {
         let floor = |name: &str| MelConvention::named(name).unwrap().floor_value();
+        assert!((floor("matcha") + 2.8242).abs() < 1e-4);
+        assert_eq!((floor("rayhane"), floor("espnet")), (-4.0, -10.0));
         assert!((floor("hifigan") + 11.512_925).abs() < 1e-5);
         assert!((floor("vocos24k") + 16.118_095).abs() < 1e-5);
         assert_eq!(floor("lmnt"), 0.0);

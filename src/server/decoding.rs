@@ -4,20 +4,25 @@ use ndarray::Array2;
 use tonic::Status;
 
 use super::status::{invalid, of_mel};
-use crate::mel::{Conversion, Mel, MelConvention, MelError, Prepared};
+use crate::mel::{BandMoments, Conversion, Mel, MelConvention, MelError, Prepared, trim_padding};
 use crate::proto;
 
 /// Reads the mel of one call and brings it to its model's convention.
 pub(super) struct MelDecoder {
     bands: usize,
+    from: MelConvention,
     conversion: Conversion,
+    trim: bool,
     frames: u64,
 }
 
 impl MelDecoder {
-    /// `named` is `config.mel_convention`: a preset's name, or empty for the model's own.
-    pub fn new(named: &str, model: &MelConvention) -> Result<MelDecoder, Status> {
-        let from = match named {
+    /// What `config` says of the mel: its convention by name, or none for the model's own, and how it was normalised.
+    pub fn new(
+        config: &proto::SynthesisConfig,
+        model: &MelConvention,
+    ) -> Result<MelDecoder, Status> {
+        let mut from = match config.mel_convention.as_str() {
             "" => model.clone(),
             name if name == model.name => model.clone(),
             name => MelConvention::named(name).ok_or_else(|| {
@@ -27,11 +32,19 @@ impl MelDecoder {
                 })
             })?,
         };
+        normalise(&mut from, &config.mel_mean, &config.mel_std)?;
         Ok(MelDecoder {
             bands: from.n_mels,
             conversion: Conversion::new(&from, model).map_err(|e| of_mel(&e))?,
+            from,
+            trim: config.trim_padding,
             frames: 0,
         })
+    }
+
+    /// Whether padding is to be cut, for which a mel must come whole.
+    pub fn trims(&self) -> bool {
+        self.trim
     }
 
     /// [`Prepared::shift_samples`] of the mel.
@@ -52,6 +65,10 @@ impl MelDecoder {
     /// A mel that comes whole.
     pub fn whole(&mut self, message: &proto::Mel) -> Result<Prepared, Status> {
         let mel = self.read(message)?;
+        let mel = match self.trim {
+            true => trim_padding(mel, &self.from).0,
+            false => mel,
+        };
         self.conversion.whole(mel).map_err(|e| of_mel(&e))
     }
 
@@ -88,6 +105,51 @@ impl MelDecoder {
         self.frames += mel.frames() as u64;
         Ok(mel)
     }
+}
+
+/// Puts the mean and the standard deviation of a call in place of those of the convention.
+fn normalise(convention: &mut MelConvention, mean: &[f64], std: &[f64]) -> Result<(), Status> {
+    if mean.is_empty() && std.is_empty() {
+        return Ok(());
+    }
+    let bands = convention.n_mels;
+    for (field, list) in [("config.mel_mean", mean), ("config.mel_std", std)] {
+        if ![0, 1, bands].contains(&list.len()) {
+            let found = list.len();
+            let message = format!(
+                "there are {found} numbers; give one, or one for each of the {bands} bands"
+            );
+            return Err(invalid(field, message));
+        }
+    }
+    let c = &mut convention.compression;
+    match (mean, std) {
+        ([] | [_], [] | [_]) => {
+            c.per_band = None;
+            c.mean = mean.first().copied().unwrap_or(0.0);
+            c.std = std.first().copied().unwrap_or(1.0);
+        }
+        _ => {
+            let each = |list: &[f64], none: f64| match *list {
+                [] => vec![none; bands],
+                [one] => vec![one; bands],
+                _ => list.to_vec(),
+            };
+            (c.mean, c.std) = (0.0, 1.0);
+            c.per_band = Some(BandMoments {
+                mean: each(mean, 0.0),
+                std: each(std, 1.0),
+            });
+        }
+    }
+    // Short enough for a name, whatever the convention is called.
+    convention.name = format!("normalised {}", convention.name)
+        .chars()
+        .take(32)
+        .collect();
+    convention
+        .validate()
+        .map_err(|error| invalid("config.mel_std", error.to_string()))
 }
 
 /// The values as `[n_mels, n_frames]`. The sizes are held against the bytes that are there before anything is allocated.
@@ -147,6 +209,14 @@ mod tests {
         MelConvention::named("hifigan").unwrap()
     }
 
+    fn decoder(named: &str, model: &MelConvention) -> Result<MelDecoder, Status> {
+        let config = proto::SynthesisConfig {
+            mel_convention: named.to_owned(),
+            ..proto::SynthesisConfig::default()
+        };
+        MelDecoder::new(&config, model)
+    }
+
     /// A mel whose value tells its frame and band.
     fn message(layout: proto::MelLayout, frames: usize) -> proto::Mel {
         let value = |frame: usize, band: usize| -(frame as f32) - band as f32 / 100.0;
@@ -168,7 +238,7 @@ mod tests {
     fn refused(change: impl FnOnce(&mut proto::Mel)) -> (Code, String) {
         let mut message = message(proto::MelLayout::FramesFirst, 4);
         change(&mut message);
-        let status = MelDecoder::new("", &hifigan())
+        let status = decoder("", &hifigan())
             .unwrap()
             .piece(&message)
             .unwrap_err();
@@ -188,7 +258,7 @@ mod tests {
             proto::MelLayout::FramesFirst,
             proto::MelLayout::BandsFirst,
         ] {
-            let mel = MelDecoder::new("", &hifigan())
+            let mel = decoder("", &hifigan())
                 .unwrap()
                 .piece(&message(layout, 4))
                 .unwrap();
@@ -211,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_number_is_placed_in_the_clip() {
-        let mut decoder = MelDecoder::new("", &hifigan()).unwrap();
+        let mut decoder = decoder("", &hifigan()).unwrap();
         let good = message(proto::MelLayout::FramesFirst, 4);
         decoder.piece(&good).unwrap();
         let mut bytes = good.data_f32le.to_vec();
@@ -230,16 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn a_normalised_mel_comes_back_by_its_mean_and_deviation() {
+        let config = |mean: Vec<f64>, std: Vec<f64>| proto::SynthesisConfig {
+            mel_mean: mean,
+            mel_std: std,
+            ..proto::SynthesisConfig::default()
+        };
+        let read = |config| {
+            let mut decoder = MelDecoder::new(&config, &hifigan())?;
+            decoder.piece(&message(proto::MelLayout::FramesFirst, 4))
+        };
+        let one = read(config(vec![-1.0], vec![2.0])).unwrap();
+        assert_eq!(one[(0, 3)], -7.0);
+        let each = (0..80).map(|band| -f64::from(band) / 10.0).collect();
+        let each = read(config(each, Vec::new())).unwrap();
+        assert!((each[(10, 2)] + 3.1).abs() < 1e-5, "{}", each[(10, 2)]);
+        for odd in [config(vec![1.0; 79], vec![]), config(vec![], vec![0.0])] {
+            assert_eq!(read(odd).unwrap_err().code(), Code::InvalidArgument);
+        }
+    }
+
+    #[test]
     fn conventions_are_converted_or_refused() {
-        let refused = |name| MelDecoder::new(name, &hifigan()).map(|_| ()).unwrap_err();
+        let refused = |name| decoder(name, &hifigan()).map(|_| ()).unwrap_err();
         assert_eq!(refused("lmnt").code(), Code::FailedPrecondition);
         let unknown = refused("wavenet");
         assert_eq!(unknown.code(), Code::InvalidArgument);
         assert!(unknown.message().contains("tacotron2"));
         assert_eq!(
-            MelDecoder::new("tacotron2", &hifigan())
-                .unwrap()
-                .shift_samples(),
+            decoder("tacotron2", &hifigan()).unwrap().shift_samples(),
             128
         );
     }

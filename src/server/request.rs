@@ -74,7 +74,7 @@ impl<'a> Order<'a> {
         let model = shared.models()?.get(&config.model)?;
         call.facts().model = Some(model.name.clone());
         let (encoding, wire) = encoding(config.encoding)?;
-        let decoder = MelDecoder::new(&config.mel_convention, &model.manifest().mel)?;
+        let decoder = MelDecoder::new(&config, &model.manifest().mel)?;
         let given = |value: u32| (value != 0).then_some(value);
         let frames = |value: u32| given(value).map(|frames| frames as usize);
         let request = StreamRequest {
@@ -130,6 +130,7 @@ impl<'a> Order<'a> {
             total_samples: frames.map(|frames| self.samples(frames, plan.sample_rate)),
             solver: plan.solver.to_string(),
             precision: self.model.precision().to_string(),
+            warnings: Vec::new(),
         };
         let opened = Opened {
             header,

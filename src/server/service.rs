@@ -53,7 +53,9 @@ impl Service {
         for note in &prepared.notes {
             tracing::warn!("{note}");
         }
-        let (opened, input) = order.open(&self.shared, call, id, Some(prepared.mel.frames()))?;
+        let (mut opened, input) =
+            order.open(&self.shared, call, id, Some(prepared.mel.frames()))?;
+        opened.header.warnings = prepared.notes;
         Ok((opened, input, prepared.mel.into_values()))
     }
 }
@@ -179,7 +181,14 @@ async fn live(
         return Err(invalid("config", "the first request must hold the config"));
     };
     let mut order = Order::read(shared, &call, config)?;
-    let (opened, input) = order.open(shared, &call, id, None)?;
+    if order.decoder.trims() {
+        return Err(invalid(
+            "config.trim_padding",
+            "padding is cut where the mel comes whole, by Vocode and VocodeStream",
+        ));
+    }
+    let (mut opened, input) = order.open(shared, &call, id, None)?;
+    opened.header.warnings = order.decoder.notes().to_vec();
     for note in order.decoder.notes() {
         tracing::warn!("{note}");
     }

@@ -91,35 +91,12 @@ pub(super) fn of_mel(error: &MelError) -> Status {
                 reasons.join("; ")
             ),
         ),
-        MelError::OutOfRange {
-            convention,
-            min,
-            max,
-            low,
-            high,
-            ..
-        } => mismatch(
-            "unknown",
-            convention,
-            format!(
-                "the mel spans {min:.3} to {max:.3}, but `{convention}` spans {low:.3} to {high:.3}: it is of another \
-                 convention; name that one in config.mel_convention, or use a model that takes it"
-            ),
-        ),
-        MelError::Implausible {
-            convention,
-            min,
-            max,
-            decibels,
-            ..
-        } => mismatch(
-            "unknown",
-            convention,
-            format!(
-                "the mel spans only {min:.3} to {max:.3}: as `{convention}` that is a dynamic range of {decibels:.1} dB, less \
-                 than any sound has; name its convention in config.mel_convention, or use a model that takes it"
-            ),
-        ),
+        MelError::OutOfRange { convention, .. } | MelError::Implausible { convention, .. } => {
+            let message = error
+                .to_string()
+                .replace("`mel_convention`", "config.mel_convention");
+            mismatch("unknown", convention, message)
+        }
         MelError::UnknownConvention { name, known } => invalid(
             "config.mel_convention",
             format!(

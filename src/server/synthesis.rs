@@ -18,7 +18,7 @@ use super::places::Playback;
 use super::request::Opened;
 use super::shared::{Shared, stopping};
 use super::status::{failed, idle, of_audio, of_vocoder};
-use crate::audio::EncodedPiece;
+use crate::audio::{EncodedPiece, too_loud};
 use crate::proto;
 
 /// Events that wait for a slow reader, beyond what the transport buffers. More audio waits where it costs nothing: unmade.
@@ -158,6 +158,9 @@ impl Synthesis {
             samples: self.samples,
             frames: stats.frames,
             clipped: clipped as u64,
+            warnings: too_loud(clipped, self.samples as usize)
+                .into_iter()
+                .collect(),
             timings: Some(proto::Timings {
                 queue_ns: since_arrival(stats.queue),
                 first_audio_ns: since_arrival(stats.first_audio.unwrap_or_default()),

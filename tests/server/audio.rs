@@ -409,3 +409,48 @@ async fn a_mel_without_frames_is_audio_without_samples() {
     assert_eq!((answer.samples, answer.summary.unwrap().frames), (0, 0));
     assert!(answer.bytes.starts_with(b"RIFF"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_header_says_what_is_odd_about_a_mel_and_the_config_mends_it() {
+    let server = Server::start(&[]);
+    let ask = async |config, mel: &ndarray::Array2<f32>| {
+        let request = VocodeRequest {
+            config: Some(config),
+            mel: Some(wire_mel(&Mel::new(mel.clone()).unwrap())),
+            request_id: String::new(),
+        };
+        let answer = server.client().await.vocode(request).await.unwrap();
+        let answer = answer.into_inner();
+        (answer.header.unwrap().warnings, samples(&answer.audio))
+    };
+    let right = demo().into_values();
+    let (warnings, expected) = ask(floats(), &right).await;
+    assert_eq!(warnings, Vec::<String>::new());
+
+    let base_ten = right.mapv(|v| v / std::f32::consts::LN_10);
+    let (warnings, _) = ask(floats(), &base_ten).await;
+    assert!(warnings[0].contains("kind = \"log10\""), "{warnings:?}");
+
+    let padding = ndarray::Array2::zeros((80, 12));
+    let padded = ndarray::concatenate![Axis(1), right, padding];
+    let (warnings, _) = ask(floats(), &padded).await;
+    assert!(warnings[0].contains("`trim_padding`"), "{warnings:?}");
+    let trimmed = SynthesisConfig {
+        trim_padding: true,
+        ..floats()
+    };
+    let (warnings, audio) = ask(trimmed, &padded).await;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert!(difference(&audio, &expected) < 1e-4);
+
+    let normalised = right.mapv(|v| (v + 5.0) / 2.0);
+    let moments = SynthesisConfig {
+        mel_mean: vec![-5.0],
+        mel_std: vec![2.0],
+        ..floats()
+    };
+    let (warnings, audio) = ask(moments, &normalised).await;
+    assert_eq!(warnings, Vec::<String>::new());
+    // Its values come back within rounding, which integers may amplify.
+    assert!(difference(&audio, &expected) < 0.1);
+}

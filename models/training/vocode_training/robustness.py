@@ -91,8 +91,10 @@ WRONG = (
     WrongMel("`lmnt`", "lmnt"),
     WrongMel("`vocos24k`", "vocos24k"),
     WrongMel("logarithm to base 10", change=lambda m: m / np.float32(np.log(10))),
+    WrongMel("`espnet`: base 10, floor 1e-10, bands of 80 to 7600 Hz", "espnet"),
     WrongMel("decibels", change=lambda m: m * np.float32(20 / np.log(10))),
     WrongMel("decibels mapped to -4 to 4", change=lambda m: np.clip((m * 8.686 + 100) / 100 * 8 - 4, -4, 4).astype(np.float32)),
+    WrongMel("decibels mapped to -1 to 1", change=lambda m: np.clip((m * 8.686 + 80) / 50 - 1, -1, 1).astype(np.float32)),
     WrongMel("z-normalised", change=lambda m: (m - m.mean()) / m.std()),
     WrongMel("no logarithm", change=np.exp),
     WrongMel("power, floor 1e-10", change=lambda m: 2 * m),
@@ -135,7 +137,8 @@ the audio, which are held whole.
 ## Mels of other conventions
 
 The first clip's mel as other programs write it, given without `--mel-convention`. PESQ-wb against the recording, 3 to 4 where all is well. What only
-changes the meaning of the bands or of the frames leaves no mark on the values, and is taken.
+changes the meaning of the bands or of the frames leaves no mark on the values, and is taken. How often another scale is told, and how often a right mel is
+wrongly remarked on, is in [scales.md](scales.md); the names and the fields of conventions in [conventions.md](conventions.md).
 
 {wrong}
 """

@@ -9,8 +9,8 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{mel_problem, with_flags};
 use crate::cli::output::table;
 use crate::mel::{
-    Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect, prepare,
-    read_npy,
+    Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect_for_model,
+    prepare, read_npy,
 };
 
 /// Everything that can be said of the mel in `bytes`.
@@ -30,7 +30,7 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
     .map_err(|e| CliError::mel(name, e))?;
 
     let statistics = Statistics::of(&mel);
-    let guesses = detect(&mel);
+    let guesses = detect_for_model(&mel, &model.mel);
     let verdict = prepare(mel.clone(), &said, &model.mel);
     let (fits, remarks) = match &verdict {
         Ok(prepared) => (

@@ -19,6 +19,10 @@ use super::output::{Target, print};
 pub use args::InspectArgs;
 use findings::Findings;
 
+/// Extensions of what people keep mels in, and how such files begin: what cannot be read is told by the reader of mels.
+const MELS: [&str; 6] = ["npy", "npz", "pt", "pth", "pkl", "safetensors"];
+const MEL_STARTS: [&[u8]; 3] = [b"\x93NUMPY", b"PK\x03\x04", b"\x80"];
+
 /// Runs `vocode inspect`.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
     if let Some(path) = &args.plot {
@@ -52,10 +56,10 @@ fn look(args: &InspectArgs) -> Result<Findings, CliError> {
     }
     let source = Source::parse(path);
     let bytes = source.read_all(MAX_AUDIO_BYTES)?;
-    let named_npy = path
+    let named_mel = path
         .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("npy"));
-    if bytes.starts_with(b"\x93NUMPY") || named_npy {
+        .is_some_and(|e| MELS.iter().any(|mel| e.eq_ignore_ascii_case(mel)));
+    if MEL_STARTS.iter().any(|start| bytes.starts_with(start)) || named_mel {
         mel::inspect(&bytes, &source.label(), args)
     } else {
         recording::inspect(bytes, &source, args.length)

@@ -60,16 +60,18 @@ fn each_pass_brings_the_mel_closer() {
 fn a_signal_that_has_its_mel_already_stays() {
     for name in MelConvention::names() {
         let convention = MelConvention::named(name).unwrap();
+        // Whole hops, whatever the convention's are.
         let audio = signal("audio");
-        let mut mel = analyse(&audio, &convention).unwrap().into_values();
+        let audio = &audio[..audio.len() / convention.hop * convention.hop];
+        let mut mel = analyse(audio, &convention).unwrap().into_values();
         // A centred mel has one frame more than the signal has hops.
         let frames = audio.len() / convention.hop;
         mel.slice_axis_inplace(Axis(1), (0..frames).into());
         let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes: 2 });
-        let found = filter.unwrap().apply(&audio, mel.view()).unwrap();
+        let found = filter.unwrap().apply(audio, mel.view()).unwrap();
         let worst = found
             .iter()
-            .zip(&audio)
+            .zip(audio)
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(worst < 1e-3, "{name}: {worst}");
