@@ -113,6 +113,13 @@ fn a_setup_that_is_ended_leaves_no_process_and_no_file() {
         assert!(kill.unwrap().success());
         assert_eq!(setup.wait().unwrap().code(), Some(130));
         for process in started.split_whitespace() {
+            // What was killed is there until init has collected it.
+            for _ in 0..250 {
+                if !is_alive(process) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
             assert!(!is_alive(process), "{process} of {started} goes on");
         }
         let left = files(data.path());

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from pathlib import Path
 
@@ -25,10 +26,10 @@ def recordings(tmp_path: Path, speech: torch.Tensor) -> Path:
     return folder
 
 
-def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float) -> dict:
+def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float, *more: object) -> dict:
     """A training run under a clock that ticks a second whenever it is read; its last checkpoint."""
     ticks = itertools.count()
-    words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8, "--precision", "float32"]
+    words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8, "--precision", "float32", *more]
     words += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.to_dict().items()]
     with monkeypatch.context() as patch:
         patch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
@@ -50,6 +51,14 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(monkeypatch: pytest.MonkeyPatc
         for index, moments in straight["state"].items():
             for name, value in moments.items():
                 assert torch.equal(torch.as_tensor(resumed["state"][index][name]), torch.as_tensor(value)), name
+
+
+def test_a_run_may_end_and_decay_by_its_updates(monkeypatch: pytest.MonkeyPatch, recordings: Path, tmp_path: Path) -> None:
+    last = run(monkeypatch, recordings, tmp_path / "run", 1000, "--updates", 5, "--decay-updates", 4)
+    assert last["step"] == 5
+    found = [last["optimisers"][0]["param_groups"][0]["lr"] for last in (last, run(monkeypatch, recordings, tmp_path / "other", 1000, "--updates", 5))]
+    # The warm-up over 200 updates, times the fourth of five points of the cosine; the last is not reached.
+    assert found[0] / found[1] == pytest.approx(0.02 + 0.98 * 0.5 * (1 - math.cos(math.pi / 4)), rel=1e-6)
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint(checkpoint_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

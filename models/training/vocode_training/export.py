@@ -34,7 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--training-data", required=True, help="what it learned from and under which licence, in words")
     parser.add_argument("--schedule", choices=[*(s.name for s in FINISHED), *EVEN], default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
-    parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in 8-bit integers, its scales measured on these recordings")
+    parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in integers, its scales measured on these")
     parser.add_argument("--half", action="store_true", help="store matrices as float16: half the size, computed in float32")
     return parser.parse_args(words)
 

@@ -31,6 +31,8 @@ def add_options(parser: argparse.ArgumentParser, *, minutes: float, batch: int, 
     parser.add_argument("--skip", action="append", default=[], help="leave out files under folders of this name (a speaker)")
     parser.add_argument("--minutes", type=float, default=minutes, help="wall clock of this run, earlier parts included")
     parser.add_argument("--decay-minutes", type=float, default=0.0, help="cosine decay of the learning rate to 2%% over the last minutes")
+    parser.add_argument("--updates", type=int, default=0, help="also stop after so many updates of this run, earlier parts included")
+    parser.add_argument("--decay-updates", type=int, default=0, help="the decay over the last of --updates instead of minutes: other work slows those")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--batch", type=int, default=batch, help="crops a process")
     parser.add_argument("--frames", type=int, default=64, help="crop length")
@@ -107,9 +109,11 @@ def say(text: str) -> None:
 
 
 def rate_factor(args: argparse.Namespace, state: checkpoint.State) -> float:
-    """Warm-up over 200 updates, then 1, then a cosine to 0.02 at the end of the clock."""
+    """Warm-up over 200 updates, then 1, then a cosine to 0.02 at the end of the updates, where their decay is asked for, or of the clock."""
     warm_up = min(1.0, (state.step + 1) / 200)
     left, decay = args.minutes * 60 - state.wall_seconds, args.decay_minutes * 60
+    if args.updates and args.decay_updates:
+        left, decay = args.updates - state.step, args.decay_updates
     if decay <= 0 or left >= decay:
         return warm_up
     return warm_up * (0.02 + 0.98 * 0.5 * (1 - math.cos(math.pi * max(left, 0.0) / decay)))
@@ -158,7 +162,7 @@ def run(args: argparse.Namespace, state: checkpoint.State, update: Callable[[], 
     saved = logged = begin + state.wall_seconds
     scored = saved if state.step else saved - 1e9
     recent: list[dict[str, Tensor]] = []
-    while state.wall_seconds < args.minutes * 60:
+    while state.wall_seconds < args.minutes * 60 and not 0 < args.updates <= state.step:
         factor = rate_factor(args, state)
         for optimiser, rate in zip(state.optimisers, rates, strict=True):
             for group in optimiser.param_groups:
