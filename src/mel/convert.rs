@@ -22,7 +22,7 @@ pub struct Prepared {
 /// Checks `mel` against `from` and brings it to `to`.
 ///
 /// # Errors
-/// Those of [`Conversion::new`], and what [`check`] finds.
+/// Those of [`Conversion::new`], and what [`check`](super::check()) finds.
 pub fn prepare(mel: Mel, from: &MelConvention, to: &MelConvention) -> Result<Prepared, MelError> {
     Conversion::new(from, to)?.whole(mel)
 }
@@ -82,7 +82,7 @@ impl Conversion {
     /// Checks a whole mel and brings it to the other convention.
     ///
     /// # Errors
-    /// What [`check`] finds.
+    /// What [`check`](super::check()) finds.
     pub fn whole(&self, mel: Mel) -> Result<Prepared, MelError> {
         let mut notes = check_for(&mel, &self.from, &self.to)?;
         notes.extend_from_slice(&self.notes);
@@ -93,7 +93,7 @@ impl Conversion {
         })
     }
 
-    /// Brings a piece of a mel to the other convention. Of what [`check`] looks for, a piece shows its range only.
+    /// Brings a piece of a mel to the other convention. Of what [`check`](super::check()) looks for, a piece shows its range only.
     ///
     /// # Errors
     /// [`MelError::Bands`], [`MelError::OutOfRange`].
