@@ -59,6 +59,13 @@ impl Place {
         command
     }
 
+    /// Sees the program fail with this code, and what it says.
+    fn fails(&self, arguments: &[&str], code: i32, says: impl Predicate<str>) {
+        let assert = self.vocode(arguments).assert().code(code);
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(says.eval(&said), "{arguments:?}: {said}");
+    }
+
     fn lines(&self, name: &str) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.path(name)).unwrap();
         text.lines()
@@ -76,11 +83,7 @@ fn a_mel_alone_becomes_a_wav_beside_it() {
     let place = Place::new();
     place.vocode(&["a.npy"]).assert().success();
     assert_eq!(decoded(&place.path("a.wav")).samples.len(), 45 * 256);
-    place
-        .vocode(&["a.npy"])
-        .assert()
-        .code(1)
-        .stderr(contains("a.wav exists already: --force"));
+    place.fails(&["a.npy"], 1, contains("a.wav exists already: --force"));
     place
         .vocode(&["-"])
         .write_stdin("")
@@ -93,11 +96,11 @@ fn a_mel_alone_becomes_a_wav_beside_it() {
 fn a_file_for_two_inputs_is_refused_and_not_made_a_folder() {
     let place = Place::new();
     place.mel("b.npy");
-    place
-        .vocode(&["a.npy", "b.npy", "-o", "x.wav"])
-        .assert()
-        .code(2)
-        .stderr(contains("x.wav is a file's name").and(contains("-o out/")));
+    place.fails(
+        &["a.npy", "b.npy", "-o", "x.wav"],
+        2,
+        contains("x.wav is a file's name").and(contains("-o out/")),
+    );
     assert!(!place.has("x.wav"));
 }
 
@@ -119,17 +122,13 @@ fn a_slip_in_a_command_is_told() {
         (&["docter", "--json"], "doctor"),
         (&["inspct", "a.npy"], "inspect"),
     ] {
-        place
-            .vocode(words)
-            .assert()
-            .code(2)
-            .stderr(contains(format!("did you mean `vocode {command}`?")));
+        place.fails(
+            words,
+            2,
+            contains(format!("did you mean `vocode {command}`?")),
+        );
     }
-    place
-        .vocode(&["a.npy", "--sed", "3"])
-        .assert()
-        .code(2)
-        .stderr(contains("--seed"));
+    place.fails(&["a.npy", "--sed", "3"], 2, contains("--seed"));
 }
 
 #[test]
@@ -243,11 +242,11 @@ fn a_client_writes_what_the_ending_says() {
     );
     assert_eq!(wav.samples, flac.samples);
     assert_eq!(fs::read(place.path("x.raw")).unwrap().len(), 45 * 512);
-    place
-        .vocode(&["client", "a.npy", "-o", "x.mp3"])
-        .assert()
-        .code(2)
-        .stderr(contains("ends in .mp3"));
+    place.fails(
+        &["client", "a.npy", "-o", "x.mp3"],
+        2,
+        contains("ends in .mp3"),
+    );
 }
 
 #[test]
@@ -275,11 +274,7 @@ fn folders_within_folders_are_kept() {
     let place = Place::new();
     place.mel("mels/one/a.npy");
     place.mel("mels/two/a.npy");
-    place
-        .vocode(&["mels", "-o", "out"])
-        .assert()
-        .code(1)
-        .stderr(contains("--recursive"));
+    place.fails(&["mels", "-o", "out"], 1, contains("--recursive"));
     place
         .vocode(&["mels", "-o", "out", "--recursive"])
         .assert()
@@ -293,17 +288,17 @@ fn the_first_failure_ends_the_run_where_that_is_asked_for() {
     let place = Place::new();
     place.write("mels/a.npy", b"no array");
     place.mel("mels/b.npy");
-    place
-        .vocode(&["mels", "-o", "out", "--fail-fast"])
-        .assert()
-        .code(1)
-        .stderr(contains("a.npy: this is a text file"));
+    place.fails(
+        &["mels", "-o", "out", "--fail-fast"],
+        1,
+        contains("a.npy: this is a text file"),
+    );
     assert!(!place.has("out/b.wav"));
-    place
-        .vocode(&["mels", "-o", "out"])
-        .assert()
-        .code(1)
-        .stderr(contains("1 of 2 inputs failed").and(contains("1 file: ")));
+    place.fails(
+        &["mels", "-o", "out"],
+        1,
+        contains("1 of 2 inputs failed").and(contains("1 file: ")),
+    );
     assert!(place.has("out/b.wav"));
 }
 
@@ -318,11 +313,11 @@ fn a_list_says_what_is_made_of_what() {
 {"input": "a.npy"}
 "#;
     place.write("list.jsonl", list.as_bytes());
-    place
-        .vocode(&["--manifest", "list.jsonl"])
-        .assert()
-        .code(1)
-        .stderr(contains("3 files: ").and(contains("1 of 4 inputs failed: bad.npy")));
+    place.fails(
+        &["--manifest", "list.jsonl"],
+        1,
+        contains("3 files: ").and(contains("1 of 4 inputs failed: bad.npy")),
+    );
     let results = place.lines("list.results.jsonl");
     let words: Vec<_> = results
         .iter()
@@ -342,11 +337,7 @@ fn a_list_says_what_is_made_of_what() {
         "--results",
         "more.jsonl",
     ];
-    place
-        .vocode(&again)
-        .assert()
-        .code(1)
-        .stderr(contains("3 there already"));
+    place.fails(&again, 1, contains("3 there already"));
     assert_eq!(place.lines("more.jsonl").len(), 1);
 }
 
@@ -361,18 +352,14 @@ fn a_line_of_a_list_that_cannot_be_used_is_named_before_any_work() {
         (r#"{"input": "a.npy", "output": "x.flac"}"#, "16 bits"),
     ] {
         place.write("list.jsonl", line.as_bytes());
-        place
-            .vocode(&["--manifest", "list.jsonl", "--format", "f32"])
-            .assert()
-            .code(2)
-            .stderr(contains(words));
+        place.fails(
+            &["--manifest", "list.jsonl", "--format", "f32"],
+            2,
+            contains(words),
+        );
     }
     place.write("list.jsonl", b"\n");
-    place
-        .vocode(&["--manifest", "list.jsonl"])
-        .assert()
-        .code(2)
-        .stderr(contains("lists no mel"));
+    place.fails(&["--manifest", "list.jsonl"], 2, contains("lists no mel"));
 }
 
 #[test]

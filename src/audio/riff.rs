@@ -98,17 +98,7 @@ impl Chunks<'_> {
             true => swapped(data, usize::from(bits / 8)),
             false => data.to_vec(),
         };
-        let missing = claimed > data.len() as u64 && !PLACEHOLDERS.contains(&claimed);
-        let warning = missing.then(|| {
-            format!(
-                "the file ends early: {} of {} samples are there",
-                data.len() as u64 / block,
-                claimed / block
-            )
-        });
-        let whole = data.len() - data.len() % block as usize;
-        let bytes = wav(&format, &others, &data[..whole])?;
-        Some(Mended { bytes, warning })
+        finished(&format, &others, &data, claimed, block)
     }
 
     /// Whether the sound goes on to the end of the file, whatever its length says.
@@ -133,6 +123,28 @@ impl Chunks<'_> {
         }
         false
     }
+}
+
+/// The whole samples, of `block` bytes each, of a file that claims so many bytes, with a warning where they are not all there.
+fn finished(
+    format: &[u8],
+    others: &[([u8; 4], &[u8])],
+    data: &[u8],
+    claimed: u64,
+    block: u64,
+) -> Option<Mended> {
+    let found = data.len() as u64;
+    let missing = claimed > found && !PLACEHOLDERS.contains(&claimed);
+    let warning = missing.then(|| {
+        format!(
+            "the file ends early: {} of {} samples are there",
+            found / block,
+            claimed / block
+        )
+    });
+    let whole = (found - found % block) as usize;
+    let bytes = wav(format, others, &data[..whole])?;
+    Some(Mended { bytes, warning })
 }
 
 /// A plain WAV; `None` beyond the 4 GiB that it may have.
@@ -208,23 +220,13 @@ fn sun(bytes: &[u8]) -> Option<Mended> {
         data.iter_mut().for_each(|b| *b ^= 0x80);
     }
     let block = width.checked_mul(channels.max(1))?;
-    let missing = known && claimed > data.len() as u64;
-    let warning = missing.then(|| {
-        format!(
-            "the file ends early: {} of {} samples are there",
-            data.len() / usize::from(block),
-            claimed / u64::from(block)
-        )
-    });
     let mut format = tag.to_le_bytes().to_vec();
     format.extend(channels.to_le_bytes());
     format.extend(rate.to_le_bytes());
     format.extend(rate.checked_mul(block.into())?.to_le_bytes());
     format.extend(block.to_le_bytes());
     format.extend((8 * width).to_le_bytes());
-    let whole = data.len() - data.len() % usize::from(block);
-    let bytes = wav(&format, &[], &data[..whole])?;
-    Some(Mended { bytes, warning })
+    finished(&format, &[], &data, claimed, block.into())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A bundle: the contract between training and the engine.
 //!
 //! A folder, or the default built into the binary, of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
-//! `denoiser.onnx`; and, where the manifest has its hash, of the denoiser in 8-bit integers, `denoiser.int8.onnx`. Everything in it is checked before use: the numbers of the manifest, the hashes of the graphs, and the
-//! graphs' inputs and outputs ([`Signature`]).
+//! `denoiser.onnx`; and, where the manifest has its hash, of the denoiser in 8-bit integers, `denoiser.int8.onnx`. Everything in it is
+//! checked before use: the numbers of the manifest, the hashes of the graphs, and the graphs' inputs and outputs ([`Signature`]).
 //!
 //! ```
 //! let bundle = vocode::Bundle::embedded()?;

@@ -31,7 +31,12 @@ impl Container {
     ];
 
     /// The endings of the files that are written.
-    pub(super) const EXTENSIONS: [&str; 4] = ["wav", "flac", "raw", "pcm"];
+    pub(super) const EXTENSIONS: [&str; 4] = [
+        Self::ENDINGS[0].0,
+        Self::ENDINGS[1].0,
+        Self::ENDINGS[2].0,
+        Self::ENDINGS[3].0,
+    ];
 
     /// The ending of a file of this kind.
     pub(super) fn extension(self) -> &'static str {

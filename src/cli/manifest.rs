@@ -79,7 +79,7 @@ pub(super) fn read(path: &Path, extension: &str) -> Result<Vec<Job>, CliError> {
 pub(super) struct Outcome<'a> {
     pub(super) input: String,
     pub(super) output: String,
-    /// `done`, `skipped` or `failed`.
+    /// `done` or `failed`.
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::error::CliError;
+use crate::runtime::processors;
 
 /// Threads that any command may start beside those that compute: for signals, a progress line, a decoder.
 pub(super) const FEW: usize = 4;
@@ -27,10 +28,6 @@ pub(super) fn of_model(threads: Option<usize>) -> usize {
 pub(super) fn of_server(models: usize, threads: Option<usize>) -> usize {
     let models = of_model(threads).saturating_mul(models.max(1));
     models.saturating_add(processors() + FEW)
-}
-
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Starts so many threads at once, though no more than [`MOST`], and ends them.

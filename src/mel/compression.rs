@@ -73,29 +73,36 @@ struct Wire {
 
 impl From<Wire> for Compression {
     fn from(wire: Wire) -> Compression {
-        let bands = [&wire.mean, &wire.std].map(|moment| match moment {
-            Moment::One(_) => 0,
-            Moment::Bands(values) => values.len(),
-        });
-        let per_band = (wire.mean.one().is_none() || wire.std.one().is_none()).then(|| {
-            let bands = bands[0].max(bands[1]);
-            BandMoments {
-                mean: wire.mean.each(bands),
-                std: wire.std.each(bands),
-            }
-        });
-        let plain = per_band.is_none();
-        Compression {
+        let mut compression = Compression {
             kind: wire.kind,
             floor: wire.floor,
             floor_mode: wire.floor_mode,
             scale: wire.scale,
             offset: wire.offset,
             clip: wire.clip,
-            mean: wire.mean.one().filter(|_| plain).unwrap_or(0.0),
-            std: wire.std.one().filter(|_| plain).unwrap_or(1.0),
-            per_band,
-        }
+            mean: 0.0,
+            std: 1.0,
+            per_band: None,
+        };
+        compression.set_moments(&wire.mean, &wire.std);
+        compression
+    }
+}
+
+impl Compression {
+    /// Puts a mean and a standard deviation in place of those there are. Where one of them has a number for each band, both are kept by band.
+    pub(crate) fn set_moments(&mut self, mean: &Moment, std: &Moment) {
+        (self.mean, self.std, self.per_band) = match (mean, std) {
+            (Moment::One(mean), Moment::One(std)) => (*mean, *std, None),
+            _ => {
+                let bands = mean.bands().max(std.bands());
+                let moments = BandMoments {
+                    mean: mean.each(bands),
+                    std: std.each(bands),
+                };
+                (0.0, 1.0, Some(moments))
+            }
+        };
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) use filterbank::{SparseRow, sparse_rows};
 pub use guess::{Guess, Likelihood, Statistics};
 pub use layout::Layout;
 pub use moments::BandMoments;
+#[cfg(feature = "server")]
+pub(crate) use moments::Moment;
 pub use npy::{NpyLimits, read_npy, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 

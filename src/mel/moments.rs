@@ -40,7 +40,7 @@ impl BandMoments {
 /// One of the two as a file has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     /// The same for all bands.
     One(f64),
     /// One for each band.
@@ -53,6 +53,14 @@ impl Moment {
         match self {
             Moment::One(value) => Some(*value),
             Moment::Bands(_) => None,
+        }
+    }
+
+    /// The bands that it has numbers for; 0 where one is for all.
+    pub fn bands(&self) -> usize {
+        match self {
+            Moment::One(_) => 0,
+            Moment::Bands(values) => values.len(),
         }
     }
 

@@ -29,6 +29,18 @@ pub fn speechlike(rate: u32) -> Vec<f32> {
     (0..rate as usize).map(sample).collect()
 }
 
+/// White noise of this amplitude, a second of it at 22,050 Hz.
+pub fn white_noise(amplitude: f32) -> Vec<f32> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..22_050).map(|_| amplitude * next()).collect()
+}
+
 pub fn mel_of(convention: &MelConvention) -> Mel {
     analyse(&speechlike(convention.sample_rate), convention).unwrap()
 }

@@ -148,23 +148,11 @@ fn level(nepers: ArrayView2<'_, f64>, lowest: f64, convention: &MelConvention) -
 mod tests {
     use super::*;
     use crate::mel::analyse;
-    use crate::mel::testing::named;
-
-    /// White noise of this amplitude, a second of it.
-    fn noise(amplitude: f32) -> Vec<f32> {
-        let mut state = 1u64;
-        let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..22_050).map(|_| amplitude * next()).collect()
-    }
+    use crate::mel::testing::{named, white_noise};
 
     fn traits(amplitude: f32, scale: f64) -> Traits {
         let hifigan = named("hifigan");
-        let mel = analyse(&noise(amplitude), &hifigan).unwrap();
+        let mel = analyse(&white_noise(amplitude), &hifigan).unwrap();
         let nepers = mel.view().mapv(|v| f64::from(v) * scale);
         Traits::of(&nepers, &hifigan).unwrap()
     }

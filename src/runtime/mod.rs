@@ -51,6 +51,8 @@ pub use setup::{
 };
 pub use telemetry::disable_telemetry;
 
+#[cfg(any(feature = "cli", feature = "server"))]
+pub(crate) use provider::processors;
 pub(crate) use provider::{InputProfile, Profile};
 #[cfg(feature = "cli")]
 pub(crate) use provider::{Library, Nvidia, Stem};

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use tonic::Status;
 
 use super::status::{invalid, of_mel};
-use crate::mel::{BandMoments, Conversion, Mel, MelConvention, MelError, Prepared, trim_padding};
+use crate::mel::{Conversion, Mel, MelConvention, MelError, Moment, Prepared, trim_padding};
 use crate::proto;
 
 /// Reads the mel of one call and brings it to its model's convention.
@@ -122,26 +122,13 @@ fn normalise(convention: &mut MelConvention, mean: &[f64], std: &[f64]) -> Resul
             return Err(invalid(field, message));
         }
     }
-    let c = &mut convention.compression;
-    match (mean, std) {
-        ([] | [_], [] | [_]) => {
-            c.per_band = None;
-            c.mean = mean.first().copied().unwrap_or(0.0);
-            c.std = std.first().copied().unwrap_or(1.0);
-        }
-        _ => {
-            let each = |list: &[f64], none: f64| match *list {
-                [] => vec![none; bands],
-                [one] => vec![one; bands],
-                _ => list.to_vec(),
-            };
-            (c.mean, c.std) = (0.0, 1.0);
-            c.per_band = Some(BandMoments {
-                mean: each(mean, 0.0),
-                std: each(std, 1.0),
-            });
-        }
-    }
+    let moment = |list: &[f64], none: f64| match *list {
+        [] => Moment::One(none),
+        [one] => Moment::One(one),
+        _ => Moment::Bands(list.to_vec()),
+    };
+    let moments = (moment(mean, 0.0), moment(std, 1.0));
+    convention.compression.set_moments(&moments.0, &moments.1);
     // Short enough for a name, whatever the convention is called.
     convention.name = format!("normalised {}", convention.name)
         .chars()

@@ -19,6 +19,7 @@ use super::places::{Place, Places};
 use super::status::{busy, exhausted, of_vocoder, unavailable};
 use super::tls::Certificates;
 use super::{MaxStreams, ServerLimits};
+use crate::runtime::processors;
 use crate::vocoder::{StreamClass, StreamRequest};
 
 /// Bytes that any call is charged: its task, its headers, its buffers in the transport.
@@ -221,10 +222,6 @@ pub(super) fn stopping() -> Status {
 fn held(share: f64, processors: usize) -> usize {
     let each = share + BESIDE_MODEL / processors.max(1) as f64;
     (USED / each).floor().clamp(1.0, MaxStreams::LIMIT as f64) as usize
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

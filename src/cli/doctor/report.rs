@@ -10,7 +10,7 @@ use super::gpu::GpuReport;
 use crate::bundle::Bundle;
 use crate::cli::flags::with_flags;
 use crate::cli::output::table;
-use crate::runtime::{Attempt, Provider, Runtime};
+use crate::runtime::{Attempt, Provider, Runtime, processors};
 use crate::text::counted;
 
 /// What was found on this machine.
@@ -111,7 +111,7 @@ impl Report {
         Report {
             vocode: env!("CARGO_PKG_VERSION"),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            processors: processors(),
             works: false,
             runtime: None,
             tried: Vec::new(),

@@ -15,6 +15,8 @@ pub use fallback::FallbackReason;
 pub use nvidia::Nvidia;
 #[cfg(feature = "cli")]
 pub use nvidia::{Library, Stem};
+#[cfg(any(feature = "cli", feature = "server"))]
+pub(crate) use options::processors;
 pub use options::{GpuOptions, SessionOptions};
 pub use placement::Placement;
 pub use profile::{InputProfile, Profile};

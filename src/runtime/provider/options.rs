@@ -10,6 +10,11 @@ use crate::setters::setters;
 /// More threads than any machine has; a larger number is a slip of the keyboard.
 const MAX_THREADS: usize = 1024;
 
+/// The processors that this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// How a graph is to be run.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -61,9 +66,8 @@ setters!(GpuOptions {
 impl SessionOptions {
     /// The threads asked for, or the number of processors that this process may use.
     pub fn thread_count(&self) -> usize {
-        self.threads.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS))
-        })
+        self.threads
+            .unwrap_or_else(|| processors().min(MAX_THREADS))
     }
 
     /// Refuses what no session can be made of: a senseless number of threads, and settings that the provider asked for by name would not

@@ -102,6 +102,9 @@ impl Networks {
     }
 }
 
+/// The bytes of a graph, and its name in messages.
+type Form<'a> = (&'a [u8], &'static str);
+
 /// What the graphs are loaded from and for.
 struct Loader<'a> {
     bundle: &'a Bundle,
@@ -182,8 +185,8 @@ impl Loader<'_> {
 
         let of_windows = Sizes::of_windows(2 * context);
         let profile = of_windows.profile(|windows, frames| interface.input_shapes(windows, frames));
-        let precision = self.precision(provider)?;
-        let (first, others) = self.denoisers(precision, &profile, &conditioner)?;
+        let (precision, form) = self.denoiser_form(provider)?;
+        let (first, others) = self.denoisers(form, &profile, &conditioner)?;
         signature.check_denoiser(inputs_and_outputs(&first))?;
         Ok(Networks {
             conditioner: Conditioner {
@@ -198,26 +201,32 @@ impl Loader<'_> {
         })
     }
 
-    /// What the denoiser multiplies in on this provider.
+    /// The graph of the denoiser that this provider runs, with its name, and what it multiplies in.
     ///
     /// # Errors
     /// [`VocoderError::NoIntegers`] where they were asked for by name and cannot be had.
-    fn precision(&self, provider: Provider) -> Result<Precision, VocoderError> {
-        let obstacle = match (provider, &self.bundle.denoiser_int8) {
-            (Provider::Cpu, Some(_)) => None,
-            (Provider::Cpu, None) => Some(format!(
+    fn denoiser_form(&self, provider: Provider) -> Result<(Precision, Form<'_>), VocoderError> {
+        let float = (Precision::Float, (&self.bundle.denoiser[..], "denoiser"));
+        let wanted = self.options.precision;
+        let reason = match (provider, &self.bundle.denoiser_int8) {
+            (Provider::Cpu, Some(bytes)) => {
+                let taken = match wanted {
+                    Precision::Auto => Precision::integers_are_fast(),
+                    Precision::Float => false,
+                    Precision::Int8 => true,
+                };
+                let int8 = (Precision::Int8, (&bytes[..], "denoiser in integers"));
+                return Ok(if taken { int8 } else { float });
+            }
+            (Provider::Cpu, None) => format!(
                 "the model {:?} has no denoiser.int8.onnx",
                 self.bundle.manifest.name
-            )),
-            _ => Some(format!(
-                "they are for the CPU, and {provider} runs the model"
-            )),
+            ),
+            _ => format!("they are for the CPU, and {provider} runs the model"),
         };
-        match (self.options.precision, obstacle) {
-            (Precision::Int8, Some(reason)) => Err(VocoderError::NoIntegers { reason }),
-            (Precision::Int8, None) => Ok(Precision::Int8),
-            (Precision::Auto, None) if Precision::integers_are_fast() => Ok(Precision::Int8),
-            (Precision::Auto | Precision::Float, _) => Ok(Precision::Float),
+        match wanted {
+            Precision::Int8 => Err(VocoderError::NoIntegers { reason }),
+            Precision::Auto | Precision::Float => Ok(float),
         }
     }
 
@@ -225,7 +234,7 @@ impl Loader<'_> {
     /// by side.
     fn denoisers(
         &self,
-        precision: Precision,
+        source: Form<'_>,
         profile: &Profile,
         conditioner: &Graph,
     ) -> Result<(Graph, Vec<Graph>), VocoderError> {
@@ -244,10 +253,6 @@ impl Loader<'_> {
             provider: Provider::Cpu,
             gpu: self.options.gpu.for_provider(Provider::Cpu),
             ..share(threads)
-        };
-        let source = match (precision, &self.bundle.denoiser_int8) {
-            (Precision::Int8, Some(bytes)) => (&bytes[..], "denoiser in integers"),
-            _ => (&self.bundle.denoiser[..], "denoiser"),
         };
         let load = |options: &SessionOptions| {
             let before = conditioner.fallbacks();
@@ -282,7 +287,7 @@ impl Loader<'_> {
 
     fn load(
         &self,
-        (bytes, graph): (&[u8], &str),
+        (bytes, graph): Form<'_>,
         profile: &Profile,
         options: &SessionOptions,
         fallbacks: &[(Provider, FallbackReason)],

@@ -135,7 +135,6 @@ impl WindowBounds {
         if self.sessions == 1 {
             return ALONE_CORE;
         }
-        let context = context.max(1);
         let share = frames / (WINDOWS_EACH * self.sessions);
         let core = share.clamp(LEAST_CONTEXTS * context, MOST_CONTEXTS * context);
         core.clamp(LEAST_CORE, MAX_WINDOW_FRAMES)
