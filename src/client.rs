@@ -211,6 +211,7 @@ pub fn wire_mel(mel: &Mel) -> proto::Mel {
         n_frames: u32::try_from(mel.frames()).unwrap_or(u32::MAX),
         layout: proto::MelLayout::FramesFirst.into(),
         data_f32le: Bytes::from(data),
+        npy_bytes: Bytes::new(),
     }
 }
 

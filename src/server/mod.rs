@@ -31,6 +31,7 @@ mod decoding;
 mod error;
 mod health;
 mod http;
+mod info;
 mod keys;
 mod listen;
 mod memory;
@@ -50,6 +51,8 @@ mod status;
 mod synthesis;
 mod tls;
 mod trace;
+mod whole;
+mod wire_mel;
 
 pub use error::ServerError;
 pub use options::{

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::Array2;
-use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call::Call;
 use super::decoding::MelDecoder;
-use super::request::{Opened, Order, identify};
+use super::info::describe;
+use super::request::{Order, identify};
 use super::shared::Shared;
-use super::status::{beyond, idle, invalid, of_transport, of_vocoder};
+use super::status::{beyond, idle, invalid, of_transport};
 use super::synthesis::{Answer, Events, Synthesis, answer, bounded};
+use super::whole::{Whole, feed, push};
+use super::wire_mel::{FrameLimit, held_bytes};
+use crate::proto;
 use crate::proto::vocode_live_request::Message;
 use crate::proto::vocoder_service_server::VocoderService;
-use crate::proto::{self, SynthesisConfig};
-use crate::vocoder::{MelInput, VocoderError};
+use crate::vocoder::MelInput;
 
 /// Most samples of one answer: 32 MiB as 32-bit floats.
 const MAX_UNARY_SAMPLES: u64 = 8 << 20;
@@ -34,30 +35,6 @@ impl Service {
     pub fn new(shared: Arc<Shared>) -> Service {
         Service { shared }
     }
-
-    /// Opens a stream for a mel that came whole; returns the mel in the model's convention too.
-    fn open_whole(
-        &self,
-        call: &Call,
-        request_id: String,
-        config: Option<SynthesisConfig>,
-        mel: Option<proto::Mel>,
-    ) -> Result<(Opened, MelInput, Array2<f32>), Status> {
-        let id = identify(call, request_id)?;
-        let mel = mel.ok_or_else(|| invalid("mel", "the request has no mel"))?;
-        let mut order = Order::read(&self.shared, call, config.unwrap_or_default())?;
-        // The numbers of the message, and those of the model's convention.
-        call.charge(&self.shared.budget, 2 * mel.data_f32le.len() as u64)?;
-        // Millions of values take long enough to keep other calls from their audio.
-        let prepared = block_in_place(|| order.decoder.whole(&mel))?;
-        for note in &prepared.notes {
-            tracing::warn!("{note}");
-        }
-        let (mut opened, input) =
-            order.open(&self.shared, call, id, Some(prepared.mel.frames()))?;
-        opened.header.warnings = prepared.notes;
-        Ok((opened, input, prepared.mel.into_values()))
-    }
 }
 
 #[tonic::async_trait]
@@ -69,22 +46,7 @@ impl VocoderService for Service {
         &self,
         request: Request<proto::GetInfoRequest>,
     ) -> Result<Response<proto::GetInfoResponse>, Status> {
-        let limits = &self.shared.limits;
-        let models = self.shared.models()?.all().map(|model| model.describe());
-        let info = proto::GetInfoResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            onnx_runtime_version: self.shared.onnx_runtime.clone(),
-            models: models.collect::<Result<_, Status>>()?,
-            limits: Some(proto::Limits {
-                max_unary_frames: limits.max_unary_frames,
-                max_stream_frames: limits.max_stream_frames,
-                max_message_bytes: u32::try_from(limits.max_message_bytes).unwrap_or(u32::MAX),
-                max_streams: u32::try_from(self.shared.max_streams()?).unwrap_or(u32::MAX),
-                max_steps: u32::try_from(limits.max_steps).unwrap_or(u32::MAX),
-                max_call_seconds: seconds(limits.max_call),
-                max_idle_seconds: seconds(limits.max_idle),
-            }),
-        };
+        let info = describe(&self.shared)?;
         call_of(&request)?.end(Ok(()));
         Ok(Response::new(info))
     }
@@ -99,17 +61,13 @@ impl VocoderService for Service {
             mel,
             request_id,
         } = request.into_inner();
-        let limit = self.shared.limits.max_unary_frames;
-        let frames = mel.as_ref().map_or(0, |mel| mel.n_frames);
-        if frames > limit {
-            return Err(beyond(
-                "mel.n_frames",
-                format!(
-                    "the mel has {frames} frames, and Vocode takes {limit} at most (Limits.max_unary_frames): send it through VocodeStream"
-                ),
-            ));
-        }
-        let (opened, input, mel) = self.open_whole(&call, request_id, config, mel)?;
+        let limit = FrameLimit::Whole(self.shared.limits.max_unary_frames);
+        let whole = Whole {
+            request_id,
+            config,
+            mel,
+        };
+        let (opened, input, mel) = whole.open(&self.shared, &call, limit)?;
         if opened.header.total_samples > Some(MAX_UNARY_SAMPLES) {
             return Err(beyond(
                 "config.sample_rate_hz",
@@ -141,14 +99,12 @@ impl VocoderService for Service {
             mel,
             request_id,
         } = request.into_inner();
-        let frames = mel.as_ref().map_or(0, |mel| mel.n_frames);
-        within_stream(u64::from(frames), self.shared.limits.max_stream_frames)?;
-        let (opened, input, mel) = self.open_whole(&call, request_id, config, mel)?;
-        let synthesis = Synthesis::new(call.clone(), opened);
-        let work = async move |events: Events| {
-            tokio::try_join!(feed(input, mel), synthesis.deliver(&events)).map(|_| ())
+        let whole = Whole {
+            request_id,
+            config,
+            mel,
         };
-        Ok(Response::new(answer(self.shared.clone(), call, work)))
+        Ok(Response::new(whole.answer(&self.shared, call)?))
     }
 
     async fn vocode_live(
@@ -197,14 +153,6 @@ async fn live(
     tokio::try_join!(feed, deliver).map(|_| ())
 }
 
-/// Hands a whole mel over, at the pace at which it is used.
-async fn feed(mut input: MelInput, mel: Array2<f32>) -> Result<(), Status> {
-    if push(&mut input, mel).await? {
-        input.end();
-    }
-    Ok(())
-}
-
 /// Hands a mel over as it comes.
 async fn feed_live(
     shared: &Shared,
@@ -230,13 +178,10 @@ async fn feed_live(
                 ));
             }
         };
-        within_stream(
-            decoder.frames() + u64::from(mel.n_frames),
-            limits.max_stream_frames,
-        )?;
-        wait.brought(u64::from(mel.n_frames));
-        let _charge = shared.budget.charge(2 * mel.data_f32le.len() as u64)?;
-        if !push(&mut input, decoder.piece(&mel)?).await? {
+        let _charge = shared.budget.charge(held_bytes(&mel))?;
+        let mel = decoder.piece(&mel, FrameLimit::Stream(limits.max_stream_frames))?;
+        wait.brought(mel.ncols() as u64);
+        if !push(&mut input, mel).await? {
             return Ok(());
         }
     }
@@ -292,31 +237,6 @@ impl Wait {
             *self = Wait::new(self.limit);
         }
     }
-}
-
-/// Pushes frames. False when the stream has ended early: the end where its audio comes out tells why.
-async fn push(input: &mut MelInput, mel: Array2<f32>) -> Result<bool, Status> {
-    match input.push(mel).await {
-        Ok(()) => Ok(true),
-        Err(VocoderError::Stopped) => Ok(false),
-        Err(error) => Err(of_vocoder(&error)),
-    }
-}
-
-fn within_stream(frames: u64, limit: u64) -> Result<(), Status> {
-    if frames <= limit {
-        return Ok(());
-    }
-    Err(beyond(
-        "mel.n_frames",
-        format!(
-            "the mel has {frames} frames or more, and a call takes {limit} at most (Limits.max_stream_frames): make several calls"
-        ),
-    ))
-}
-
-fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// The call that was admitted.

@@ -82,7 +82,7 @@ pub(super) fn of_mel(error: &MelError) -> Status {
         }
         MelError::NonFinite {
             value, band, frame, ..
-        } => not_finite(*value, *band, *frame as u64),
+        } => not_finite("mel", *value, *band, *frame as u64),
         MelError::Incompatible { from, to, reasons } => mismatch(
             from,
             to,
@@ -109,10 +109,10 @@ pub(super) fn of_mel(error: &MelError) -> Status {
 }
 
 /// A value that is no number; frames count from the start of the clip.
-pub(super) fn not_finite(value: f32, band: usize, frame: u64) -> Status {
+pub(super) fn not_finite(field: &str, value: f32, band: usize, frame: u64) -> Status {
     let message =
         format!("the mel holds {value} in frame {frame}, band {band}; every value must be finite");
-    invalid("mel.data_f32le", message)
+    invalid(field, message)
 }
 
 /// A synthesis that cannot start or go on.
@@ -131,7 +131,7 @@ pub(super) fn of_vocoder(error: &VocoderError) -> Status {
         VocoderError::Output(error) => of_audio(error),
         VocoderError::Bands { .. } => invalid("mel.n_mels", message),
         VocoderError::MelNotFinite { value, band, frame } => {
-            not_finite(*value, *band, *frame as u64)
+            not_finite("mel", *value, *band, *frame as u64)
         }
         VocoderError::Busy { limit } => busy(*limit),
         VocoderError::Stopped => unavailable("the model has stopped"),
@@ -231,7 +231,10 @@ mod tests {
                 }),
                 "mel.n_mels",
             ),
-            (not_finite(f32::NAN, 3, 4), "mel.data_f32le"),
+            (
+                not_finite("mel.data_f32le", f32::NAN, 3, 4),
+                "mel.data_f32le",
+            ),
         ];
         for (status, expected) in cases {
             assert_eq!(

@@ -10,6 +10,7 @@ mod attacks;
 mod audio;
 mod faults;
 mod life;
+mod npy;
 mod refusals;
 mod traces;
 #[cfg(debug_assertions)]

@@ -210,6 +210,7 @@ async fn a_live_call_breaks_off_where_its_mel_goes_wrong() {
             n_frames: 10,
             layout: 0,
             data_f32le: bytes.into(),
+            ..proto::Mel::default()
         }
     };
     let status = live_refused(&server, vec![good.clone(), broken(f32::NAN)]).await;
