@@ -5,7 +5,7 @@ use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 use super::AudioError;
 use super::flac::{Flac, set_length};
 use super::resample::check_rate;
-use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise};
+use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise, set_wav_length};
 
 /// Share of the samples beyond full scale above which it is the mel that is wrong: speech has a few at its peaks.
 const TOO_LOUD: f64 = 0.02;
@@ -49,13 +49,22 @@ impl Encoding {
         let mut encoder = StreamEncoder::new(self, sample_rate)?;
         let mut bytes = encoder.push(samples)?.bytes;
         bytes.extend(encoder.finish()?.bytes);
-        if self == Encoding::Flac {
-            set_length(&mut bytes, samples.len());
-        }
+        self.set_length(&mut bytes, samples.len() as u64);
         Ok(Encoded {
             bytes,
             clipped: encoder.clipped,
         })
+    }
+}
+
+impl Encoding {
+    /// Puts the length of a whole signal into the header that its first piece begins with, where the encoding has one and it has room.
+    pub fn set_length(self, first: &mut [u8], samples: u64) {
+        match self {
+            Encoding::Flac => set_length(first, samples),
+            Encoding::Wav(format) => set_wav_length(first, samples, format),
+            Encoding::Pcm(_) | Encoding::MuLaw | Encoding::ALaw => {}
+        }
     }
 }
 
@@ -275,6 +284,25 @@ mod tests {
             let clip = decode(bytes, Some("wav"), &DecodeLimits::default()).unwrap();
             assert_eq!((clip.samples.len(), clip.sample_rate), (3000, 22_050));
         }
+    }
+
+    #[test]
+    fn a_length_that_is_known_makes_the_first_piece_that_of_a_whole_file() {
+        for encoding in [
+            Encoding::Wav(SampleFormat::S16),
+            Encoding::Wav(SampleFormat::S24),
+            Encoding::Wav(SampleFormat::F32),
+            Encoding::Flac,
+        ] {
+            let (mut pieces, _) = whole(encoding, &tone());
+            encoding.set_length(&mut pieces, 3000);
+            let file = encoding.encode(&tone(), 22_050).unwrap().bytes;
+            assert!(pieces == file, "{encoding:?}");
+        }
+        let (mut pieces, _) = whole(Encoding::Wav(SampleFormat::S16), &tone());
+        let before = pieces.clone();
+        Encoding::Wav(SampleFormat::S16).set_length(&mut pieces, 1 << 31);
+        assert!(pieces == before);
     }
 
     #[test]

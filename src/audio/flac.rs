@@ -84,9 +84,9 @@ impl Flac {
 }
 
 /// Writes the number of samples into the header of a whole file: 36 bits from the middle of the 22nd byte on.
-pub(super) fn set_length(file: &mut [u8], samples: usize) {
+pub(super) fn set_length(file: &mut [u8], samples: u64) {
     const AT: usize = 21;
-    let length = (samples as u64).to_be_bytes();
+    let length = samples.to_be_bytes();
     if let Some(field) = file.get_mut(AT..AT + 5) {
         field[0] = (field[0] & 0xf0) | (length[3] & 0x0f);
         field[1..].copy_from_slice(&length[4..]);

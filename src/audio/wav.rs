@@ -201,6 +201,18 @@ fn insert_before_data(mut plain: Vec<u8>, data_bytes: usize, list: &[u8]) -> Vec
     plain
 }
 
+/// Writes the length into the header that a file of unknown length begins with; one that is too long for WAV stays unknown.
+pub(super) fn set_wav_length(first: &mut [u8], samples: u64, format: SampleFormat) {
+    let header = format.spec(1).into_header_for_infinite_file().len();
+    let data = samples.saturating_mul(u64::from(format.bytes()));
+    let riff = data.saturating_add(header as u64 - 8);
+    if first.len() < header || riff > u64::from(u32::MAX - 8) {
+        return;
+    }
+    first[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
+    first[header - 4..header].copy_from_slice(&(data as u32).to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{DecodeLimits, decode};

@@ -57,9 +57,9 @@ pub(super) enum Command {
     Warm(warm::WarmArgs),
     /// Tell whether synthesis works here, with what, and how fast
     Doctor(doctor::DoctorArgs),
-    /// Serve the models over gRPC
+    /// Serve the models over gRPC, and over HTTP with a page
     #[cfg(feature = "server")]
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Send a mel to a server and write what comes back
     #[cfg(feature = "server")]
     Client(client::ClientArgs),

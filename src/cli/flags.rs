@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use crate::mel::MelError;
 
 /// Fields as the library calls them, and their flags.
-const FLAGS: [(&str, &str); 20] = [
+const FLAGS: [(&str, &str); 21] = [
     ("`api_keys`", "--api-keys"),
     ("`device`", "--device"),
     ("`engine_cache`", "--engine-cache"),
     ("`fp16`", "--fp16"),
     ("`layout`", "--layout"),
+    ("`http`", "--http"),
     ("`listen`", "--listen"),
     ("`mel_convention`", "--mel-convention"),
     ("`memory_limit`", "--memory-limit"),

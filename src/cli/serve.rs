@@ -21,8 +21,8 @@ use super::setup::load_runtime;
 use super::threads;
 use crate::diffusion::MAX_STEPS;
 use crate::server::{
-    self, Address, DEFAULT_ADDRESS, MaxStreams, ModelProvider, ModelSource, ServerLimits,
-    ServerOptions, TlsFiles,
+    self, Address, Addresses, DEFAULT_ADDRESS, DEFAULT_HTTP_ADDRESS, MaxStreams, ModelProvider,
+    ModelSource, ServerLimits, ServerOptions, TlsFiles,
 };
 use crate::vocoder::MAX_BATCH;
 
@@ -36,7 +36,7 @@ A setting is taken from its flag, else from the variable in brackets, else from 
 names, as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/default\"]`. Paths are those of the folder that the server is \
 started in.
 
-It prints one line on standard output, the address that it listens on; health is SERVING once the models are loaded. SIGTERM and \
+It prints the address that it listens on, and with --http that of the page on a line of its own; health is SERVING once the models are loaded. SIGTERM and \
 Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys and certificates again.";
 
 /// Arguments of `vocode serve`.
@@ -46,6 +46,9 @@ pub struct ServeArgs {
     /// Where to listen: HOST:PORT (port 0: any that is free), or unix:PATH
     #[arg(long, env = "VOCODE_LISTEN", default_value = DEFAULT_ADDRESS, value_name = "ADDR")]
     listen: Address,
+    /// Answer over HTTP too, with a page to hear it by, on this address: HOST:PORT or unix:PATH [default without ADDR: 127.0.0.1:8080]
+    #[arg(long, env = "VOCODE_HTTP", num_args = 0..=1, default_missing_value = DEFAULT_HTTP_ADDRESS, value_name = "ADDR")]
+    http: Option<Address>,
     /// Permissions of the socket of unix:PATH in octal digits, as in 660 [default: what the umask leaves]
     #[arg(long, env = "VOCODE_SOCKET_MODE", value_parser = mode, value_name = "MODE")]
     socket_mode: Option<u32>,
@@ -202,18 +205,28 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         server::check(options, runtime)?;
         return print("the settings are in order\n");
     }
-    server::serve(options, runtime, |address| {
-        if let Err(error) = print(&format!("listening on {address}\n")) {
+    server::serve(options, runtime, |addresses| {
+        if let Err(error) = print(&announcement(addresses)) {
             say(&format!("warning: {error}"));
         }
     })?;
     Ok(())
 }
 
+fn announcement(addresses: &Addresses) -> String {
+    let page = match &addresses.http {
+        Some(url) => format!("the page is at {url}\n"),
+        None => String::new(),
+    };
+    format!("listening on {}\n{page}", addresses.grpc)
+}
+
 impl ServeArgs {
     fn options(&self) -> Result<ServerOptions, CliError> {
         let limits = &self.limits;
-        if self.socket_mode.is_some() && !matches!(self.listen, Address::Unix(_)) {
+        let is_socket = |address: &Address| matches!(address, Address::Unix(_));
+        let has_socket = is_socket(&self.listen) || self.http.as_ref().is_some_and(is_socket);
+        if self.socket_mode.is_some() && !has_socket {
             return Err(CliError::usage(format!(
                 "--socket-mode is for a Unix socket, and --listen is {}: give --listen unix:PATH, or leave it out",
                 self.listen
@@ -221,6 +234,7 @@ impl ServeArgs {
         }
         Ok(ServerOptions {
             listen: self.listen.clone(),
+            http: self.http.clone(),
             socket_mode: self.socket_mode,
             models: self.models.clone(),
             session: self.engine.options(),

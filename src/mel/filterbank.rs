@@ -7,15 +7,7 @@ use super::convention::{FilterNorm, MelConvention, MelScale};
 /// The triangular filters of a convention, `[n_mels, n_fft / 2 + 1]`, as librosa and torchaudio define them.
 pub fn filterbank(convention: &MelConvention) -> Array2<f32> {
     let n = convention.n_mels;
-    let low = hz_to_mel(convention.f_min, convention.scale);
-    let high = hz_to_mel(convention.f_max, convention.scale);
-    let edge = |i: usize| {
-        mel_to_hz(
-            low + (high - low) * i as f64 / (n + 1) as f64,
-            convention.scale,
-        )
-    };
-    let edges: Vec<f64> = (0..n + 2).map(edge).collect();
+    let edges = edges(convention);
     let bin_width = f64::from(convention.sample_rate) / convention.n_fft as f64;
     Array2::from_shape_fn((n, convention.n_fft / 2 + 1), |(band, bin)| {
         let (left, centre, right) = (edges[band], edges[band + 1], edges[band + 2]);
@@ -31,7 +23,27 @@ pub fn filterbank(convention: &MelConvention) -> Array2<f32> {
     })
 }
 
+/// The frequencies in Hz at which the triangles begin, peak and end: that of band `b` at `b`, `b + 1` and `b + 2`.
+fn edges(convention: &MelConvention) -> Vec<f64> {
+    let low = hz_to_mel(convention.f_min, convention.scale);
+    let high = hz_to_mel(convention.f_max, convention.scale);
+    let n = convention.n_mels;
+    let edge = |i: usize| {
+        mel_to_hz(
+            low + (high - low) * i as f64 / (n + 1) as f64,
+            convention.scale,
+        )
+    };
+    (0..n + 2).map(edge).collect()
+}
+
 impl MelConvention {
+    /// The frequencies in Hz at which the bands are widest open.
+    pub fn band_centres(&self) -> Vec<f64> {
+        let edges = edges(self);
+        edges[1..=self.n_mels].to_vec()
+    }
+
     /// A mel value that audio within full scale cannot exceed: every window sample in phase in the widest band.
     pub fn ceiling_value(&self) -> f32 {
         let window_sum = self.win_length as f64 / 2.0;

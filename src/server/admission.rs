@@ -18,6 +18,7 @@ use super::body::{Answered, Received};
 use super::call::{Call, Holdings};
 use super::connection::Peer;
 use super::metadata;
+use super::method::Method;
 use super::shared::Shared;
 use super::status::of_transport;
 
@@ -32,41 +33,35 @@ impl<S> Admission<S> {
     pub fn new(inner: S, shared: Arc<Shared>) -> Admission<S> {
         Admission { inner, shared }
     }
-
-    fn admit(
-        &self,
-        method: Method,
-        headers: &HeaderMap,
-        peer: &Arc<Peer>,
-    ) -> Result<Call, Refused> {
-        let limit = self.shared.limits.max_call;
-        let arrive = |holdings| Call::arrive(method.name(), headers, limit, holdings, peer.clone());
-        match self.holdings(method, headers, peer) {
-            Ok(holdings) => Ok(arrive(holdings)),
-            Err(status) => Err(Refused {
-                call: arrive(Holdings::default()),
-                status,
-            }),
-        }
-    }
-
-    fn holdings(
-        &self,
-        method: Method,
-        headers: &HeaderMap,
-        peer: &Arc<Peer>,
-    ) -> Result<Holdings, Status> {
-        metadata::check(headers)?;
-        let keys = self.shared.keys.as_ref();
-        let key = keys.map(|keys| keys.admit(headers)).transpose()?;
-        self.shared.enter(method.synthesizes(), key, peer)
-    }
 }
 
-/// A call that goes no further.
-struct Refused {
-    call: Call,
-    status: Status,
+/// Lets a call in.
+///
+/// # Errors
+/// Why it goes no further, which is written down then.
+pub(super) fn admit(
+    shared: &Shared,
+    method: Method,
+    headers: &HeaderMap,
+    peer: &Arc<Peer>,
+) -> Result<Call, Status> {
+    let limit = shared.limits.max_call;
+    let arrive = |holdings| Call::arrive(method, headers, limit, holdings, peer.clone());
+    holdings(shared, method, headers, peer)
+        .map(arrive)
+        .inspect_err(|status| arrive(Holdings::default()).end(Err(status)))
+}
+
+fn holdings(
+    shared: &Shared,
+    method: Method,
+    headers: &HeaderMap,
+    peer: &Arc<Peer>,
+) -> Result<Holdings, Status> {
+    metadata::check(headers)?;
+    let keys = shared.keys.as_ref();
+    let key = keys.map(|keys| keys.admit(headers)).transpose()?;
+    shared.enter(method.synthesizes(), key, peer)
 }
 
 impl<S: NamedService> NamedService for Admission<S> {
@@ -90,15 +85,12 @@ where
         if !is_grpc(request.headers()) {
             return Box::pin(async { Ok(not_grpc()) });
         }
-        let method = Method::of(request.uri().path());
+        let method = Method::of_grpc(request.uri().path());
         let peer = Peer::of(request.extensions());
         let open = peer.open(method.synthesizes());
-        let call = match self.admit(method, request.headers(), &peer) {
+        let call = match admit(&self.shared, method, request.headers(), &peer) {
             Ok(call) => call,
-            Err(Refused { call, status }) => {
-                call.end(Err(&status));
-                return Box::pin(async { Ok(status.into_http()) });
-            }
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
         let request = self.watched(method, request, &call);
         let answer = self.inner.call(request).instrument(call.span().clone());
@@ -138,47 +130,6 @@ impl<S> Admission<S> {
         let is_compressed = request.headers().contains_key("grpc-encoding");
         let (call, shared) = (call.clone(), self.shared.clone());
         request.map(|body| Body::new(Received::new(body, call, shared, is_compressed)))
-    }
-}
-
-/// The method of a path, one of a few: what callers send does not become a label.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Info,
-    Whole,
-    Stream,
-    Live,
-    Unknown,
-}
-
-impl Method {
-    const NAMED: [Method; 4] = [Method::Info, Method::Whole, Method::Stream, Method::Live];
-
-    fn of(path: &str) -> Method {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let found = Method::NAMED
-            .into_iter()
-            .find(|method| method.name() == name);
-        found.unwrap_or(Method::Unknown)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Method::Info => "GetInfo",
-            Method::Whole => "Vocode",
-            Method::Stream => "VocodeStream",
-            Method::Live => "VocodeLive",
-            Method::Unknown => "unknown",
-        }
-    }
-
-    fn synthesizes(self) -> bool {
-        matches!(self, Method::Whole | Method::Stream | Method::Live)
-    }
-
-    /// Whether the answer is one message.
-    fn is_whole(self) -> bool {
-        matches!(self, Method::Info | Method::Whole)
     }
 }
 

@@ -125,6 +125,30 @@ impl Answered {
         Answered::new(inner, None, open).0
     }
 
+    /// The same of a connection that has one request at a time. When the call has ended and its caller leaves the rest untaken for `limit`,
+    /// the connection is closed.
+    pub fn streamed_alone(
+        inner: Body,
+        call: &Call,
+        peer: &Arc<Peer>,
+        open: Open,
+        limit: Duration,
+    ) -> Answered {
+        let (answered, has_left) = Answered::new(inner, None, open);
+        let (watched, is_over) = (Arc::downgrade(&answered.answering), call.watch());
+        // While it is made there is always something new.
+        let mut looks = 0;
+        let taken = move || match is_over() {
+            false => {
+                looks += 1;
+                Some(u64::MAX - looks)
+            }
+            true => watched.upgrade().map(|a| a.taken.load(Ordering::Relaxed)),
+        };
+        tokio::spawn(close_if_untaken(taken, has_left, peer.clone(), limit));
+        answered
+    }
+
     fn new(inner: Body, call: Option<Call>, open: Open) -> (Answered, oneshot::Receiver<()>) {
         let (left, has_left) = oneshot::channel();
         let answering = Arc::new(Answering {
@@ -144,7 +168,7 @@ impl Answered {
 
 /// Closes the connection of a caller that takes nothing of its answer for `limit`.
 async fn close_if_untaken(
-    taken: impl Fn() -> Option<u64>,
+    mut taken: impl FnMut() -> Option<u64>,
     mut has_left: oneshot::Receiver<()>,
     peer: Arc<Peer>,
     limit: Duration,

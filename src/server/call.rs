@@ -16,6 +16,7 @@ use super::budget::{Budget, Charge};
 use super::callers::Visit;
 use super::connection::Peer;
 use super::keys::KeyHash;
+use super::method::Method;
 use super::sampler::Sampler;
 use super::trace;
 
@@ -27,7 +28,7 @@ const MAX_ERROR: usize = 500;
 pub(super) struct Call(Arc<Inner>);
 
 struct Inner {
-    method: &'static str,
+    method: Method,
     arrived: Instant,
     deadline: Deadline,
     facts: Mutex<Facts>,
@@ -71,14 +72,14 @@ struct Deadline {
 impl Call {
     /// A call that arrives now. `limit` is the longest that any may take.
     pub fn arrive(
-        method: &'static str,
+        method: Method,
         headers: &HeaderMap,
         limit: Duration,
         holdings: Holdings,
         peer: Arc<Peer>,
     ) -> Call {
         let arrived = Instant::now();
-        let span = tracing::info_span!("call", method, request_id = Empty);
+        let span = tracing::info_span!("call", method = method.name(), request_id = Empty);
         trace::begin(&span, method, headers);
         let asked = client_timeout(headers).filter(|asked| *asked < limit);
         Call(Arc::new(Inner {
@@ -121,6 +122,12 @@ impl Call {
     /// The connection that it came by.
     pub fn peer(&self) -> &Arc<Peer> {
         &self.0.peer
+    }
+
+    /// Tells, without keeping the call, whether it has ended.
+    pub fn watch(&self) -> impl Fn() -> bool + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        move || inner.strong_count() == 0
     }
 
     /// Charges the memory budget on behalf of the call, until it ends.
@@ -179,10 +186,10 @@ impl Drop for Inner {
         };
         let code = facts.code.unwrap_or(unsaid);
         let total = self.arrived.elapsed();
-        trace::end(&self.span, code, facts.error.as_deref());
-        counter!("vocode_requests_total", "method" => self.method, "code" => name(code))
-            .increment(1);
-        histogram!("vocode_request_seconds", "method" => self.method).record(total.as_secs_f64());
+        trace::end(&self.span, self.method, code, facts.error.as_deref());
+        let method = self.method.name();
+        counter!("vocode_requests_total", "method" => method, "code" => name(code)).increment(1);
+        histogram!("vocode_request_seconds", "method" => method).record(total.as_secs_f64());
         // Refusals cost a caller nothing: a line for each would be a way to fill the disk.
         let is_refusal = matches!(
             code,
@@ -285,7 +292,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
             let peer = Peer::new(None);
-            Call::arrive("Vocode", &headers, limit, Holdings::default(), peer)
+            Call::arrive(Method::Whole, &headers, limit, Holdings::default(), peer)
         };
         for (asked, limit, word) in [
             ("1m", 60_000, "own deadline"),

@@ -13,8 +13,10 @@ use crate::vocoder::VocoderError;
 #[non_exhaustive]
 pub enum ServerError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    #[error("cannot listen on {address}: {source}{}", hint(option, source))]
     Listen {
+        /// The option that gives it.
+        option: &'static str,
         /// The address as it was given.
         address: Address,
         /// What the system says.
@@ -118,15 +120,17 @@ pub enum ServerError {
     },
 }
 
-fn hint(error: &io::Error) -> &'static str {
+fn hint(option: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            ": another program has it; stop that one, or give another address as `listen`"
+            format!(
+                ": another program has it; stop that one, or give another address as `{option}`"
+            )
         }
         io::ErrorKind::PermissionDenied => {
-            ": give a port above 1023, or a path that you may write to"
+            ": give a port above 1023, or a path that you may write to".to_owned()
         }
-        io::ErrorKind::NotFound => ": make the folder of the socket first",
-        _ => "",
+        io::ErrorKind::NotFound => ": make the folder of the socket first".to_owned(),
+        _ => String::new(),
     }
 }

@@ -27,6 +27,17 @@ pub(super) enum State {
     Stopping,
 }
 
+impl State {
+    /// Whether a new server in its place would help nothing: it serves, starts or stops.
+    pub fn is_alive(self) -> bool {
+        self != State::Hung
+    }
+
+    pub fn is_ready(self) -> bool {
+        self == State::Ready
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

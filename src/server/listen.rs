@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_stream::Stream;
 
-use super::connection::{Connection, ConnectionLimits, Connections, Io};
+use super::connection::{Connection, Connections, Io};
 use super::sampler::Sampler;
 use super::{Address, ServerError};
 
@@ -35,8 +36,12 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Listens on an address; `mode` is that of a Unix socket.
-    pub async fn bind(address: &Address, mode: Option<u32>) -> Result<Listener, ServerError> {
+    /// Listens on an address, which `option` gives; `mode` is that of a Unix socket.
+    pub async fn bind(
+        option: &'static str,
+        address: &Address,
+        mode: Option<u32>,
+    ) -> Result<Listener, ServerError> {
         let bound = match address {
             Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
             #[cfg(unix)]
@@ -45,13 +50,14 @@ impl Listener {
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         bound.map_err(|source| ServerError::Listen {
+            option,
             address: address.clone(),
             source,
         })
     }
 
     /// Whether the address makes sense, bound by another server or not.
-    pub async fn check(address: &Address) -> Result<(), ServerError> {
+    pub async fn check(option: &'static str, address: &Address) -> Result<(), ServerError> {
         let checked = match address {
             Address::Tcp(address) => tokio::net::lookup_host(address).await.map(|_| ()),
             Address::Unix(path) => match path.parent() {
@@ -62,6 +68,7 @@ impl Listener {
             },
         };
         checked.map_err(|source| ServerError::Listen {
+            option,
             address: address.clone(),
             source,
         })
@@ -90,12 +97,11 @@ impl Listener {
         }
     }
 
-    /// The connections that come, within `limits`. One too many is closed as it comes.
+    /// The connections that come, as many as there are places for. One too many is closed as it comes.
     pub fn connections(
         self,
-        limits: ConnectionLimits,
+        places: Arc<Connections>,
     ) -> impl Stream<Item = Result<Connection, io::Error>> {
-        let places = Connections::new(limits);
         futures_util::stream::unfold((self, places), |(listener, places)| async {
             loop {
                 let (io, address) = match listener.accept().await {

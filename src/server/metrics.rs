@@ -1,4 +1,4 @@
-//! Metrics for Prometheus. The scheduler and the calls record theirs through the `metrics` facade; `http` shows them.
+//! Metrics for Prometheus. The scheduler and the calls record theirs through the `metrics` facade; `monitor` shows them.
 
 use std::time::Duration;
 

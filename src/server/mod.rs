@@ -1,4 +1,4 @@
-//! The gRPC service: `proto/vocode/v1/vocoder.proto` says what it does, this is how.
+//! The service, over gRPC and HTTP: `proto/vocode/v1/vocoder.proto` says what it does, this is how.
 //!
 //! ```text
 //! Listener -> Connection -> TLS -> Admission (key, caller, memory, clock) -> Service -> Order (steps, place) -> Model (Scheduler)
@@ -6,7 +6,8 @@
 //!                                     └ Call: deadline, log line, metrics <- Synthesis: samples -> header, chunks, summary
 //! ```
 //!
-//! Health and reflection are open to all, and bounded by themselves.
+//! Health and reflection are open to all, and bounded by themselves. `http` is another way in: its handlers pass the same admission, and make
+//! of a request what the gRPC service makes of its message.
 //!
 //! ```no_run
 //! use vocode::server::{MaxStreams, ServerLimits, ServerOptions, serve};
@@ -16,7 +17,7 @@
 //!     .listen("127.0.0.1:50051".parse()?)
 //!     .limits(ServerLimits::default().max_streams(MaxStreams::Fixed(8)));
 //! // Until the process is asked to stop.
-//! serve(options, Runtime::load(&LoadOptions::default())?, |address| println!("listening on {address}"))?;
+//! serve(options, Runtime::load(&LoadOptions::default())?, |addresses| println!("listening on {}", addresses.grpc))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -36,8 +37,10 @@ mod keys;
 mod listen;
 mod memory;
 mod metadata;
+mod method;
 mod metrics;
 mod models;
+mod monitor;
 mod options;
 mod placement;
 mod places;
@@ -56,7 +59,8 @@ mod wire_mel;
 
 pub use error::ServerError;
 pub use options::{
-    Address, DEFAULT_ADDRESS, MaxStreams, ModelSource, ServerLimits, ServerOptions, TlsFiles,
+    Address, Addresses, DEFAULT_ADDRESS, DEFAULT_HTTP_ADDRESS, MaxStreams, ModelSource,
+    ServerLimits, ServerOptions, TlsFiles,
 };
 pub use placement::ModelProvider;
 pub use run::{check, serve};

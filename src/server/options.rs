@@ -13,13 +13,18 @@ use crate::setters::setters;
 /// Where to listen when nothing is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 
+/// Where to answer over HTTP when only that is asked for: this machine only.
+pub const DEFAULT_HTTP_ADDRESS: &str = "127.0.0.1:8080";
+
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
     /// Where to listen.
     pub listen: Address,
-    /// Permissions of the Unix socket that is listened on, as in `0o660`; those that the process gives to new files when `None`.
+    /// Where to answer over HTTP, with the page; nowhere when `None`.
+    pub http: Option<Address>,
+    /// Permissions of the Unix sockets that are listened on, as in `0o660`; those that the process gives to new files when `None`.
     pub socket_mode: Option<u32>,
     /// The models, the default one first; the built-in one when empty.
     pub models: Vec<ModelSource>,
@@ -47,6 +52,7 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
             listen: Address::Tcp(DEFAULT_ADDRESS.to_owned()),
+            http: None,
             socket_mode: None,
             models: Vec::new(),
             session: SessionOptions::default(),
@@ -64,6 +70,7 @@ impl Default for ServerOptions {
 
 setters!(ServerOptions {
     listen: Address,
+    http: Option<Address>,
     socket_mode: Option<u32>,
     models: Vec<ModelSource>,
     session: SessionOptions,
@@ -239,6 +246,15 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// What a server listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Of gRPC: `HOST:PORT` or `unix:PATH`.
+    pub grpc: String,
+    /// Of the page and of HTTP: `http://HOST:PORT/`, `https://HOST:PORT/` or `unix:PATH`.
+    pub http: Option<String>,
 }
 
 /// A model folder, and the name that callers give it.

@@ -196,7 +196,8 @@ fn check_steps(model: &Model, request: &StreamRequest, most: usize) -> Result<()
     ))
 }
 
-fn encoding(wire: i32) -> Result<(Encoding, AudioEncoding), Status> {
+/// How audio is written that is asked for by a number of the contract, and that number.
+pub(super) fn encoding(wire: i32) -> Result<(Encoding, AudioEncoding), Status> {
     let known = AudioEncoding::try_from(wire)
         .map_err(|_| invalid("config.encoding", format!("there is no encoding {wire}")))?;
     Ok(match known {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusRecorder;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic_health::pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS;
@@ -15,16 +16,19 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use super::admission::Admission;
 use super::bounded::Bounded;
-use super::connection::ConnectionLimits;
+use super::connection::{ConnectionLimits, Connections};
 use super::health::{Health, State, watch};
+use super::http::Site;
 use super::keys::Keys;
 use super::listen::Listener;
 use super::models::Models;
 use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
-use super::tls::Certificates;
-use super::{ServerError, ServerOptions, http, memory, metadata, metrics};
+use super::tls::{Certificates, Protocol};
+use super::{
+    Addresses, ServerError, ServerLimits, ServerOptions, http, memory, metadata, metrics, monitor,
+};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::VocoderServiceServer;
 use crate::runtime::Runtime;
@@ -37,7 +41,7 @@ const CALLS_PER_CONNECTION: u32 = 128;
 /// How long connections have to close once their calls have ended.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Serves until the process is asked to stop. `announce` is told the address once it is bound, before the models are loaded.
+/// Serves until the process is asked to stop. `announce` is told the addresses once they are bound, before the models are loaded.
 ///
 /// SIGTERM and SIGINT drain: health turns to NOT_SERVING, new calls are turned away, those under way have `options.grace` to end. A second
 /// one ends them at once. SIGHUP reads the API keys and certificates again.
@@ -47,7 +51,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub fn serve(
     options: ServerOptions,
     runtime: Runtime,
-    announce: impl FnOnce(&str),
+    announce: impl FnOnce(&Addresses),
 ) -> Result<(), ServerError> {
     let tokio = tokio()?;
     let result = tokio.block_on(run(options, runtime, announce));
@@ -68,7 +72,10 @@ pub fn check(options: ServerOptions, runtime: Runtime) -> Result<(), ServerError
             certificates.check_dates()?;
         }
         keys(&options)?;
-        Listener::check(&options.listen).await?;
+        Listener::check("listen", &options.listen).await?;
+        if let Some(address) = &options.http {
+            Listener::check("http", address).await?;
+        }
         load(Arc::new(options), runtime).await.map(|_| ())
     })
 }
@@ -86,7 +93,7 @@ fn tokio() -> Result<tokio::runtime::Runtime, ServerError> {
 async fn run(
     options: ServerOptions,
     runtime: Runtime,
-    announce: impl FnOnce(&str),
+    announce: impl FnOnce(&Addresses),
 ) -> Result<(), ServerError> {
     let mut signals = Signals::listen()?;
     let certificates = certificates(&options)?;
@@ -101,9 +108,18 @@ async fn run(
         Some(address) => Some(watch_port(address, &health).await?),
         None => None,
     };
-    let listener = Listener::bind(&options.listen, options.socket_mode).await?;
+    let mode = options.socket_mode;
+    let listener = Listener::bind("listen", &options.listen, mode).await?;
+    let web = match &options.http {
+        Some(address) => Some(Listener::bind("http", address, mode).await?),
+        None => None,
+    };
     warn_of_strangers(&listener, &options);
-    announce(&listener.address());
+    web.iter().for_each(|web| warn_of_strangers(web, &options));
+    announce(&Addresses {
+        grpc: listener.address(),
+        http: web.as_ref().map(|web| url(web, options.tls.is_some())),
+    });
 
     let shared = Arc::new(Shared::new(
         options.limits,
@@ -111,9 +127,16 @@ async fn run(
         certificates,
         runtime.version().to_owned(),
     ));
+    let places = Connections::new(connection_limits(&options.limits));
+    let closing = CancellationToken::new();
+    let web = web.map(|web| {
+        let site = Site::new(shared.clone(), health.clone());
+        tokio::spawn(http::serve(web, places.clone(), site, closing.clone()))
+    });
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(serving(
         listener,
+        places,
         shared.clone(),
         reporter,
         options.reflection,
@@ -165,7 +188,15 @@ async fn run(
     }
     // Dropping it would do as well.
     let _ = stop.send(());
-    if let Ok(result) = timeout(CLOSING, serving).await {
+    closing.cancel();
+    let closed = async {
+        if let Some(web) = web {
+            // A connection that does not close is cut.
+            let _ = web.await;
+        }
+        serving.await
+    };
+    if let Ok(result) = timeout(CLOSING, closed).await {
         result?;
     }
     tracing::info!("stopped");
@@ -177,17 +208,17 @@ async fn watch_port(
     address: SocketAddr,
     health: &Arc<Health>,
 ) -> Result<PrometheusRecorder, ServerError> {
-    let listener = http::bind(address).await?;
+    let listener = monitor::bind(address).await?;
     let recorder = metrics::recorder().map_err(|error| ServerError::Metrics {
         address,
         reason: error.to_string(),
     })?;
     tokio::spawn(metrics::keep_up(recorder.handle()));
-    let pages = http::Pages {
+    let pages = monitor::Pages {
         metrics: recorder.handle(),
         health: health.clone(),
     };
-    tokio::spawn(http::serve(listener, Arc::new(pages)));
+    tokio::spawn(monitor::serve(listener, Arc::new(pages)));
     Ok(recorder)
 }
 
@@ -235,6 +266,7 @@ async fn load(options: Arc<ServerOptions>, runtime: Runtime) -> Result<Models, S
 
 async fn serving(
     listener: Listener,
+    places: Arc<Connections>,
     shared: Arc<Shared>,
     health: HealthReporter,
     reflects: bool,
@@ -255,13 +287,6 @@ async fn serving(
     let v1 = reflection().build_v1().map_err(|e| failed(&e))?;
     let v1alpha = reflection().build_v1alpha().map_err(|e| failed(&e))?;
     let health = HealthServer::new(HealthService::from_health_reporter(health));
-    let connections = ConnectionLimits {
-        most: limits.max_connections,
-        most_per_peer: limits
-            .max_connections_per_peer
-            .unwrap_or(limits.max_connections.div_ceil(2)),
-        counts_local: limits.max_connections_per_peer.is_some(),
-    };
     let certificates = shared.certificates.clone();
     let router = transport()
         .add_service(Admission::new(service, shared))
@@ -272,16 +297,35 @@ async fn serving(
         // Ends when told to, and when whoever would tell is gone.
         let _ = stopped.await;
     };
-    let most = connections.most;
-    let plain = listener.connections(connections);
+    let most = limits.max_connections;
+    let plain = listener.connections(places);
     let served = match certificates {
         Some(certificates) => {
-            let secured = certificates.secure(plain, most);
+            let secured = certificates.secure(plain, Protocol::Http2, most);
             router.serve_with_incoming_shutdown(secured, stopped).await
         }
         None => router.serve_with_incoming_shutdown(plain, stopped).await,
     };
     served.map_err(|e| failed(&e))
+}
+
+fn connection_limits(limits: &ServerLimits) -> ConnectionLimits {
+    let most_per_peer = limits.max_connections_per_peer;
+    ConnectionLimits {
+        most: limits.max_connections,
+        most_per_peer: most_per_peer.unwrap_or(limits.max_connections.div_ceil(2)),
+        counts_local: most_per_peer.is_some(),
+    }
+}
+
+/// What to open in a browser, where it can be.
+fn url(web: &Listener, is_secured: bool) -> String {
+    let address = web.address();
+    match (address.starts_with("unix:"), is_secured) {
+        (true, _) => address,
+        (false, true) => format!("https://{address}/"),
+        (false, false) => format!("http://{address}/"),
+    }
 }
 
 async fn reload(shared: Arc<Shared>) {
@@ -312,16 +356,19 @@ fn warn_of_strangers(listener: &Listener, options: &ServerOptions) {
     if !listener.is_public() {
         return;
     }
+    let address = listener.address();
     let known = options
         .tls
         .as_ref()
         .is_some_and(|tls| tls.client_ca.is_some());
     if options.api_keys.is_none() && !known {
         tracing::warn!(
+            address,
             "anyone who reaches this address may use the server: --api-keys or --tls-client-ca asks callers who they are"
         );
     } else if options.tls.is_none() {
         tracing::warn!(
+            address,
             "API keys travel in the clear to this address: --tls-cert and --tls-key protect them"
         );
     }

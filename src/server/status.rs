@@ -173,6 +173,24 @@ pub(super) fn failed(message: String) -> Status {
     Status::with_error_details(Code::Internal, message, details)
 }
 
+/// The status of HTTP that says most of what a code does, as google.rpc.Code has them.
+pub(super) fn of_http(code: Code) -> u16 {
+    match code {
+        Code::Ok => 200,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => 400,
+        Code::Unauthenticated => 401,
+        Code::PermissionDenied => 403,
+        Code::NotFound => 404,
+        Code::AlreadyExists | Code::Aborted => 409,
+        Code::ResourceExhausted => 429,
+        Code::Cancelled => 499,
+        Code::Unknown | Code::Internal | Code::DataLoss => 500,
+        Code::Unimplemented => 501,
+        Code::Unavailable => 503,
+        Code::DeadlineExceeded => 504,
+    }
+}
+
 fn mismatch(found: &str, expected: &str, message: String) -> Status {
     let names = [("found", found), ("expected", expected)];
     let names = names.map(|(key, name)| (key.to_owned(), name.to_owned()));

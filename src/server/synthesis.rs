@@ -296,7 +296,7 @@ mod tests {
             String::new(),
         ));
         let call = Call::arrive(
-            "VocodeStream",
+            crate::server::method::Method::Stream,
             &HeaderMap::new(),
             Duration::from_secs(60),
             Holdings::default(),

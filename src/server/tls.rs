@@ -19,8 +19,22 @@ use super::connection::Connection;
 use super::{ServerError, TlsFiles};
 use crate::text::with_causes;
 
-/// The protocol that clients of gRPC ask for.
-const HTTP2: &[u8] = b"h2";
+/// What is spoken on a connection, which the handshake settles (ALPN).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Protocol {
+    /// That of gRPC.
+    Http2,
+    Http1,
+}
+
+impl Protocol {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Protocol::Http2 => b"h2",
+            Protocol::Http1 => b"http/1.1",
+        }
+    }
+}
 
 /// The certificates of a server. Connections that come after they were read again are given the new ones.
 pub(super) struct Certificates {
@@ -30,7 +44,8 @@ pub(super) struct Certificates {
 
 /// What the files held.
 struct Loaded {
-    config: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
     /// The server's certificates, its own first.
     chain: Vec<CertificateDer<'static>>,
 }
@@ -72,12 +87,13 @@ impl Certificates {
     pub fn secure(
         self: Arc<Certificates>,
         connections: impl Stream<Item = io::Result<Connection>>,
+        protocol: Protocol,
         most: usize,
     ) -> impl Stream<Item = io::Result<TlsStream<Connection>>> {
         let secure = move |connection: io::Result<Connection>| {
             let certificates = self.clone();
             // A task each: the mathematics of one handshake must not keep others from their audio.
-            tokio::spawn(async move { certificates.acceptor().accept(connection?).await })
+            tokio::spawn(async move { certificates.acceptor(protocol).accept(connection?).await })
         };
         let secured = connections.map(secure).buffer_unordered(most);
         secured.filter_map(async |secured| match secured {
@@ -90,9 +106,12 @@ impl Certificates {
         })
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(current.config.clone())
+        TlsAcceptor::from(match protocol {
+            Protocol::Http2 => current.http2.clone(),
+            Protocol::Http1 => current.http1.clone(),
+        })
     }
 }
 
@@ -120,12 +139,19 @@ fn read(files: &TlsFiles) -> Result<Loaded, ServerError> {
             builder.with_client_cert_verifier(verifier.map_err(|e| refused(&e))?)
         }
     };
-    let mut config = builder
+    let config = builder
         .with_single_cert(chain.clone(), key)
         .map_err(|e| refused(&e))?;
-    config.alpn_protocols.push(HTTP2.to_vec());
-    let config = Arc::new(config);
-    Ok(Loaded { config, chain })
+    let speaking = |protocol: Protocol| {
+        let mut config = config.clone();
+        config.alpn_protocols.push(protocol.name().to_vec());
+        Arc::new(config)
+    };
+    Ok(Loaded {
+        http2: speaking(Protocol::Http2),
+        http1: speaking(Protocol::Http1),
+        chain,
+    })
 }
 
 /// The certificates of a PEM file; at least one.

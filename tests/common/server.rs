@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Server {
     child: Child,
     address: String,
+    http: String,
     log: Arc<Mutex<String>>,
 }
 
@@ -45,10 +46,12 @@ impl Server {
                 *copy.lock().unwrap() += &(line + "\n");
             }
         });
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let (mut line, mut page) = (String::new(), String::new());
+        said.read_line(&mut line).unwrap();
+        if flags.contains(&"--http") {
+            said.read_line(&mut page).unwrap();
+        }
         let address = line
             .trim_end()
             .strip_prefix("listening on ")
@@ -56,6 +59,7 @@ impl Server {
         let mut server = Server {
             child,
             address: address.clone().unwrap_or_default(),
+            http: address_of(&page),
             log,
         };
         assert!(
@@ -70,6 +74,11 @@ impl Server {
     /// `HOST:PORT` or `unix:PATH`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `HOST:PORT` or `unix:PATH` of the page, with `--http`.
+    pub fn http(&self) -> &str {
+        &self.http
     }
 
     /// A connection in the clear.
@@ -164,6 +173,13 @@ impl Server {
         sleep(Duration::from_millis(100));
         self.log()
     }
+}
+
+/// The address in the line that names the page.
+pub fn address_of(line: &str) -> String {
+    let url = line.trim_end().trim_start_matches("the page is at ");
+    let bare = url.split("//").last().unwrap_or_default();
+    bare.trim_end_matches('/').to_owned()
 }
 
 impl Drop for Server {

@@ -195,6 +195,33 @@ impl Certificates {
         paths.iter().map(String::as_str).collect()
     }
 
+    /// A secured connection of a client that speaks these protocols.
+    async fn connect(
+        &self,
+        address: &str,
+        protocols: &[&[u8]],
+    ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        use std::sync::Arc;
+        use tokio_rustls::rustls::crypto::ring;
+        use tokio_rustls::rustls::pki_types::pem::PemObject;
+        use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+        use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+        let authority = CertificateDer::from_pem_file(self.path("ca.pem")).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        connector.connect(name, socket).await.unwrap()
+    }
+
     /// What GetInfo comes to over TLS, shown the certificate that is named.
     async fn call(&self, server: &Server, identity: Option<&str>) -> Result<(), String> {
         let mut tls = ClientTlsConfig::new()
@@ -279,38 +306,41 @@ async fn certificates_are_read_again_at_a_signal_and_bad_ones_are_not_taken() {
     second.call(&server, None).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn http_is_secured_by_the_same_certificates() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let certificates = Certificates::new();
+    let mut paths = Vec::new();
+    let mut flags = certificates.flags("server", false, &mut paths);
+    flags.extend(["--http", "127.0.0.1:0"]);
+    let server = Server::start(&flags);
+    // As a browser offers them.
+    let protocols: [&[u8]; 2] = [b"h2", b"http/1.1"];
+    let mut stream = certificates.connect(server.http(), &protocols).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocols[1]));
+    let request = b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ready\n"),
+        "{answer}"
+    );
+    certificates.call(&server, None).await.unwrap();
+}
+
 /// TLS connections that are secured and then say nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn secured_connections_that_ask_for_nothing_make_room_and_are_closed() {
-    use std::sync::Arc;
     use tokio::io::AsyncReadExt;
-    use tokio_rustls::rustls::crypto::ring;
-    use tokio_rustls::rustls::pki_types::pem::PemObject;
-    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
     let certificates = Certificates::new();
     let mut paths = Vec::new();
     let mut flags = certificates.flags("server", false, &mut paths);
     flags.extend(["--max-connections", "4"]);
     let server = Server::start(&flags);
-    let authority = CertificateDer::from_pem_file(certificates.path("ca.pem")).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(authority).unwrap();
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols.push(b"h2".to_vec());
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let mut held = Vec::new();
     for _ in 0..4 {
-        let socket = tokio::net::TcpStream::connect(server.address())
-            .await
-            .unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        held.push(connector.connect(name, socket).await.unwrap());
+        held.push(certificates.connect(server.address(), &[b"h2"]).await);
     }
     certificates.call(&server, None).await.unwrap();
     for connection in &mut held {

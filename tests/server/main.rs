@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/http.rs"]
+mod http;
 #[path = "../common/server.rs"]
 mod server;
 
@@ -13,6 +15,7 @@ mod life;
 mod npy;
 mod refusals;
 mod traces;
+mod web;
 #[cfg(debug_assertions)]
 mod worker;
 

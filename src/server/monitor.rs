@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::ServerError;
-use super::health::{Health, State};
+use super::health::Health;
 
 /// Connections at once; the oldest makes room for one more.
 const CONNECTIONS: usize = 64;
@@ -89,9 +89,8 @@ impl Pages {
         };
         match path {
             "/metrics" | "/" => page(StatusCode::OK, self.metrics.render()),
-            // A server that starts or stops needs no new one in its place.
-            "/health" => told(state != State::Hung),
-            "/ready" => told(state == State::Ready),
+            "/health" => told(state.is_alive()),
+            "/ready" => told(state.is_ready()),
             _ => page(
                 StatusCode::NOT_FOUND,
                 "there is /metrics, /health and /ready\n".to_owned(),
