@@ -250,6 +250,58 @@ fn a_client_writes_what_the_ending_says() {
 }
 
 #[test]
+fn a_client_writes_beside_its_mel_or_to_a_pipe_as_long_as_it_is_read() {
+    use std::io::Read;
+    let mut server = server::Server::start(&["--provider", "cpu"]);
+    let address = server.address().to_owned();
+    let place = Place::new();
+    place
+        .vocode(&["client", "a.npy", "--addr", &address])
+        .assert()
+        .success();
+    let file = decoded(&place.path("a.wav"));
+    let mut piped = place.vocode(&["client", "-", "-o", "-", "--addr", &address]);
+    let piped = piped
+        .write_stdin(fs::read(place.path("a.npy")).unwrap())
+        .output()
+        .unwrap();
+    assert!(
+        piped.status.success(),
+        "{}",
+        String::from_utf8_lossy(&piped.stderr)
+    );
+    let length = u32::from_le_bytes(piped.stdout[4..8].try_into().unwrap());
+    assert_eq!(length as usize + 8, piped.stdout.len());
+    place.write("piped.wav", &piped.stdout);
+    assert_eq!(decoded(&place.path("piped.wav")).samples, file.samples);
+
+    let read = vocode::mel::read_npy(
+        fs::File::open(DEMO).unwrap(),
+        Some(80),
+        Default::default(),
+        &Default::default(),
+    );
+    let long = ndarray::concatenate(ndarray::Axis(1), &vec![read.unwrap().view(); 20]).unwrap();
+    let mut bytes = Vec::new();
+    vocode::mel::write_npy(&mut bytes, &vocode::Mel::new(long).unwrap()).unwrap();
+    place.write("long.npy", &bytes);
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("vocode"))
+        .args(["client", "long.npy", "-o", "-", "--addr", &address])
+        .current_dir(place.0.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_exact(&mut [0; 100])
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    server.log_says("CANCELLED");
+}
+
+#[test]
 fn a_batch_that_was_broken_off_goes_on() {
     let place = Place::new();
     place.mel("b.npy");

@@ -10,8 +10,9 @@ use super::args::{FormatArg, Overwrite, Verbosity};
 use super::container::Container;
 use super::error::CliError;
 use super::flags::with_flags;
-use super::jobs::{self, Kinds};
+use super::jobs::{self, Job, Kinds};
 use super::output::{Target, print, say};
+use super::pipe::Pipe;
 use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
 use crate::audio::{Encoded, InfoId, Provenance};
 use crate::client::{Client, ClientError, Event, Events};
@@ -41,12 +42,12 @@ enum Method {
 /// Arguments of `vocode client`.
 #[derive(Args, Debug)]
 pub struct ClientArgs {
-    /// The mel spectrogram (.npy)
+    /// The mel spectrogram (.npy), or - for standard input
     #[arg(value_name = "MEL")]
     input: PathBuf,
-    /// The file to write (.wav, .flac or .raw), or - for standard output
+    /// The file to write (.wav, .flac or .raw), or - for standard output, where the audio goes as it comes [default: MEL's name with .wav]
     #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
     /// What is written, where no name says it [default: what -o ends in, or wav]
     #[arg(long, env = "VOCODE_CONTAINER", value_enum, value_name = "KIND")]
     container: Option<Container>,
@@ -123,12 +124,17 @@ struct Summary {
 /// Runs `vocode client`.
 pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     args.verbosity.start_logging();
-    let target = Target::parse(&args.output);
-    jobs::refuse_other_extensions(&args.output, &KINDS)?;
+    let Job { source, target, .. } = args.job()?;
     let container = Container::of(&target, args.container)?;
     container.check(args.format)?;
     target.check(args.overwrite.force)?;
-    let mel = read_mel(&args.input, None)?;
+    let mel = read_mel(&source, None)?;
+    let mut pipe = match (&target, args.method) {
+        (Target::Stdout, Method::Stream | Method::Live) => {
+            Some(Pipe::new(container.encoding(args.format)))
+        }
+        _ => None,
+    };
     let (answer, seconds) = block_on(async {
         let (mut client, info) = args.server.connect().await?;
         let began = Instant::now();
@@ -138,13 +144,21 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
                 args.timeout
             ))
         })?;
-        let answer = tokio::time::timeout(limit, call(args, &mut client, &info, mel)).await;
+        let answer =
+            tokio::time::timeout(limit, call(args, &mut client, &info, mel, pipe.as_mut())).await;
         let answer = answer.map_err(|_| CliError::Timeout {
             seconds: args.timeout,
         })??;
         Ok((answer, began.elapsed().as_secs_f64()))
     })?;
-    write(args, &target, container, &answer)?;
+    // Whoever reads the pipe has all that it wants.
+    let Some(answer) = answer else {
+        return Ok(());
+    };
+    match &pipe {
+        Some(pipe) => tell_clipped(args, &target, pipe.clipped()),
+        None => write(args, &target, container, &answer)?,
+    }
     for note in &answer.header.warnings {
         args.verbosity.warn(&visible(&with_flags(note)));
     }
@@ -162,17 +176,38 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }
 
+impl ClientArgs {
+    /// The mel and where its audio goes.
+    fn job(&self) -> Result<Job, CliError> {
+        let kinds = Kinds {
+            output: self.container.unwrap_or_default().extension(),
+            ..KINDS
+        };
+        let inputs = std::slice::from_ref(&self.input);
+        let mut jobs = jobs::plan(inputs, self.output.as_deref(), &kinds, false)?;
+        match (jobs.pop(), jobs.is_empty()) {
+            (Some(job), true) => Ok(job),
+            _ => Err(CliError::usage(format!(
+                "{} is a folder of several mels, and vocode client sends one: name it",
+                self.input.display()
+            ))),
+        }
+    }
+}
+
+/// The whole answer; `None` where the reader of `pipe` has gone before its end.
 async fn call(
     args: &ClientArgs,
     client: &mut Client,
     info: &proto::GetInfoResponse,
     mel: Mel,
-) -> Result<Answer, CliError> {
+    pipe: Option<&mut Pipe>,
+) -> Result<Option<Answer>, CliError> {
     let began = Instant::now();
     let config = args.request.config(info)?;
     let expected = args.request.expected(info, mel.frames());
     let events = match args.method {
-        Method::Unary => return unary(client, config, &mel, expected, began).await,
+        Method::Unary => return unary(client, config, &mel, expected, began).await.map(Some),
         Method::Stream => client.stream(config, &mel).await?,
         Method::Live => {
             let pause = args.paced.then(|| frame_seconds(info)).flatten();
@@ -180,7 +215,7 @@ async fn call(
             client.live(config, paced(pieces, pause)).await?
         }
     };
-    collect(events, expected, began).await
+    collect(events, expected, began, pipe).await
 }
 
 async fn unary(
@@ -203,22 +238,30 @@ async fn unary(
     })
 }
 
-/// Takes a stream to its end; memory is bounded by what the mel makes.
+/// Takes a stream to its end, or as long as `pipe` is read; memory is bounded by what the mel makes.
 async fn collect(
     mut events: Events,
     expected: Option<Expected>,
     began: Instant,
-) -> Result<Answer, CliError> {
+    mut pipe: Option<&mut Pipe>,
+) -> Result<Option<Answer>, CliError> {
     let (mut head, mut samples, mut first_audio) = (None, Vec::new(), None);
     while let Some(event) = events.next().await {
         match (event?, &head) {
             (Event::Header(header), _) => head = Some(header),
             (Event::Chunk(chunk), Some(header)) => {
                 first_audio.get_or_insert_with(|| began.elapsed());
+                let before = samples.len();
                 samples.extend(floats(&chunk.audio));
                 expected
                     .ok_or(ClientError::EmptyEvent)?
                     .allows(header, samples.len())?;
+                if let Some(pipe) = &mut pipe
+                    && pipe.push(header, &samples[before..])?.is_break()
+                {
+                    // Dropping the events cancels the call.
+                    return Ok(None);
+                }
             }
             (Event::Chunk(_) | Event::Summary(_), _) => {}
         }
@@ -227,11 +270,16 @@ async fn collect(
     expected
         .ok_or(ClientError::EmptyEvent)?
         .is_met(&header, samples.len())?;
-    Ok(Answer {
+    if let Some(pipe) = pipe
+        && pipe.finish()?.is_break()
+    {
+        return Ok(None);
+    }
+    Ok(Some(Answer {
         header,
         samples,
         first_audio: first_audio.unwrap_or_else(|| began.elapsed()),
-    })
+    }))
 }
 
 /// The mel, `frames` at a time.
@@ -301,13 +349,17 @@ fn write(
         )
         .map_err(|e| CliError::audio(target.label(), e))?;
     target.write(&bytes, args.overwrite.force)?;
+    tell_clipped(args, target, clipped);
+    Ok(())
+}
+
+fn tell_clipped(args: &ClientArgs, target: &Target, clipped: usize) {
     if clipped > 0 {
         args.verbosity.warn(&format!(
             "{}: {clipped} samples beyond full scale were clipped; --format f32 keeps them",
             target.label()
         ));
     }
-    Ok(())
 }
 
 fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {

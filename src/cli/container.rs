@@ -86,6 +86,16 @@ impl Container {
         }
     }
 
+    /// How samples are written that come piece by piece.
+    #[cfg(feature = "server")]
+    pub(super) fn encoding(self, format: FormatArg) -> Encoding {
+        match self {
+            Container::Wav => Encoding::Wav(format.into()),
+            Container::Flac => Encoding::Flac,
+            Container::Raw => Encoding::Pcm(format.into()),
+        }
+    }
+
     /// The bytes of the file.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::args::Verbosity;
 use super::error::CliError;
+use super::jobs::Source;
 use super::listening::{Arrivals, HEADING, Heard, Listener, StreamsResult};
 use super::output::print;
 use super::remote::{RequestArgs, ServerArgs, block_on, read_mel};
@@ -50,7 +51,7 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
             args.seconds
         )));
     }
-    let mel = read_mel(&args.input, None)?;
+    let mel = read_mel(&Source::parse(&args.input), None)?;
     block_on(async {
         let (client, info) = args.server.connect().await?;
         let config = args.request.config(&info)?;

@@ -28,6 +28,8 @@ mod otlp;
 mod output;
 mod pages;
 #[cfg(feature = "server")]
+mod pipe;
+#[cfg(feature = "server")]
 mod remote;
 mod sample;
 mod sampling;

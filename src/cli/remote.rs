@@ -1,12 +1,12 @@
 //! Flags of the commands that talk to a server.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::error::CliError;
+use super::jobs::Source;
 use super::{sampling, threads};
 use crate::audio::resampled_len;
 use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
@@ -266,10 +266,9 @@ pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 }
 
 /// Reads a mel as it is; the server says whether it fits.
-pub(super) fn read_mel(path: &Path, bands: Option<usize>) -> Result<Mel, CliError> {
-    let label = path.display().to_string();
-    let file = File::open(path).map_err(|e| CliError::read(&label, e))?;
-    read_npy(file, bands, Layout::Auto, &NpyLimits::default()).map_err(|e| CliError::mel(label, e))
+pub(super) fn read_mel(source: &Source, bands: Option<usize>) -> Result<Mel, CliError> {
+    let read = read_npy(source.open()?, bands, Layout::Auto, &NpyLimits::default());
+    read.map_err(|e| CliError::mel(source.label(), e))
 }
 
 /// Runs a command that talks to a server; Ctrl-C ends it.
