@@ -22,13 +22,12 @@ mod answer;
 mod connect;
 mod error;
 mod event;
-
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod events;
+mod source;
+mod tries;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use tonic::codec::CompressionEncoding;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -36,12 +35,15 @@ use tonic::transport::Channel;
 pub use connect::{ClientOptions, TlsFiles};
 pub use error::ClientError;
 pub use event::Event;
+pub use events::Events;
 
 use crate::mel::Mel;
 use crate::proto;
 use crate::proto::vocoder_service_client::VocoderServiceClient;
-use answer::Rules;
 use connect::Key;
+use events::{Call, Source};
+use source::LiveMels;
+use tries::Tries;
 
 /// Most bytes of one answer: unary audio can be long.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
@@ -49,53 +51,10 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// A connection to a server.
 #[derive(Clone)]
 pub struct Client {
-    service: VocoderServiceClient<InterceptedService<Channel, Key>>,
+    service: Service,
 }
 
-/// A streamed answer, held against the contract as it comes: it begins with its header, no audio is missing or twice
-/// there, and it ends with a summary that counts what came.
-pub struct Events {
-    events: Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>,
-    rules: Rules,
-    /// Frames sent so far.
-    frames: Arc<AtomicU64>,
-    over: bool,
-}
-
-impl Events {
-    /// The next piece; `None` after the last, and only where the answer is whole. Dropping the answer cancels the call.
-    ///
-    /// # Errors
-    /// What ended the call early, once; [`ClientError::Incomplete`] where the summary never came, and
-    /// [`ClientError::Broken`] where the answer contradicts the contract.
-    pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
-        if self.over {
-            return None;
-        }
-        let next = match self.events.next().await {
-            Some(Ok(event)) => {
-                let frames = self.frames.load(Ordering::Acquire);
-                self.rules.take(&event, frames).map(|()| Some(event))
-            }
-            Some(Err(error)) => Err(error),
-            None => self.rules.end().map(|()| None),
-        };
-        self.over = !matches!(next, Ok(Some(_)));
-        next.transpose()
-    }
-
-    fn new(
-        events: impl Stream<Item = Result<Event, ClientError>> + Send + 'static,
-        frames: Arc<AtomicU64>,
-    ) -> Events {
-        Events {
-            events: Box::pin(events),
-            rules: Rules::default(),
-            frames,
-            over: false,
-        }
-    }
-}
+type Service = VocoderServiceClient<InterceptedService<Channel, Key>>;
 
 impl Client {
     /// Connects to a server.
@@ -117,8 +76,13 @@ impl Client {
     /// # Errors
     /// [`ClientError::Status`].
     pub async fn info(&mut self) -> Result<proto::GetInfoResponse, ClientError> {
-        let answer = self.service.get_info(proto::GetInfoRequest {}).await?;
-        Ok(answer.into_inner())
+        let mut tries = Tries::default();
+        loop {
+            match self.service.get_info(proto::GetInfoRequest {}).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => tries.pause(status.into()).await?,
+            }
+        }
     }
 
     /// A whole mel for the whole audio.
@@ -135,7 +99,13 @@ impl Client {
             mel: Some(wire_mel(mel)),
             request_id: String::new(),
         };
-        let answer = self.service.vocode(request).await?.into_inner();
+        let mut tries = Tries::default();
+        let answer = loop {
+            match self.service.vocode(request.clone()).await {
+                Ok(answer) => break answer.into_inner(),
+                Err(status) => tries.pause(status.into()).await?,
+            }
+        };
         answer::whole(
             answer.header.as_ref(),
             &answer.audio,
@@ -154,17 +124,7 @@ impl Client {
         config: proto::SynthesisConfig,
         mel: &Mel,
     ) -> Result<Events, ClientError> {
-        let request = proto::VocodeStreamRequest {
-            config: Some(config),
-            mel: Some(wire_mel(mel)),
-            request_id: String::new(),
-        };
-        let events = self.service.vocode_stream(request).await?.into_inner();
-        let events = events.map(|answer| Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into()));
-        Ok(Events::new(
-            events,
-            Arc::new(AtomicU64::new(mel.frames() as u64)),
-        ))
+        self.begin(config, Source::Whole(wire_mel(mel))).await
     }
 
     /// Mels as they are made for audio piece by piece.
@@ -176,25 +136,21 @@ impl Client {
         config: proto::SynthesisConfig,
         mels: impl Stream<Item = Mel> + Send + 'static,
     ) -> Result<Events, ClientError> {
-        use proto::vocode_live_request::Message;
-        let request = |message| proto::VocodeLiveRequest {
-            message: Some(message),
-            request_id: String::new(),
-        };
-        let first = futures_util::stream::iter([request(Message::Config(config))]);
-        let frames = Arc::new(AtomicU64::new(0));
-        let sent = frames.clone();
-        let rest = mels.map(move |mel| {
-            sent.fetch_add(mel.frames() as u64, Ordering::AcqRel);
-            request(Message::Mel(wire_mel(&mel)))
-        });
-        let events = self
-            .service
-            .vocode_live(first.chain(rest))
-            .await?
-            .into_inner();
-        let events = events.map(|answer| Ok(answer?.event.ok_or(ClientError::EmptyEvent)?.into()));
-        Ok(Events::new(events, frames))
+        self.begin(config, Source::Live(LiveMels::new(mels))).await
+    }
+
+    async fn begin(
+        &mut self,
+        config: proto::SynthesisConfig,
+        mel: Source,
+    ) -> Result<Events, ClientError> {
+        let service = self.service.clone();
+        Events::begin(Call {
+            service,
+            config,
+            mel,
+        })
+        .await
     }
 }
 

@@ -172,8 +172,9 @@ async fn an_answer_that_is_not_whole_is_an_error_and_no_file() {
         ("stream", vec![header("")], "before its summary"),
         (
             "stream",
+            // It is asked for the rest, and begins anew.
             vec![header(""), chunk(0, 0, all)],
-            "before its summary",
+            "a chunk starts at sample 0 where",
         ),
         (
             "stream",

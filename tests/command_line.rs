@@ -394,6 +394,36 @@ fn a_list_says_what_is_made_of_what() {
 }
 
 #[test]
+fn parts_of_a_batch_make_each_file_once() {
+    let place = Place::new();
+    let names: Vec<String> = (0..6).map(|i| format!("m{i}.npy")).collect();
+    let line = |name: &String| format!("{{\"input\": \"{name}\"}}\n");
+    names.iter().for_each(|name| place.mel(name));
+    place.write(
+        "list.jsonl",
+        names.iter().map(line).collect::<String>().as_bytes(),
+    );
+    let mut made = Vec::new();
+    for part in ["1/2", "2/2"] {
+        place
+            .vocode(&["--manifest", "list.jsonl", "--shard", part])
+            .assert()
+            .success();
+        let results = format!("list.{}.results.jsonl", part.replace('/', "-of-"));
+        let lines = place.lines(&results);
+        assert!(!lines.is_empty() && lines.len() < 6, "{part}");
+        made.extend(
+            lines
+                .iter()
+                .map(|line| line["input"].as_str().unwrap().to_owned()),
+        );
+    }
+    made.sort();
+    assert_eq!(made, names);
+    place.fails(&["m0.npy", "--shard", "3/2"], 2, contains("I from 1 to N"));
+}
+
+#[test]
 fn a_line_of_a_list_that_cannot_be_used_is_named_before_any_work() {
     let place = Place::new();
     for (line, words) in [

@@ -15,7 +15,7 @@ use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
 use vocode::runtime::SessionOptions;
 use vocode::vocoder::{
     AudioOutput, OpenStream, Output, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest,
-    SynthesisOptions, Vocoder, VocoderError,
+    StreamStart, SynthesisOptions, Vocoder, VocoderError,
 };
 
 fn vocoder(bundle: Bundle) -> Vocoder {
@@ -337,4 +337,83 @@ fn requests_that_cannot_be_met_are_refused() {
     let chunk = open(some().chunk_frames(Some(0))).unwrap();
     assert!(chunk.contains("1 to"), "{chunk}");
     assert_eq!(scheduler.active(), 0);
+}
+
+/// Streams that begin inside their clip, with no more of the mel than they need and with more of it, against the whole stream. Returns the
+/// largest difference.
+fn resumed_against_whole(bundle: Bundle, frames: usize, requests: &[StreamRequest]) -> f32 {
+    let (mel, made) = (some_mel(&bundle, frames), bundle.manifest.mel.clone());
+    let scheduler = scheduler(bundle, 1, 4);
+    let mut largest = 0.0;
+    tokio_runtime().block_on(async {
+        for request in requests {
+            let whole = streamed(&scheduler, &mel, &[frames], request).await;
+            let lead = scheduler.open(request).unwrap().plan.lead_frames;
+            let rate = request.sample_rate.unwrap_or(made.sample_rate) as usize;
+            for share in [0.003, 0.31, 0.77, 1.0] {
+                let sample = (share * whole.len() as f64) as usize;
+                let at = sample * made.sample_rate as usize / rate / made.hop;
+                for frame in [at.saturating_sub(lead), 0] {
+                    let start = StreamStart {
+                        frame: frame as u64,
+                        sample: sample as u64,
+                    };
+                    let rest = mel.slice(s![.., frame.min(frames)..]).to_owned();
+                    let request = request.clone().start(start);
+                    let found = streamed(&scheduler, &rest, &[17, 5], &request).await;
+                    let difference = worst(&found, &whole[sample..]);
+                    largest = f32::max(largest, difference);
+                }
+            }
+        }
+    });
+    largest
+}
+
+#[test]
+fn a_stream_goes_on_elsewhere_with_the_same_samples() {
+    let steps = |count| StreamRequest::default().schedule(ScheduleChoice::Steps(count));
+    let flow = [
+        steps(3)
+            .solver(Some(Solver::DpmSolverPp))
+            .chunk_frames(Some(31)),
+        steps(4).sample_rate(Some(48_000)).shift_samples(5),
+        steps(2).sample_rate(Some(16_000)).shift_samples(-300),
+    ];
+    assert!(resumed_against_whole(fixture("tiny_flow"), 400, &flow) < 1e-4);
+    let ddpm = steps(6).solver(Some(Solver::Ddim { eta: 0.5 }));
+    assert!(resumed_against_whole(fixture("tiny_ddpm"), 300, &[ddpm]) < 1e-4);
+}
+
+#[test]
+fn a_stream_of_the_default_model_goes_on_elsewhere_bit_by_bit() {
+    let steps = |count| StreamRequest::default().schedule(ScheduleChoice::Steps(count));
+    let requests = [steps(4).seed(3), steps(2).sample_rate(Some(24_000))];
+    let largest = resumed_against_whole(Bundle::embedded().unwrap(), 300, &requests);
+    assert_eq!(largest, 0.0);
+}
+
+#[test]
+fn a_stream_whose_mel_begins_too_late_says_from_where_it_is_needed() {
+    let scheduler = scheduler(fixture("tiny_flow"), 1, 4);
+    let start = StreamStart {
+        frame: 400,
+        sample: 400 * fixture("tiny_flow").manifest.mel.hop as u64,
+    };
+    let error = scheduler
+        .open(&StreamRequest::default().start(start))
+        .err()
+        .unwrap();
+    let VocoderError::StartContext { found: 400, needed } = error else {
+        panic!("{error}");
+    };
+    let start = StreamStart {
+        frame: needed,
+        ..start
+    };
+    assert!(
+        scheduler
+            .open(&StreamRequest::default().start(start))
+            .is_ok()
+    );
 }

@@ -29,6 +29,7 @@ pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
 pub use encode::{EncodedPiece, Encoding, StreamEncoder, too_loud};
 pub use error::AudioError;
 pub use limit::{Limited, limit};
+pub(crate) use resample::TAPS as RESAMPLER_TAPS;
 pub use resample::{StreamResampler, resample, resampled_len};
 #[cfg(feature = "formats")]
 pub use wav::{Encoded, InfoId, Provenance, SampleFormat, encode_wav};

@@ -7,7 +7,7 @@ use super::AudioError;
 use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
 /// Taps of the anti-aliasing filter.
-const TAPS: usize = 256;
+pub(crate) const TAPS: usize = 256;
 /// Input samples that are resampled at a time, however they came.
 const BLOCK: usize = 256;
 

@@ -12,6 +12,7 @@ use super::error::CliError;
 use super::jobs::Job;
 use super::manifest::{Outcome, Results};
 use super::output::{Target, say};
+use super::shard::Shard;
 use super::summary::Summary;
 use crate::text::counted;
 
@@ -31,6 +32,9 @@ pub struct BatchArgs {
     /// A list of mels, one JSON object a line: input, and if wanted output, seed and steps
     #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "output"])]
     pub(super) manifest: Option<PathBuf>,
+    /// Make part I of N alone, told apart by the hash of each input's name, as in --shard $SLURM_ARRAY_TASK_ID/8
+    #[arg(long, env = "VOCODE_SHARD", value_name = "I/N")]
+    pub(super) shard: Option<Shard>,
     /// Where a line is appended for each mel of --manifest [default: its name with .results.jsonl]
     #[arg(long, value_name = "FILE", requires = "manifest")]
     pub(super) results: Option<PathBuf>,
@@ -46,12 +50,17 @@ impl BatchArgs {
             return Ok(None);
         };
         let path = self.results.clone();
-        let path = path.unwrap_or_else(|| Results::beside(list));
+        let path = path.unwrap_or_else(|| Results::beside(list, self.shard));
         Results::open(&path).map(Some)
     }
 
     /// The jobs whose results are not there yet, and how many others there were.
     pub(super) fn left(&self, jobs: Vec<Job>) -> (Vec<Job>, usize) {
+        let mine = |job: &Job| {
+            self.shard
+                .is_none_or(|shard| shard.has(&job.source.label()))
+        };
+        let jobs: Vec<Job> = jobs.into_iter().filter(mine).collect();
         let total = jobs.len();
         let done = |job: &Job| match &job.target {
             Target::File(path) => self.skip_existing && path.is_file(),

@@ -96,6 +96,10 @@ struct Answer {
     samples: Vec<f32>,
     /// From the call to its first audio.
     first_audio: Duration,
+    /// See [`Summary::late_seconds`].
+    late: f64,
+    /// How many times the call broke off and went on.
+    resumed: u32,
 }
 
 /// The line at the end.
@@ -110,6 +114,8 @@ struct Summary {
     seconds: f64,
     first_audio_seconds: f64,
     real_time_factor: f64,
+    /// The most that a piece came later than it would have been heard, played from the first one on.
+    late_seconds: f64,
     steps: u32,
     schedule: String,
     solver: String,
@@ -117,6 +123,8 @@ struct Summary {
     precision: String,
     seed: u64,
     request_id: String,
+    /// How many times the call broke off and went on, perhaps on another server.
+    resumed: u32,
     /// What the server found odd about the mel.
     warnings: Vec<String>,
 }
@@ -158,6 +166,12 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     match &pipe {
         Some(pipe) => tell_clipped(args, &target, pipe.clipped()),
         None => write(args, &target, container, &answer)?,
+    }
+    if answer.resumed > 0 {
+        args.verbosity.warn(&format!(
+            "the call broke off and went on, {}: its audio is whole",
+            counted(answer.resumed as usize, "time")
+        ));
     }
     for note in &answer.header.warnings {
         args.verbosity.warn(&visible(&with_flags(note)));
@@ -235,6 +249,8 @@ async fn unary(
         header,
         samples,
         first_audio: began.elapsed(),
+        late: 0.0,
+        resumed: 0,
     })
 }
 
@@ -245,13 +261,16 @@ async fn collect(
     began: Instant,
     mut pipe: Option<&mut Pipe>,
 ) -> Result<Option<Answer>, CliError> {
-    let (mut head, mut samples, mut first_audio) = (None, Vec::new(), None);
+    let (mut head, mut samples, mut first_audio, mut late) = (None, Vec::new(), None, 0.0);
     while let Some(event) = events.next().await {
         match (event?, &head) {
             (Event::Header(header), _) => head = Some(header),
             (Event::Chunk(chunk), Some(header)) => {
-                first_audio.get_or_insert_with(|| began.elapsed());
                 let before = samples.len();
+                let now = began.elapsed();
+                let first = *first_audio.get_or_insert(now);
+                let heard = before as f64 / f64::from(header.sample_rate_hz.max(1));
+                late = f64::max(late, (now - first).as_secs_f64() - heard);
                 samples.extend(floats(&chunk.audio));
                 expected
                     .ok_or(ClientError::EmptyEvent)?
@@ -279,6 +298,8 @@ async fn collect(
         header,
         samples,
         first_audio: first_audio.unwrap_or_else(|| began.elapsed()),
+        late,
+        resumed: events.resumed(),
     }))
 }
 
@@ -367,6 +388,8 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         header,
         samples,
         first_audio,
+        late,
+        resumed,
     } = answer;
     let audio_seconds = samples.len() as f64 / f64::from(header.sample_rate_hz.max(1));
     Summary {
@@ -379,6 +402,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         seconds,
         first_audio_seconds: first_audio.as_secs_f64(),
         real_time_factor: seconds / audio_seconds.max(f64::MIN_POSITIVE),
+        late_seconds: late,
         steps: header.steps,
         schedule: header.schedule,
         solver: header.solver,
@@ -386,6 +410,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         precision: header.precision,
         seed: header.seed,
         request_id: header.request_id,
+        resumed,
         warnings: header.warnings,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::CliError;
 use super::jobs::{Job, Own, Source};
 use super::output::{Target, shown};
+use super::shard::Shard;
 
 /// Bytes of a list that are read: some millions of lines.
 const MAX_BYTES: u64 = 1 << 30;
@@ -107,8 +108,11 @@ impl Results {
     }
 
     /// Where the results of this list go unless another file is named.
-    pub(super) fn beside(list: &Path) -> PathBuf {
-        list.with_extension("results.jsonl")
+    pub(super) fn beside(list: &Path, shard: Option<Shard>) -> PathBuf {
+        match shard {
+            None => list.with_extension("results.jsonl"),
+            Some(shard) => list.with_extension(format!("{}.results.jsonl", shard.infix())),
+        }
     }
 
     /// Appends one line.

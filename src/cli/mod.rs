@@ -37,6 +37,7 @@ mod schedules;
 #[cfg(feature = "server")]
 mod serve;
 pub mod setup;
+mod shard;
 mod suggest;
 mod summary;
 mod synth;

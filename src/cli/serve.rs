@@ -36,8 +36,8 @@ A setting is taken from its flag, else from the variable in brackets, else from 
 names, as in `max-streams = 8` and `model = [\"fast=models/fast\", \"models/default\"]`. Paths are those of the folder that the server is \
 started in.
 
-It prints the address that it listens on, and with --http that of the page on a line of its own; health is SERVING once the models are loaded. SIGTERM and \
-Ctrl-C let calls end, a second one ends them; SIGHUP reads the API keys and certificates again.";
+It prints the address that it listens on, and with --http that of the page on a line of its own; calls wait until the models are loaded. \
+SIGTERM and Ctrl-C let calls end, SIGTERM after --drain-delay, a second one ends them; SIGHUP reads the API keys and certificates again.";
 
 /// Arguments of `vocode serve`.
 #[derive(Args, Debug)]
@@ -86,7 +86,14 @@ pub struct ServeArgs {
     /// Do not describe the service to generic clients (gRPC reflection)
     #[arg(long, env = "VOCODE_NO_REFLECTION")]
     no_reflection: bool,
-    /// Seconds that calls may go on once the server was asked to stop
+    /// Seconds that new calls are still served after SIGTERM, while health says that the server goes: as long as balancers take to hear of it
+    #[arg(long, env = "VOCODE_DRAIN_DELAY", default_value_t = 3.0, value_parser = pause, value_name = "S")]
+    drain_delay: f64,
+    /// Seconds after which callers are asked to leave a connection, give or take a tenth, so that their next calls spread over the replicas behind
+    /// a balancer of connections [default: never]
+    #[arg(long, env = "VOCODE_MAX_CONNECTION_AGE", value_parser = pause, value_name = "S")]
+    max_connection_age: Option<f64>,
+    /// Seconds that calls may go on once the server takes no more
     #[arg(long, env = "VOCODE_GRACE_SECONDS", default_value_t = 30, value_parser = seconds(0), value_name = "N")]
     grace_seconds: u64,
     /// File of settings (TOML)
@@ -191,6 +198,13 @@ fn seconds(least: u64) -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(least..=604_800)
 }
 
+fn pause(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=604_800.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, 0 to 604800".to_owned()),
+    }
+}
+
 /// Serves until asked to stop, or checks the settings alone.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let options = args.options()?;
@@ -258,7 +272,9 @@ impl ServeArgs {
             api_keys: self.access.api_keys.clone(),
             metrics: self.metrics,
             reflection: !self.no_reflection,
+            drain_delay: Duration::from_secs_f64(self.drain_delay),
             grace: Duration::from_secs(self.grace_seconds),
+            max_connection_age: self.max_connection_age.map(Duration::from_secs_f64),
         })
     }
 

@@ -32,9 +32,24 @@ pub(super) struct Rules {
     state: State,
     chunks: u64,
     samples: u64,
+    /// Sample of the clip that it begins with.
+    first: u64,
 }
 
 impl Rules {
+    /// Those of an answer that begins with sample `first` of its clip.
+    pub fn starting_at(first: u64) -> Rules {
+        Rules {
+            first,
+            ..Rules::default()
+        }
+    }
+
+    /// Whether audio in this encoding has no header, so that it can be cut anywhere.
+    pub fn is_bare(encoding: AudioEncoding) -> bool {
+        sample_bytes(encoding).is_some()
+    }
+
     /// Takes the next event, of a call that has sent `frames` so far.
     ///
     /// # Errors
@@ -83,10 +98,11 @@ impl Rules {
                 chunk.sequence, self.chunks
             )));
         }
-        if chunk.start_sample != self.samples {
+        let due = self.first + self.samples;
+        if chunk.start_sample != due {
             return Err(broken(&format!(
-                "a chunk starts at sample {} where {} is due",
-                chunk.start_sample, self.samples
+                "a chunk starts at sample {} where {due} is due",
+                chunk.start_sample
             )));
         }
         let samples = chunk.samples as usize;
@@ -166,16 +182,20 @@ fn head(header: &StreamHeader) -> Result<Encoded, ClientError> {
     if texts.iter().any(|text| text.len() > MAX_TEXT) {
         return Err(broken("a text of its header is longer than 4,096 bytes"));
     }
-    let sample_bytes = match header.encoding() {
+    Ok(Encoded {
+        sample_bytes: sample_bytes(header.encoding()),
+        total: header.total_samples,
+    })
+}
+
+/// The bytes that a sample takes; `None` where they vary.
+fn sample_bytes(encoding: AudioEncoding) -> Option<usize> {
+    match encoding {
         AudioEncoding::PcmF32le => Some(4),
         AudioEncoding::PcmS16le => Some(2),
         AudioEncoding::Mulaw | AudioEncoding::Alaw => Some(1),
         _ => None,
-    };
-    Ok(Encoded {
-        sample_bytes,
-        total: header.total_samples,
-    })
+    }
 }
 
 fn same(what: &str, said: u64, found: u64) -> Result<(), ClientError> {

@@ -7,6 +7,9 @@ use tonic_types::StatusExt;
 
 use crate::text::visible;
 
+/// What tonic says of an answer that ended without its status, as where a proxy lost the server.
+const CUT_SHORT: &str = "protocol error";
+
 /// Why a call failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -66,6 +69,19 @@ impl ClientError {
         matches!(self, ClientError::Status(status) if status.code() == Code::ResourceExhausted)
     }
 
+    /// Whether the server or the way to it was lost, or it is about to stop: another call may fare better.
+    pub fn is_of_transport(&self) -> bool {
+        match self {
+            ClientError::Incomplete { .. } => true,
+            ClientError::Status(status) => match status.code() {
+                Code::Unavailable => true,
+                Code::Unknown | Code::Internal | Code::Cancelled => is_of_this_side(status),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// When to try again, where the server says that it will do later what it cannot do now.
     pub fn retry_delay(&self) -> Option<Duration> {
         match self {
@@ -105,4 +121,11 @@ fn describe(status: &Status) -> String {
         text += &format!("; try again in {:.1} s", delay.as_secs_f64());
     }
     text
+}
+
+/// Whether tonic made a status by itself: of a connection that broke off, or of an answer that ended without one. What a server says itself
+/// has no cause on this side.
+fn is_of_this_side(status: &Status) -> bool {
+    let has_cause = std::error::Error::source(status).is_some();
+    status.details().is_empty() && (has_cause || status.message().starts_with(CUT_SHORT))
 }

@@ -13,12 +13,19 @@ use wide::f64x4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noise {
     seed: u64,
+    origin: u64,
 }
 
 impl Noise {
     /// The noise of one seed.
     pub fn new(seed: u64) -> Noise {
-        Noise { seed }
+        Noise { seed, origin: 0 }
+    }
+
+    /// The same numbers counted from sample `origin` on: what [`Noise::fill`] calls sample 0 is sample `origin` of the clip.
+    #[must_use]
+    pub fn starting_at(self, origin: u64) -> Noise {
+        Noise { origin, ..self }
     }
 
     /// The seed it was made from.
@@ -28,6 +35,7 @@ impl Noise {
 
     /// Writes samples `start ..` of `step`. Step 0 is the initial state, step k + 1 the fresh noise of row k.
     pub fn fill(&self, step: u32, start: u64, out: &mut [f32]) {
+        let start = start.wrapping_add(self.origin);
         let skip = (start % 8) as usize;
         let mut block = start / 8 * 2;
         let (head, rest) = out.split_at_mut(out.len().min((8 - skip) % 8));
@@ -209,6 +217,9 @@ mod tests {
             noise.fill(step, start, &mut whole);
             let mut piece = vec![0.0; length];
             noise.fill(step, start + from as u64, &mut piece);
+            prop_assert_eq!(&piece[..], &whole[from..from + length]);
+            let moved = noise.starting_at(start);
+            moved.fill(step, from as u64, &mut piece);
             prop_assert_eq!(&piece[..], &whole[from..from + length]);
         }
     }

@@ -85,6 +85,11 @@ impl ConsistencyFilter {
         t.window.len().div_ceil(t.convention.hop)
     }
 
+    /// How many passes there are.
+    pub fn passes(&self) -> usize {
+        self.passes
+    }
+
     /// Starts the passes over a signal that comes in pieces, to be run one after another.
     pub fn streams(&self) -> impl Iterator<Item = ConsistencyStream> {
         (0..self.passes).map(|_| ConsistencyStream::new(self.tables.clone()))

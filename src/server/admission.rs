@@ -14,7 +14,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tracing::Instrument;
 
-use super::body::{Answered, Received};
+use super::body::{Answered, Received, read_on};
 use super::call::{Call, Holdings};
 use super::connection::Peer;
 use super::metadata;
@@ -90,7 +90,10 @@ where
         let open = peer.open(method.synthesizes());
         let call = match admit(&self.shared, method, request.headers(), &peer) {
             Ok(call) => call,
-            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+            Err(status) => {
+                read_on(request.into_body());
+                return Box::pin(async move { Ok(status.into_http()) });
+            }
         };
         let request = self.watched(method, request, &call);
         let answer = self.inner.call(request).instrument(call.span().clone());

@@ -1,5 +1,6 @@
 //! The bodies of requests and answers, watched: what they hold is charged to the memory budget, and callers that stand still are left.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -20,6 +21,10 @@ use super::status::idle;
 
 /// Most bytes of an answer that are handed to the transport at once.
 const PIECE: usize = 64 << 10;
+/// How long a request is read on that was answered with an error.
+pub(super) const READ_ON: Duration = Duration::from_secs(2);
+/// How much of it.
+const READ_ON_BYTES: usize = 4 << 20;
 
 /// The body of a request that is one message: it must come within a time, and is charged as it comes.
 pub(super) struct Received {
@@ -84,6 +89,25 @@ impl HttpBody for Received {
     fn is_end_stream(&self) -> bool {
         self.inner.is_end_stream()
     }
+}
+
+/// Reads on for a while what a caller sends who has got an error already. Left unread, the request would be reset with the answer's end, and
+/// what stands between (nginx, HAProxy) would tell the caller of the reset instead of the error.
+pub(super) fn read_on(mut body: Body) {
+    tokio::spawn(async move {
+        let mut left = READ_ON_BYTES;
+        let rest = async {
+            while let Some(Ok(frame)) = poll_fn(|c| Pin::new(&mut body).poll_frame(c)).await {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(bytes) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        };
+        // A caller that goes on for longer does not listen.
+        let _ = timeout(READ_ON, rest).await;
+    });
 }
 
 /// What lasts until an answer has left the server.

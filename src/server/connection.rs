@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
 use tonic::codegen::http::Extensions;
 use tonic::transport::server::{Connected, TlsConnectInfo};
 
@@ -21,6 +23,8 @@ use super::callers::Caller;
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a request once it has had one.
 const UNUSED: Duration = Duration::from_secs(900);
+/// How long a connection that has ended is still read from.
+const LINGER: Duration = Duration::from_secs(1);
 /// A connection on which something was asked for not longer ago than this does not make room for another.
 const SPARED: Duration = Duration::from_secs(1);
 
@@ -150,6 +154,8 @@ pub(super) struct ConnectionLimits {
 /// The connections that are open.
 pub(super) struct Connections {
     limits: ConnectionLimits,
+    /// Those that have ended and are still read from.
+    lingering: TaskTracker,
     peers: Mutex<Vec<Arc<Peer>>>,
 }
 
@@ -157,6 +163,7 @@ impl Connections {
     pub fn new(limits: ConnectionLimits) -> Arc<Connections> {
         Arc::new(Connections {
             limits,
+            lingering: TaskTracker::new(),
             peers: Mutex::default(),
         })
     }
@@ -192,6 +199,12 @@ impl Connections {
         Some(peer)
     }
 
+    /// Waits for those that have ended and are still read from.
+    pub async fn settle(&self) {
+        self.lingering.close();
+        self.lingering.wait().await;
+    }
+
     fn leave(&self, gone: &Arc<Peer>) {
         gone.leaves();
         self.peers().retain(|peer| !Arc::ptr_eq(peer, gone));
@@ -207,9 +220,7 @@ impl Connections {
 /// A byte stream in both directions.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl Io for tokio::net::TcpStream {}
-#[cfg(unix)]
-impl Io for tokio::net::UnixStream {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A connection that ends when it asks for nothing or must make room.
 pub(super) struct Connection {
@@ -250,7 +261,25 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.connections.leave(&self.peer);
+        // One that never asked for anything, or has to make room, is closed as it is.
+        let has_answers = !self.peer.is_silent() && !self.peer.closing.is_cancelled();
+        if has_answers && let Ok(runtime) = Handle::try_current() {
+            let io = std::mem::replace(&mut self.io, Box::new(tokio::io::empty()));
+            let rest = self.connections.lingering.track_future(linger(io));
+            runtime.spawn(rest);
+        }
     }
+}
+
+/// Ends the writing side and reads what still comes. Closed with something unread, the connection would be reset, and the reset may overtake
+/// the last answer.
+async fn linger(mut io: Box<dyn Io>) {
+    let rest = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    // Nobody is left to tell of a failure.
+    let _ = timeout(LINGER, rest).await;
 }
 
 impl Connected for Connection {

@@ -39,7 +39,7 @@ impl MelDecoder {
             conversion: Conversion::new(&from, model).map_err(|e| of_mel(&e))?,
             from,
             trim: config.trim_padding,
-            frames: 0,
+            frames: config.start_frame,
         })
     }
 

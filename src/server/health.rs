@@ -23,7 +23,7 @@ pub(super) enum State {
     Ready,
     /// A model does not answer, or its thread is gone.
     Hung,
-    /// It takes no new calls.
+    /// It was asked to stop.
     Stopping,
 }
 

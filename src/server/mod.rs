@@ -54,6 +54,7 @@ mod status;
 mod synthesis;
 mod tls;
 mod trace;
+mod transport;
 mod whole;
 mod wire_mel;
 

@@ -44,8 +44,13 @@ pub struct ServerOptions {
     pub metrics: Option<SocketAddr>,
     /// Whether the server describes itself to generic clients (gRPC reflection).
     pub reflection: bool,
-    /// How long calls may go on once the server was asked to stop.
+    /// How long new calls are still served once the server was asked to stop by SIGTERM: until balancers have heard of it.
+    pub drain_delay: Duration,
+    /// How long calls may go on after that.
     pub grace: Duration,
+    /// Time after which callers are asked to leave a connection, give or take a tenth: behind a balancer of connections their next calls then
+    /// spread over the replicas. Calls under way go on.
+    pub max_connection_age: Option<Duration>,
 }
 
 impl Default for ServerOptions {
@@ -63,7 +68,9 @@ impl Default for ServerOptions {
             api_keys: None,
             metrics: None,
             reflection: true,
+            drain_delay: Duration::from_secs(3),
             grace: Duration::from_secs(10),
+            max_connection_age: None,
         }
     }
 }
@@ -81,7 +88,9 @@ setters!(ServerOptions {
     api_keys: Option<PathBuf>,
     metrics: Option<SocketAddr>,
     reflection: bool,
+    drain_delay: Duration,
     grace: Duration,
+    max_connection_age: Option<Duration>,
 });
 
 impl ServerOptions {

@@ -9,11 +9,13 @@ use super::health::is_hung;
 use super::models::Model;
 use super::shared::{Share, Shared};
 use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
+use super::wire_mel::FrameLimit;
 use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
+use crate::mel::MelConvention;
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{
-    AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamClass, StreamRequest,
+    AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamClass, StreamRequest, StreamStart,
 };
 
 /// Bytes of a request id: enough for any scheme of ids, short enough for a log line.
@@ -61,6 +63,8 @@ pub(super) struct Opened {
     pub encoding: Encoding,
     pub encoder: StreamEncoder,
     pub output: AudioOutput,
+    /// Sample of the clip that it begins with.
+    pub first_sample: u64,
     pub share: Share,
 }
 
@@ -74,6 +78,7 @@ impl<'a> Order<'a> {
         let model = shared.models()?.get(&config.model)?;
         call.facts().model = Some(model.name.clone());
         let (encoding, wire) = encoding(config.encoding)?;
+        let start = start(&config, encoding, model, shared.limits.max_stream_frames)?;
         let decoder = MelDecoder::new(&config, &model.manifest().mel)?;
         let given = |value: u32| (value != 0).then_some(value);
         let frames = |value: u32| given(value).map(|frames| frames as usize);
@@ -85,6 +90,7 @@ impl<'a> Order<'a> {
             first_chunk_frames: frames(config.first_chunk_frames),
             chunk_frames: frames(config.chunk_frames),
             shift_samples: decoder.shift_samples(),
+            start,
             class: StreamClass::RealTime,
         };
         check_steps(model, &request, shared.limits.max_steps)?;
@@ -131,25 +137,34 @@ impl<'a> Order<'a> {
             solver: plan.solver.to_string(),
             precision: self.model.precision().to_string(),
             warnings: Vec::new(),
+            lead_frames: u32::try_from(plan.lead_frames).unwrap_or(u32::MAX),
+            frames_per_second: frames_per_second(&self.model.manifest().mel),
         };
         let opened = Opened {
             header,
             encoding: self.encoding,
             encoder,
             output,
+            first_sample: self.request.start.sample,
             share,
         };
         Ok((opened, input))
     }
 
+    /// Samples to come where the mel of the call has `frames` frames.
     fn samples(&self, frames: usize, rate: u32) -> u64 {
         let mel = &self.model.manifest().mel;
-        let made = frames as i64 * mel.hop as i64;
+        let start = self.request.start;
+        let made = (start.frame as i64 + frames as i64) * mel.hop as i64;
         // A positive shift takes from both ends; a negative one adds silence in front.
         let shift = self.request.shift_samples;
         let placed = usize::try_from(made - shift.max(2 * shift)).unwrap_or(0);
-        resampled_len(placed, mel.sample_rate, rate) as u64
+        (resampled_len(placed, mel.sample_rate, rate) as u64).saturating_sub(start.sample)
     }
+}
+
+fn frames_per_second(mel: &MelConvention) -> f64 {
+    f64::from(mel.sample_rate) / mel.hop as f64
 }
 
 /// No name is repeated in an answer or a log that is too long to be one.
@@ -194,6 +209,55 @@ fn check_steps(model: &Model, request: &StreamRequest, most: usize) -> Result<()
              steps"
         ),
     ))
+}
+
+/// Where in its clip the audio is to begin. Both numbers are held to a clip of the longest kind: what lies before a start takes time too.
+fn start(
+    config: &proto::SynthesisConfig,
+    encoding: Encoding,
+    model: &Model,
+    most_frames: u64,
+) -> Result<StreamStart, Status> {
+    let start = StreamStart {
+        frame: config.start_frame,
+        sample: config.start_sample,
+    };
+    if start == StreamStart::default() {
+        return Ok(start);
+    }
+    FrameLimit::Stream(most_frames).check("config.start_frame", start.frame)?;
+    let mel = &model.manifest().mel;
+    let rate = match config.sample_rate_hz {
+        0 => mel.sample_rate,
+        rate => rate,
+    };
+    let most =
+        most_frames as u128 * mel.hop as u128 * u128::from(rate) / u128::from(mel.sample_rate);
+    if u128::from(start.sample) > most {
+        let found = start.sample;
+        return Err(beyond(
+            "config.start_sample",
+            format!(
+                "no clip has a sample {found}: the longest has {most} (Limits.max_stream_frames)"
+            ),
+        ));
+    }
+    if !matches!(
+        encoding,
+        Encoding::Pcm(_) | Encoding::MuLaw | Encoding::ALaw
+    ) {
+        return Err(invalid(
+            "config.encoding",
+            "a file does not begin in its middle: to go on from start_sample or start_frame, ask for PCM, mu-law or A-law",
+        ));
+    }
+    if config.trim_padding && start.frame > 0 {
+        return Err(invalid(
+            "config.trim_padding",
+            "padding is cut where the mel comes whole: send it whole, without start_frame, or cut as it was cut before",
+        ));
+    }
+    Ok(start)
 }
 
 /// How audio is written that is asked for by a number of the contract, and that number.

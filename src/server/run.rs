@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusRecorder;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Server;
+use tonic::service::Routes;
 use tonic_health::pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -26,25 +25,24 @@ use super::service::Service;
 use super::shared::Shared;
 use super::signals::{Signal, Signals};
 use super::tls::{Certificates, Protocol};
-use super::{
-    Addresses, ServerError, ServerLimits, ServerOptions, http, memory, metadata, metrics, monitor,
-};
+use super::transport::{self, Closing};
+use super::{Addresses, ServerError, ServerLimits, ServerOptions, http, memory, metrics, monitor};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::vocoder_service_server::VocoderServiceServer;
 use crate::runtime::Runtime;
 use crate::text::with_causes;
 
-/// Pings that find dead connections, and how long one may stay unanswered.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Calls at once on one connection, waiting ones and those that only watch included.
-const CALLS_PER_CONNECTION: u32 = 128;
+/// How long calls are still taken once nobody can connect any more.
+const LINGER: Duration = Duration::from_millis(500);
 /// How long connections have to close once their calls have ended.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Serves until the process is asked to stop. `announce` is told the addresses once they are bound, before the models are loaded.
+/// Serves until the process is asked to stop. `announce` is told the addresses once they are bound. Calls that come while the models are loaded
+/// wait for them; the HTTP port says meanwhile that the server starts.
 ///
-/// SIGTERM and SIGINT drain: health turns to NOT_SERVING, new calls are turned away, those under way have `options.grace` to end. A second
-/// one ends them at once. SIGHUP reads the API keys and certificates again.
+/// SIGTERM drains: health turns to NOT_SERVING and callers are asked to leave their connections (GOAWAY) at once; new calls are served as ever
+/// for `options.drain_delay`; then nobody can connect, and the calls under way have `options.grace` to end. SIGINT does the same without the
+/// delay. A second signal ends the calls at once. SIGHUP reads the API keys and certificates again.
 ///
 /// # Errors
 /// What keeps the server from starting or going on.
@@ -128,25 +126,14 @@ async fn run(
         runtime.version().to_owned(),
     ));
     let places = Connections::new(connection_limits(&options.limits));
-    let closing = CancellationToken::new();
+    let closing_web = CancellationToken::new();
     let web = web.map(|web| {
         let site = Site::new(shared.clone(), health.clone());
-        tokio::spawn(http::serve(web, places.clone(), site, closing.clone()))
+        tokio::spawn(http::serve(web, places.clone(), site, closing_web.clone()))
     });
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(serving(
-        listener,
-        places,
-        shared.clone(),
-        reporter,
-        options.reflection,
-        stopped
-    ));
-
     let options = Arc::new(options);
     let models = tokio::select! {
         models = load(options.clone(), runtime) => models?,
-        result = &mut serving => return result,
         () = signals.stop() => {
             tracing::info!("stopped before the models were loaded");
             return Ok(());
@@ -157,50 +144,90 @@ async fn run(
     }
     models.tell_metrics();
     let models = shared.ready(models);
+    // Whoever came before has waited: connections are taken from here on.
+    let closing = Closing::default();
+    let serving = serving(
+        listener,
+        places.clone(),
+        shared.clone(),
+        reporter,
+        &options,
+        closing.clone(),
+    )?;
+    let mut serving = tokio::spawn(serving);
     tokio::spawn(memory::give_back());
     health.set(State::Ready).await;
     tracing::info!("ready");
 
     let mut watching = std::pin::pin!(watch(models, &health, shared.limits.model_timeout));
-    let lost = loop {
+    let asked = loop {
         tokio::select! {
-            result = &mut serving => return result,
-            model = &mut watching => break Some(ServerError::ModelLost { model }),
+            model = &mut watching => break Asked::Lost(ServerError::ModelLost { model }),
             signal = signals.next() => match signal {
-                Signal::Stop => break None,
+                Signal::Stop => break Asked::BySupervisor,
+                Signal::Interrupt => break Asked::AtTerminal,
                 Signal::Reload => reload(shared.clone()).await,
             },
         }
     };
+    let (delay, lost) = match asked {
+        Asked::BySupervisor => (options.drain_delay, None),
+        Asked::AtTerminal => (Duration::ZERO, None),
+        Asked::Lost(error) => (Duration::ZERO, Some(error)),
+    };
     if let Some(lost) = &lost {
         tracing::error!("{lost}");
     }
-    tracing::info!(grace_seconds = options.grace.as_secs(), "stopping");
+    tracing::info!(
+        drain_delay_seconds = delay.as_secs_f64(),
+        grace_seconds = options.grace.as_secs(),
+        "stopping"
+    );
     health
         .set(match lost {
             Some(_) => State::Hung,
             None => State::Stopping,
         })
         .await;
-    tokio::select! {
-        result = &mut serving => return result,
-        () = drain(&shared, options.grace, &mut signals) => {}
+    closing.leave.cancel();
+    let cut_short = tokio::select! {
+        () = sleep(delay) => false,
+        () = signals.stop() => true,
+    };
+    closing.stop.cancel();
+    if !cut_short && !delay.is_zero() {
+        // Connections of the last moment still bring their call.
+        sleep(LINGER).await;
     }
-    // Dropping it would do as well.
-    let _ = stop.send(());
-    closing.cancel();
+    let grace = match cut_short {
+        true => Duration::ZERO,
+        false => options.grace,
+    };
+    drain(&shared, grace, &mut signals).await;
+    closing_web.cancel();
     let closed = async {
         if let Some(web) = web {
             // A connection that does not close is cut.
             let _ = web.await;
         }
-        serving.await
+        let _ = (&mut serving).await;
+        places.settle().await;
     };
-    if let Ok(result) = timeout(CLOSING, closed).await {
-        result?;
+    if timeout(CLOSING, closed).await.is_err() {
+        serving.abort();
     }
     tracing::info!("stopped");
     lost.map_or(Ok(()), Err)
+}
+
+/// Why a server stops.
+enum Asked {
+    /// By SIGTERM: those who send it calls have to hear of it first.
+    BySupervisor,
+    /// By somebody who waits for it.
+    AtTerminal,
+    /// A model is gone, and every call would fail.
+    Lost(ServerError),
 }
 
 /// Opens the port for those who watch the server. Returns what records the metrics that it shows.
@@ -236,14 +263,6 @@ async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals) {
     }
 }
 
-fn transport() -> Server {
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .http2_max_header_list_size(metadata::TRANSPORT_LIMIT)
-        .max_concurrent_streams(CALLS_PER_CONNECTION)
-}
-
 fn certificates(options: &ServerOptions) -> Result<Option<Arc<Certificates>>, ServerError> {
     let loaded = options.tls.as_ref().map(Certificates::load).transpose()?;
     Ok(loaded.map(Arc::new))
@@ -264,18 +283,46 @@ async fn load(options: Arc<ServerOptions>, runtime: Runtime) -> Result<Models, S
     })
 }
 
-async fn serving(
+/// What serves the connections of `listener`, to its end.
+fn serving(
     listener: Listener,
     places: Arc<Connections>,
     shared: Arc<Shared>,
     health: HealthReporter,
-    reflects: bool,
-    stopped: oneshot::Receiver<()>,
-) -> Result<(), ServerError> {
+    options: &ServerOptions,
+    closing: Closing,
+) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
     let limits = shared.limits;
+    let age = options.max_connection_age;
+    let certificates = shared.certificates.clone();
+    let routes = routes(shared, health, options.reflection)?;
+    let most = limits.max_connections;
+    let plain = listener.connections(places);
+    Ok(async move {
+        match certificates {
+            Some(certificates) => {
+                let secured = certificates.secure(plain, Protocol::Http2, most);
+                transport::serve(secured, routes, age, closing).await;
+            }
+            None => transport::serve(plain, routes, age, closing).await,
+        }
+    })
+}
+
+/// The service, and beside it health and reflection.
+fn routes(
+    shared: Arc<Shared>,
+    health: HealthReporter,
+    reflects: bool,
+) -> Result<Routes, ServerError> {
     let service = VocoderServiceServer::new(Service::new(shared.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(limits.max_message_bytes);
+        .max_decoding_message_size(shared.limits.max_message_bytes);
+    let health = HealthServer::new(HealthService::from_health_reporter(health));
+    let routes = Routes::new(Admission::new(service, shared)).add_service(Bounded::new(health));
+    if !reflects {
+        return Ok(routes.prepare());
+    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -286,27 +333,10 @@ async fn serving(
     };
     let v1 = reflection().build_v1().map_err(|e| failed(&e))?;
     let v1alpha = reflection().build_v1alpha().map_err(|e| failed(&e))?;
-    let health = HealthServer::new(HealthService::from_health_reporter(health));
-    let certificates = shared.certificates.clone();
-    let router = transport()
-        .add_service(Admission::new(service, shared))
-        .add_service(Bounded::new(health))
-        .add_optional_service(reflects.then(|| Bounded::new(v1)))
-        .add_optional_service(reflects.then(|| Bounded::new(v1alpha)));
-    let stopped = async {
-        // Ends when told to, and when whoever would tell is gone.
-        let _ = stopped.await;
-    };
-    let most = limits.max_connections;
-    let plain = listener.connections(places);
-    let served = match certificates {
-        Some(certificates) => {
-            let secured = certificates.secure(plain, Protocol::Http2, most);
-            router.serve_with_incoming_shutdown(secured, stopped).await
-        }
-        None => router.serve_with_incoming_shutdown(plain, stopped).await,
-    };
-    served.map_err(|e| failed(&e))
+    Ok(routes
+        .add_service(Bounded::new(v1))
+        .add_service(Bounded::new(v1alpha))
+        .prepare())
 }
 
 fn connection_limits(limits: &ServerLimits) -> ConnectionLimits {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::body::READ_ON;
 use super::call::Call;
 use super::decoding::MelDecoder;
 use super::info::describe;
@@ -116,7 +117,14 @@ impl VocoderService for Service {
         // The answer's head goes out at once: a client may wait for it before it sends its config.
         let work = {
             let (shared, call) = (self.shared.clone(), call.clone());
-            async move |events: Events| live(&shared, call, requests, &events).await
+            async move |events: Events| {
+                let mut requests = requests;
+                let result = live(&shared, call, &mut requests, &events).await;
+                if result.is_err() {
+                    read_on(requests);
+                }
+                result
+            }
         };
         Ok(Response::new(answer(self.shared.clone(), call, work)))
     }
@@ -126,11 +134,11 @@ impl VocoderService for Service {
 async fn live(
     shared: &Shared,
     call: Call,
-    mut requests: Streaming<proto::VocodeLiveRequest>,
+    requests: &mut Streaming<proto::VocodeLiveRequest>,
     events: &Events,
 ) -> Result<(), Status> {
     let idle_limit = shared.limits.max_idle;
-    let first = next(&mut requests, idle_limit).await?;
+    let first = next(requests, idle_limit).await?;
     let first = first.ok_or_else(|| invalid("config", "the call ended before its config came"))?;
     let id = identify(&call, first.request_id)?;
     let Some(Message::Config(config)) = first.message else {
@@ -153,16 +161,24 @@ async fn live(
     tokio::try_join!(feed, deliver).map(|_| ())
 }
 
+/// Reads on for a while what a caller of a live call sends who is about to get an error, as [`super::body::read_on`] does.
+fn read_on(mut requests: Streaming<proto::VocodeLiveRequest>) {
+    tokio::spawn(async move {
+        let rest = async { while let Ok(Some(_)) = requests.message().await {} };
+        let _ = timeout(READ_ON, rest).await;
+    });
+}
+
 /// Hands a mel over as it comes.
 async fn feed_live(
     shared: &Shared,
-    mut requests: Streaming<proto::VocodeLiveRequest>,
+    requests: &mut Streaming<proto::VocodeLiveRequest>,
     mut decoder: MelDecoder,
     mut input: MelInput,
 ) -> Result<(), Status> {
     let limits = &shared.limits;
     let mut wait = Wait::new(limits.max_idle);
-    while let Some(request) = wait.next(&mut requests).await? {
+    while let Some(request) = wait.next(requests).await? {
         let mel = match request.message {
             Some(Message::Mel(mel)) => mel,
             Some(Message::Config(_)) => {

@@ -5,8 +5,10 @@ use super::ServerError;
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// SIGTERM or SIGINT: stop.
+    /// SIGTERM: stop, as balancers learn of it.
     Stop,
+    /// SIGINT: stop; somebody waits at a terminal.
+    Interrupt,
     /// SIGHUP: read the API keys and certificates again.
     Reload,
 }
@@ -39,14 +41,14 @@ impl Signals {
     pub async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Stop,
-            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.hangup.recv() => Signal::Reload,
         }
     }
 
     /// The next one that asks to stop.
     pub async fn stop(&mut self) {
-        while self.next().await != Signal::Stop {}
+        while self.next().await == Signal::Reload {}
     }
 }
 
@@ -64,7 +66,7 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        Signal::Stop
+        Signal::Interrupt
     }
 
     /// The next one that asks to stop.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -46,8 +47,20 @@ pub(super) fn busy(limit: usize) -> Status {
 
 /// Something that there is a limited amount of is used up for now.
 pub(super) fn exhausted(message: String) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(retry_after()));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    later(Code::ResourceExhausted, message)
+}
+
+/// What may go well on another try, and when that is best made: in the details for people's own code, and where gRPC's own retries read it
+/// (gRFC A6, "Pushback").
+fn later(code: Code, message: String) -> Status {
+    let delay = retry_after();
+    let details = ErrorDetails::with_retry_info(Some(delay));
+    let mut status = Status::with_error_details(code, message, details);
+    let pushback = MetadataValue::from(delay.as_millis() as u64);
+    status
+        .metadata_mut()
+        .insert("grpc-retry-pushback-ms", pushback);
+    status
 }
 
 /// Half to one and a half of [`RETRY_AFTER`], so that those who were turned away together do not come back together.
@@ -66,8 +79,7 @@ pub(super) fn idle(limit: Duration, what: &str) -> Status {
 
 /// The server is starting or stopping.
 pub(super) fn unavailable(message: &str) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(retry_after()));
-    Status::with_error_details(Code::Unavailable, message, details)
+    later(Code::Unavailable, message.to_owned())
 }
 
 /// A mel that is refused. Fields of messages are named where [`MelError`] names flags.
@@ -128,6 +140,7 @@ pub(super) fn of_vocoder(error: &VocoderError) -> Status {
             "config.chunk_frames",
             format!("chunks of {found} frames cannot be made; give 1 to {limit}"),
         ),
+        VocoderError::StartContext { .. } => invalid("config.start_frame", message),
         VocoderError::Output(error) => of_audio(error),
         VocoderError::Bands { .. } => invalid("mel.n_mels", message),
         VocoderError::MelNotFinite { value, band, frame } => {

@@ -79,7 +79,10 @@ impl Synthesis {
         events
             .send(Event::Header(self.stream.header.clone()))
             .await?;
-        let mut chunks = ChunkNumbers::default();
+        let mut chunks = ChunkNumbers {
+            sequence: 0,
+            start_sample: self.stream.first_sample,
+        };
         while let Some(samples) = self.next().await? {
             let position = self.heard(self.samples - samples.len() as u64);
             self.playback.brings(position, Instant::now());
@@ -172,7 +175,6 @@ impl Synthesis {
 }
 
 /// Numbers the chunks of an answer.
-#[derive(Default)]
 struct ChunkNumbers {
     sequence: u64,
     start_sample: u64,

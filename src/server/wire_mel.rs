@@ -28,7 +28,7 @@ impl FrameLimit {
     }
 
     /// Whether a mel may have so many frames; `field` is blamed where it may not.
-    fn check(self, field: &str, frames: u64) -> Result<(), Status> {
+    pub fn check(self, field: &str, frames: u64) -> Result<(), Status> {
         if frames <= self.frames() {
             return Ok(());
         }

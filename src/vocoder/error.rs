@@ -45,6 +45,16 @@ pub enum VocoderError {
         /// Most frames allowed.
         limit: usize,
     },
+    /// A stream that begins inside its clip, whose mel begins too late to tell how it goes on.
+    #[error(
+        "the mel begins with frame {found} of its clip, and audio from that sample on needs the frames from {needed} on; send them too"
+    )]
+    StartContext {
+        /// Frame that the mel begins with.
+        found: u64,
+        /// First frame that is needed.
+        needed: u64,
+    },
     /// A batch size of zero or too large to allocate for.
     #[error("a batch of {found} windows cannot be used; give 1 to {limit}")]
     BatchSize {

@@ -40,6 +40,7 @@ mod synthesis;
 pub use error::VocoderError;
 pub use filters::Output;
 pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOptions};
+pub use plan::StreamStart;
 pub use plan::window::{DEFAULT_CHUNKS, MAX_WINDOW_FRAMES};
 pub use scheduler::{
     AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamClass,

@@ -200,6 +200,8 @@ pub fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
         .env("VOCODE_LISTEN", "127.0.0.1:0")
         // Not what a machine under tests happens to hold.
         .env("VOCODE_MAX_STREAMS", "32")
+        // No balancer has to hear of its end.
+        .env("VOCODE_DRAIN_DELAY", "0")
         .envs(variables.iter().copied())
         .arg("serve")
         .args(flags);

@@ -7,6 +7,7 @@ use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use vocode::client::ClientOptions;
 use vocode::proto::GetInfoRequest;
 
 use super::server::Server;
@@ -92,7 +93,7 @@ async fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
 }
 
 /// An address that nobody has, though somebody may take it.
-fn free_address() -> String {
+pub(super) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -334,4 +335,62 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     let kill = std::process::Command::new("kill").arg(id).status().unwrap();
     assert!(kill.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_drains_goes_on_serving_until_its_callers_know() {
+    let metrics = free_address();
+    let flags = ["--drain-delay", "60", "--metrics", &metrics];
+    let mut server = Server::start(&flags);
+    let mut old = server.client().await;
+    let (live, requests) = Live::new(floats());
+    let answer = old.vocode_live(requests).await.unwrap().into_inner();
+    live.send(piece(&demo(), 0..100)).await;
+    server.signal("TERM");
+    server.log_says("stopping");
+
+    let status = HealthClient::new(server.channel().await)
+        .check(HealthCheckRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(status.into_inner().status(), ServingStatus::NotServing);
+    let mut page = String::new();
+    let mut socket = TcpStream::connect(&metrics).unwrap();
+    socket
+        .write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    socket.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 503"), "{page}");
+    // On the connection that was told to be left, which makes another one, and on a new one.
+    for client in [&mut old, &mut server.client().await] {
+        client.get_info(GetInfoRequest {}).await.unwrap();
+        let request = stream_request(floats(), &demo());
+        let mut answer = client.vocode_stream(request).await.unwrap().into_inner();
+        while answer.message().await.unwrap().is_some() {}
+    }
+    live.send(piece(&demo(), 100..200)).await;
+    drop(live);
+    ending(answer).await.unwrap();
+    // Nobody has to wait for the rest of the minute.
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_connection_is_left_once_its_calls_have_ended() {
+    let server = Server::start(&["--max-connection-age", "1"]);
+    let mut client = server.client().await;
+    let (live, requests) = Live::new(floats());
+    let answer = client.vocode_live(requests).await.unwrap().into_inner();
+    let options = ClientOptions::default().address(server.address().to_owned());
+    let mut others = vocode::client::Client::connect(&options).await.unwrap();
+    let began = std::time::Instant::now();
+    // Calls under way go on over the age, and new ones find a new connection.
+    while began.elapsed().as_secs_f64() < 2.5 {
+        live.send(piece(&demo(), 0..10)).await;
+        others.info().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    drop(live);
+    ending(answer).await.unwrap();
 }

@@ -14,6 +14,7 @@ mod faults;
 mod life;
 mod npy;
 mod refusals;
+mod resume;
 mod traces;
 mod web;
 #[cfg(debug_assertions)]

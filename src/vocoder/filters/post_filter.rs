@@ -24,6 +24,16 @@ impl Filters {
                 .transpose()?,
         })
     }
+
+    /// Frames of mel and samples on each side of a sample that it depends on.
+    pub fn reach(&self) -> usize {
+        let envelope = self
+            .envelope
+            .as_ref()
+            .map_or(0, EnvelopeFilter::lookahead_frames);
+        let consistency = self.consistency.as_ref();
+        envelope + consistency.map_or(0, |f| f.passes() * f.lookahead_frames())
+    }
 }
 
 /// The filters at work on one clip.

@@ -1,5 +1,6 @@
 //! The two ends of a stream that its user holds.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,7 +23,10 @@ pub struct MelInput {
     room: Arc<Semaphore>,
     bands: usize,
     convention: String,
+    /// Frames of the clip up to the last that came.
     frames: usize,
+    /// The first frame that the stream takes: those before it are too early to matter.
+    first: usize,
     ended: bool,
 }
 
@@ -32,14 +36,17 @@ impl MelInput {
         commands: mpsc::UnboundedSender<Command>,
         room: Arc<Semaphore>,
         mel: &MelConvention,
+        early: Range<u64>,
     ) -> MelInput {
+        let place = |frame| usize::try_from(frame).unwrap_or(usize::MAX);
         MelInput {
             id,
             commands,
             room,
             bands: mel.n_mels,
             convention: mel.name.clone(),
-            frames: 0,
+            frames: place(early.start),
+            first: place(early.end),
             ended: false,
         }
     }
@@ -51,8 +58,15 @@ impl MelInput {
     /// [`VocoderError::Stopped`] when the stream has ended early; [`AudioOutput::next`] tells why.
     pub async fn push(&mut self, mel: Array2<f32>) -> Result<(), VocoderError> {
         self.check(&mel)?;
+        let early = self.first.saturating_sub(self.frames).min(mel.ncols());
         self.frames += mel.ncols();
-        let mut start = 0;
+        if early > 0 {
+            let command = Command::Early(self.id, early);
+            self.commands
+                .send(command)
+                .map_err(|_| VocoderError::Stopped)?;
+        }
+        let mut start = early;
         while start < mel.ncols() {
             let end = (start + PIECE).min(mel.ncols());
             let permits = self.room.acquire_many((end - start) as u32).await;
@@ -67,7 +81,7 @@ impl MelInput {
         Ok(())
     }
 
-    /// Mel frames pushed so far.
+    /// Frame of the clip that comes next.
     pub fn frames(&self) -> usize {
         self.frames
     }

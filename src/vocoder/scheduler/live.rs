@@ -114,6 +114,11 @@ impl Live {
         Ok(())
     }
 
+    /// Counts frames that came before those that matter.
+    pub fn pass_over(&mut self, frames: usize) {
+        self.stats.frames += frames as u64;
+    }
+
     /// Says that the mel is complete.
     pub fn end(&mut self) -> Result<(), VocoderError> {
         self.stream.end()?;

@@ -26,10 +26,11 @@ use tokio::sync::{Semaphore, mpsc};
 use super::error::VocoderError;
 use super::filters::{Filters, Output};
 use super::options::Sampling;
-use super::plan::WindowBounds;
 use super::plan::window::WindowPlan;
+use super::plan::{Timing, WindowBounds};
 use super::synthesis::{Stream, Vocoder, check_batch};
 use crate::bundle::Manifest;
+use crate::diffusion::Noise;
 use crate::runtime::{Placement, Precision};
 use activity::Activity;
 pub use activity::WorkerState;
@@ -197,28 +198,40 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`VocoderError::Busy`] when all places are taken; [`VocoderError::Stopped`] when the thread has ended; a schedule, chunk length or
-    /// sample rate that cannot be used.
+    /// sample rate that cannot be used; [`VocoderError::StartContext`].
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
         let manifest = &self.shared.manifest;
         let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
         let chunks = request.chunks()?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
-        let output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
+        let mut output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
+        let timing = Timing {
+            hop: manifest.mel.hop,
+            shift: request.shift_samples,
+            from: manifest.mel.sample_rate,
+            to: rate,
+        };
+        let context = manifest.context;
+        let filters = &self.shared.filters;
+        let reach = plan.steps() * context.denoiser + context.conditioner + filters.reach();
+        let first_frame = request.start.first_frame(timing, reach)?;
+        let made = first_frame * manifest.mel.hop as u64;
+        output.resume(made, request.start.sample)?;
         let stream_plan = StreamPlan {
             schedule: name,
             solver,
             steps: plan.steps(),
             sample_rate: rate,
             seed: request.seed,
+            lead_frames: timing.lead(reach),
         };
         let place = Place::take(&self.shared.places)?;
-        let filters = &self.shared.filters;
         let stream = Stream::new(
             manifest,
             filters,
             plan,
-            request.seed,
+            Noise::new(request.seed).starting_at(made),
             windows,
             self.shared.bounds,
         );
@@ -242,7 +255,13 @@ impl Scheduler {
             .map_err(stopped)?;
         Ok(OpenStream {
             plan: stream_plan,
-            input: MelInput::new(id, self.commands.clone(), frames, &manifest.mel),
+            input: MelInput::new(
+                id,
+                self.commands.clone(),
+                frames,
+                &manifest.mel,
+                request.start.frame..first_frame,
+            ),
             output: AudioOutput::new(ends, self.commands.clone()),
         })
     }

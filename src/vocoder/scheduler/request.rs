@@ -6,6 +6,7 @@ use crate::diffusion::Solver;
 use crate::setters::setters;
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::options::ScheduleChoice;
+use crate::vocoder::plan::StreamStart;
 use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS};
 
 use super::urgency::StreamClass;
@@ -59,6 +60,8 @@ pub struct StreamRequest {
     pub chunk_frames: Option<usize>,
     /// [`Prepared::shift_samples`](crate::mel::Prepared) of the mel.
     pub shift_samples: i64,
+    /// Where in its clip it begins.
+    pub start: StreamStart,
     /// How it shares the model with others.
     pub class: StreamClass,
 }
@@ -71,6 +74,7 @@ setters!(StreamRequest {
     first_chunk_frames: Option<usize>,
     chunk_frames: Option<usize>,
     shift_samples: i64,
+    start: StreamStart,
     class: StreamClass,
 });
 
@@ -87,6 +91,8 @@ pub struct StreamPlan {
     pub sample_rate: u32,
     /// The seed of the noise.
     pub seed: u64,
+    /// Frames before that of a sample which it depends on: a stream that is to go on from there needs them, see [`StreamStart`].
+    pub lead_frames: usize,
 }
 
 /// What became of a stream.

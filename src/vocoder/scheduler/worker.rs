@@ -24,6 +24,8 @@ const FORGOTTEN: f64 = 0.95;
 pub(super) enum Command {
     Open(Box<Live>),
     Mel(Id, Array2<f32>),
+    /// So many frames came that are too early to matter.
+    Early(Id, usize),
     End(Id),
     Cancel(Id),
     /// Something that it can see by itself has changed.
@@ -109,6 +111,10 @@ impl Worker {
         match command {
             Command::Open(live) => self.open(*live),
             Command::Mel(id, mel) => self.with(id, |live| live.push(&mel)),
+            Command::Early(id, frames) => self.with(id, |live| {
+                live.pass_over(frames);
+                Ok(())
+            }),
             Command::End(id) => self.with(id, Live::end),
             Command::Cancel(id) => self.with(id, |_| Err(VocoderError::Cancelled)),
             Command::Wake => {}

@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::stream::Stream;
 use crate::bundle::{Bundle, Manifest};
-use crate::diffusion::Plan;
+use crate::diffusion::{Noise, Plan};
 use crate::runtime::{Placement, Precision, Runtime, SessionOptions};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::Filters;
@@ -181,7 +181,7 @@ impl Vocoder {
             &self.manifest,
             &self.filters,
             plan,
-            seed,
+            Noise::new(seed),
             windows,
             self.bounds(),
         )

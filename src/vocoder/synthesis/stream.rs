@@ -33,7 +33,7 @@ impl Stream {
         manifest: &Manifest,
         filters: &Filters,
         plan: Plan,
-        seed: u64,
+        noise: Noise,
         windows: WindowPlan,
         bounds: WindowBounds,
     ) -> Stream {
@@ -42,7 +42,7 @@ impl Stream {
         Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
             conditions: Conditions::new(-(windows.context as i64)),
-            front: Wavefront::new(plan, Noise::new(seed), windows, mel.hop),
+            front: Wavefront::new(plan, noise, windows, mel.hop),
             post_filter: PostFilter::new(filters),
             convention: mel.name.clone(),
             bands: mel.n_mels,
