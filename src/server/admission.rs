@@ -61,7 +61,7 @@ fn holdings(
     metadata::check(headers)?;
     let keys = shared.keys.as_ref();
     let key = keys.map(|keys| keys.admit(headers)).transpose()?;
-    shared.enter(method.synthesizes(), key, peer)
+    shared.enter(method, key, peer)
 }
 
 impl<S: NamedService> NamedService for Admission<S> {

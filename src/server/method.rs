@@ -55,6 +55,11 @@ impl Method {
         )
     }
 
+    /// Whether it counts among its caller's calls, of which there may be so many at once.
+    pub fn is_work(self) -> bool {
+        self.synthesizes() || self == Method::HttpMel
+    }
+
     /// Whether the answer is one message.
     pub fn is_whole(self) -> bool {
         !matches!(self, Method::Stream | Method::Live | Method::HttpVocode)

@@ -14,6 +14,7 @@ use super::call::{Call, Holdings};
 use super::callers::{Caller, Callers};
 use super::connection::Peer;
 use super::keys::{KeyHash, Keys};
+use super::method::Method;
 use super::models::{Model, Models};
 use super::places::{Place, Places};
 use super::status::{busy, exhausted, of_vocoder, unavailable};
@@ -122,7 +123,7 @@ impl Shared {
     /// Lets a call in before its request has come: it takes no place for a stream yet.
     pub fn enter(
         &self,
-        synthesizes: bool,
+        method: Method,
         key: Option<KeyHash>,
         peer: &Arc<Peer>,
     ) -> Result<Holdings, Status> {
@@ -136,10 +137,10 @@ impl Shared {
             _under_way: Some(self.calls.token()),
             key,
         };
-        if synthesizes {
-            if !ready.places.has_room(ready.has_time()) {
-                return Err(busy(ready.places.total()));
-            }
+        if method.synthesizes() && !ready.places.has_room(ready.has_time()) {
+            return Err(busy(ready.places.total()));
+        }
+        if method.is_work() {
             let caller = key.map(Caller::Key).or(peer.address.map(Caller::at));
             let counted = caller.filter(|caller| {
                 self.limits.max_streams_per_caller.is_some() || !caller.is_local()

@@ -450,6 +450,26 @@ async fn a_reader_that_stands_still_loses_its_place_and_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_caller_has_its_share_of_recordings_too() {
+    use std::io::Write;
+    let server = start(&["--max-streams-per-caller", "1"]);
+    // A recording that does not come.
+    let mut waiting = TcpStream::connect(server.http()).unwrap();
+    let head = "POST /v1/mel HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    waiting.write_all(head.as_bytes()).unwrap();
+    // The server asks for the body once it has let the call in.
+    let mut asked = [0; 12];
+    std::io::Read::read_exact(&mut waiting, &mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    for line in ["POST /v1/mel", "POST /v1/vocode"] {
+        let (status, _, words) = problem(&ask(server.http(), line, &[], &demo_bytes()));
+        assert_eq!(status, 429, "{line}: {words}");
+        assert!(words.contains("--max-streams-per-caller"), "{words}");
+    }
+    drop(waiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_with_the_others_and_logged() {
     let metrics = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
