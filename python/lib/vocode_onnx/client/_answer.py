@@ -1,0 +1,121 @@
+"""Answers, held against the contract: a stream that ends early, or with a piece missing, never passes for the whole."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import ServiceError
+from ..v1 import vocoder_pb2 as pb
+
+SAMPLE_BYTES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """A whole answer."""
+
+    audio: NDArray[np.float32]
+    """[samples], float32, full scale 1."""
+    header: pb.StreamHeader
+    """What ran: model, schedule, solver, seed, provider, precision."""
+    summary: pb.StreamSummary
+    """Length and times."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.header.sample_rate_hz
+
+    def __repr__(self) -> str:
+        return f"Speech({len(self.audio)} samples at {self.sample_rate} Hz, {self.header.steps} steps, seed {self.header.seed})"
+
+
+def whole(answer: pb.VocodeResponse, frames: int, trimmed: bool, stacklevel: int) -> Speech:
+    """The answer to a unary call that sent `frames`, of which padding may be `trimmed`. Its remarks become warnings."""
+    if not answer.HasField("header") or not answer.HasField("summary"):
+        raise _broken("it has no header or no summary")
+    if not trimmed:
+        _same("frames", answer.summary.frames, frames)
+    _same("samples", answer.summary.samples, len(answer.audio) / SAMPLE_BYTES)
+    _float_samples(answer.header)
+    warn(answer.header.warnings, stacklevel + 1)
+    warn(answer.summary.warnings, stacklevel + 1)
+    return Speech(_samples(answer.audio), answer.header, answer.summary)
+
+
+class Reading:
+    """Follows one streamed answer, event by event."""
+
+    def __init__(self, trimmed: bool) -> None:
+        """`trimmed`: padding of the mel may be cut, so that fewer frames count."""
+        self.header: pb.StreamHeader | None = None
+        self._trimmed = trimmed
+        self.summary: pb.StreamSummary | None = None
+        self._chunks = 0
+        self._samples = 0
+
+    def take(self, event: Any, frames: int, stacklevel: int) -> NDArray[np.float32] | None:
+        """The audio of the next event, where it holds some; `frames` is what the call has sent so far."""
+        kind = event.WhichOneof("event")
+        if self.summary is not None:
+            raise _broken("it goes on after its summary")
+        if (self.header is None) != (kind == "header"):
+            raise _broken("it does not begin with its header" if self.header is None else "it has two headers")
+        if kind == "header":
+            _float_samples(event.header)
+            self.header = event.header
+            warn(event.header.warnings, stacklevel + 1)
+            return None
+        if kind == "chunk":
+            return self._chunk(event.chunk)
+        if kind != "summary":
+            raise _broken("it has an empty event; the server may be of another version")
+        _same("samples", event.summary.samples, self._samples)
+        if not self._trimmed:
+            _same("frames", event.summary.frames, frames)
+        self.summary = event.summary
+        warn(event.summary.warnings, stacklevel + 1)
+        return None
+
+    def end(self) -> None:
+        """Raises ServiceError where the summary did not come."""
+        if self.summary is None:
+            raise ServiceError(f"the server's answer ended after {self._samples} samples, before its summary")
+
+    def _chunk(self, chunk: pb.AudioChunk) -> NDArray[np.float32] | None:
+        if (chunk.sequence, chunk.start_sample) != (self._chunks, self._samples):
+            raise _broken(f"chunk {chunk.sequence} at sample {chunk.start_sample} comes where {self._chunks} at {self._samples} is due")
+        if len(chunk.audio) != chunk.samples * SAMPLE_BYTES:
+            raise _broken(f"a chunk of {chunk.samples} samples has {len(chunk.audio)} bytes")
+        self._chunks += 1
+        self._samples += chunk.samples
+        return _samples(chunk.audio) if chunk.samples else None
+
+
+def warn(remarks: Any, stacklevel: int) -> None:
+    """The server's remarks as Python's warnings, of the caller `stacklevel` calls above."""
+    for remark in remarks:
+        warnings.warn(remark, UserWarning, stacklevel=stacklevel + 1)
+
+
+def _samples(audio: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(audio, "<f4").astype(np.float32)
+
+
+def _float_samples(header: pb.StreamHeader) -> None:
+    if header.encoding != pb.AUDIO_ENCODING_PCM_F32LE:
+        raise _broken("its audio is not of the encoding that was asked for")
+
+
+def _same(what: str, said: int, found: float) -> None:
+    if said != found:
+        raise _broken(f"it says {said} {what} and there are {found:g}")
+
+
+def _broken(reason: str) -> ServiceError:
+    return ServiceError(f"the server's answer is not whole: {reason}")
