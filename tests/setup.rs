@@ -69,6 +69,71 @@ fn setup_runs_nothing_of_the_current_folder_or_of_pythonpath() {
     assert!(!trace.exists(), "a file of the current folder was run");
 }
 
+/// A wheel of the library that the tests have, or of another file under its name.
+fn wheel(path: &Path, library: &Path, content: &[u8]) {
+    use std::io::Write;
+    let name = library.file_name().unwrap().to_str().unwrap();
+    let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, content) in [
+        (name, content),
+        ("onnxruntime_pybind11_state.so", b"Python's"),
+    ] {
+        writer
+            .start_file(format!("onnxruntime/capi/{name}"), stored)
+            .unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_wheel_that_is_there_is_installed_without_python_and_without_a_network() {
+    let runtime = common::ensure_runtime();
+    let library = runtime.library();
+    let name = library.file_name().unwrap().to_str().unwrap();
+    if !name.contains(WHEEL_VERSION) {
+        eprintln!("skipped: {name} is another version than that of the wheel");
+        return;
+    }
+    let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = fs::read(library).unwrap();
+    let (good, altered) = (
+        folder.path().join("good.whl"),
+        folder.path().join("altered.whl"),
+    );
+    wheel(&good, library, &content);
+    wheel(&altered, library, &[&content[..], b"more"].concat());
+    let setup = |file: &Path| {
+        let mut command = vocode();
+        command
+            .args(["setup", "--from"])
+            .arg(file)
+            .env_clear()
+            .env("VOCODE_DATA_DIR", data.path())
+            .env("VOCODE_OFFLINE", "1")
+            .assert()
+    };
+    setup(&altered).code(1).stderr(
+        predicate::str::contains("altered.whl is no wheel of ONNX Runtime")
+            .and(predicate::str::contains("SHA-256")),
+    );
+    setup(&folder.path().join("none.whl"))
+        .code(1)
+        .stderr(predicate::str::contains("none.whl"));
+    let left = files(data.path());
+    assert!(left.iter().all(|file| file.ends_with(".lock")), "{left:?}");
+    setup(&good)
+        .success()
+        .stderr(predicate::str::contains("is ready"));
+    let installed = data.path().join("onnxruntime").join(WHEEL_VERSION);
+    assert_eq!(files(&installed), [installed.join(name)]);
+    setup(&good)
+        .success()
+        .stderr(predicate::str::contains("is there already"));
+}
+
 /// Whether a process is at work.
 #[cfg(target_os = "linux")]
 fn is_alive(process: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `vocode setup`, and the ONNX Runtime of every other command.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use super::output::say;
 use super::threads;
 use crate::runtime::{
     Flavour, Installed, Runtime, Search, SetupError, SetupEvent, SetupPolicy, data_folder, install,
+    install_from,
 };
 use crate::text::visible;
 
@@ -22,6 +24,9 @@ pub struct SetupArgs {
     /// Get the build for NVIDIA GPUs and the CUDA libraries that it needs: 3 GB instead of 30 MB
     #[arg(long)]
     pub(super) gpu: bool,
+    /// A wheel of ONNX Runtime that is there already, instead of the network and Python; with --gpu again for each wheel of CUDA's libraries
+    #[arg(long, value_name = "WHEEL")]
+    from: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
 }
@@ -34,9 +39,12 @@ pub fn run(args: &SetupArgs) -> Result<(), CliError> {
     let mut announcer = Announcer::new(args.verbosity.quiet);
     let flavour = if args.gpu { Flavour::Gpu } else { Flavour::Cpu };
     let folder = data_folder();
-    let installed = install(flavour, folder.as_deref(), &mut |event| {
-        announcer.tell(event)
-    });
+    let folder = folder.as_deref();
+    let mut tell = |event: SetupEvent<'_>| announcer.tell(event);
+    let installed = match args.from.as_slice() {
+        [] => install(flavour, folder, &mut tell),
+        wheels => install_from(flavour, wheels, folder, &mut tell),
+    };
     let installed = installed.map_err(|error| match error {
         SetupError::Cancelled => CliError::Interrupted,
         other => other.into(),

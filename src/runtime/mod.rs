@@ -46,6 +46,8 @@ pub use locate::{
 pub use precision::{Precision, UnknownPrecision};
 pub use provider::{FallbackReason, GpuOptions, Placement, SessionOptions};
 pub use provider_name::{Provider, UnknownProvider};
+#[cfg(feature = "cli")]
+pub use setup::install_from;
 pub use setup::{
     Installed, OnSetupEvent, PipError, SetupError, SetupEvent, SetupPolicy, install, offline,
 };

@@ -1,11 +1,11 @@
 //! Why an installation failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::pip::PipError;
-use crate::runtime::locate::Rejection;
+use crate::runtime::locate::{Rejection, WHEEL_VERSION};
 
 /// Why an installation did not happen. Every message says what to do instead.
 #[derive(Debug, Error)]
@@ -37,6 +37,18 @@ pub enum SetupError {
     /// pip could not get the wheel.
     #[error(transparent)]
     Pip(PipError),
+    /// A file that was given as a wheel cannot be used.
+    #[error(
+        "{} is no wheel of ONNX Runtime {WHEEL_VERSION} for this machine: {reason}; get it where there is a network, by \
+         `pip download --no-deps --only-binary=:all: --python-version 3.12 onnxruntime=={WHEEL_VERSION}`",
+        path.display()
+    )]
+    Wheel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The wheel holds no library where one is expected.
     #[error(
         "the wheel onnxruntime {version} holds no ONNX Runtime library; point `ort_lib` at one that you have"
@@ -55,6 +67,21 @@ pub enum SetupError {
         /// What is wrong with it.
         rejection: Rejection,
     },
+}
+
+impl SetupError {
+    /// What the system says of a path.
+    pub(super) fn io(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> SetupError {
+        let path = path.to_path_buf();
+        move |source| SetupError::Io {
+            action,
+            path,
+            source,
+        }
+    }
 }
 
 impl From<PipError> for SetupError {

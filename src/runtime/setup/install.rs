@@ -1,4 +1,4 @@
-//! Installing ONNX Runtime: the official `onnxruntime` wheel, fetched by pip, into vocode's data folder.
+//! Installing ONNX Runtime: the official `onnxruntime` wheel, fetched by pip or given as a file, into vocode's data folder.
 //!
 //! pip brings what a downloader of our own would have to grow: mirrors, proxies, certificates, hash checks. Only the
 //! library is kept of the wheel. Each version has its own folder, which appears whole or not at all, and a lock makes
@@ -6,13 +6,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::SetupError;
 use super::event::{Installed, OnSetupEvent, SetupEvent};
 use super::pip;
 use super::policy::offline;
+#[cfg(feature = "cli")]
+use crate::runtime::locate::Rejection;
 use crate::runtime::locate::{Flavour, WHEEL_VERSION, checksum, places, probe};
 
 const PARTIAL: &str = ".partial-";
@@ -30,14 +32,93 @@ pub fn install(
     data_folder: Option<&Path>,
     on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
-    install_with(flavour, data_folder, &pip::PYTHONS, on_event)
+    install_with(flavour, data_folder, Supply::Pip(&pip::PYTHONS), on_event)
 }
 
-/// As [`install`], with the Python programs to try.
+/// Installs ONNX Runtime from wheels that are there: that of ONNX Runtime, and for a GPU those of the CUDA libraries too. Needs neither Python nor a
+/// network, and is allowed where [`offline`] forbids to fetch. The libraries must be those of the wheel that [`install`] would fetch.
+///
+/// # Errors
+/// As [`install`], and [`SetupError::Wheel`] for a file that is no such wheel.
+#[cfg(feature = "cli")]
+pub fn install_from(
+    flavour: Flavour,
+    wheels: &[PathBuf],
+    data_folder: Option<&Path>,
+    on_event: &mut OnSetupEvent<'_>,
+) -> Result<Installed, SetupError> {
+    install_with(flavour, data_folder, Supply::Wheels(wheels), on_event)
+}
+
+/// Where the library comes from.
+#[derive(Clone, Copy)]
+enum Supply<'a> {
+    /// pip fetches it, by the first of these Python programs that there is.
+    Pip(&'a [&'a str]),
+    /// These files are its wheels.
+    #[cfg(feature = "cli")]
+    Wheels(&'a [PathBuf]),
+}
+
+impl Supply<'_> {
+    fn needs_network(self) -> bool {
+        matches!(self, Supply::Pip(_))
+    }
+
+    /// The folder of unpacked wheels, below `work`.
+    fn package(
+        self,
+        flavour: Flavour,
+        work: &Path,
+        on_event: &mut OnSetupEvent<'_>,
+    ) -> Result<PathBuf, SetupError> {
+        match self {
+            Supply::Pip(pythons) => {
+                let wheels = requirements(flavour);
+                Ok(pip::fetch(
+                    pythons,
+                    &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
+                    work,
+                    &mut |line| on_event(line.map_or(SetupEvent::Working, SetupEvent::Detail)),
+                )?)
+            }
+            #[cfg(feature = "cli")]
+            Supply::Wheels(files) => {
+                super::unpack::unpack(files, work, &mut || tell(on_event, SetupEvent::Working))
+            }
+        }
+    }
+
+    /// What is wrong with a library that was not fetched: the file that it came in is.
+    fn blame(self, error: SetupError) -> SetupError {
+        match (self, error) {
+            #[cfg(feature = "cli")]
+            (
+                Supply::Wheels(files),
+                error @ (SetupError::NoLibrary { .. } | SetupError::Unusable { .. }),
+            ) => SetupError::Wheel {
+                path: files.first().cloned().unwrap_or_default(),
+                reason: match error {
+                    SetupError::Unusable {
+                        rejection:
+                            Rejection::Altered {
+                                found, expected, ..
+                            },
+                        ..
+                    } => format!("the SHA-256 of its library is {found}, expected {expected}"),
+                    SetupError::Unusable { rejection, .. } => format!("its library is {rejection}"),
+                    _ => "it holds no ONNX Runtime library".to_owned(),
+                },
+            },
+            (_, error) => error,
+        }
+    }
+}
+
 fn install_with(
     flavour: Flavour,
     data_folder: Option<&Path>,
-    pythons: &[&str],
+    supply: Supply<'_>,
     on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
     let root = places::library_root(data_folder.ok_or(SetupError::NoDataFolder)?);
@@ -51,16 +132,16 @@ fn install_with(
     if let Ok(installed) = there(on_event) {
         return Ok(installed);
     }
-    if offline() {
+    if supply.needs_network() && offline() {
         return Err(SetupError::Forbidden);
     }
-    fs::create_dir_all(&root).map_err(io("create", &root))?;
+    fs::create_dir_all(&root).map_err(SetupError::io("create", &root))?;
     let _lock = lock(&root, on_event)?;
     // Another process may have installed it while this one waited.
     if let Ok(installed) = there(on_event) {
         return Ok(installed);
     }
-    fetch_into(flavour, &root, &folder, pythons, on_event)
+    fetch_into(flavour, &root, &folder, supply, on_event)
 }
 
 /// The requirements that pip is given.
@@ -85,37 +166,28 @@ fn fetch_into(
     flavour: Flavour,
     root: &Path,
     folder: &Path,
-    pythons: &[&str],
+    supply: Supply<'_>,
     on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
     remove_leftovers(root);
-    tell(
-        on_event,
-        SetupEvent::Fetching {
-            version: WHEEL_VERSION,
-            folder,
-        },
-    )?;
+    if supply.needs_network() {
+        let version = WHEEL_VERSION;
+        tell(on_event, SetupEvent::Fetching { version, folder })?;
+    }
     let work = tempfile::Builder::new()
         .prefix(PARTIAL)
         .tempdir_in(root)
-        .map_err(io("write to", root))?;
-    let wheels = requirements(flavour);
-    let package = pip::fetch(
-        pythons,
-        &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
-        work.path(),
-        &mut |line| on_event(line.map_or(SetupEvent::Working, SetupEvent::Detail)),
-    )?;
+        .map_err(SetupError::io("write to", root))?;
+    let package = supply.package(flavour, work.path(), on_event)?;
     let fresh = work.path().join("library");
     keep_library(&package.join("onnxruntime"), &fresh)?;
     let nvidia = package.join("nvidia");
     if nvidia.is_dir() {
         let place = fresh.join("nvidia");
-        fs::rename(&nvidia, &place).map_err(io("write", &place))?;
+        fs::rename(&nvidia, &place).map_err(SetupError::io("write", &place))?;
     }
     tell(on_event, SetupEvent::Checking)?;
-    check(&fresh, flavour, false)?;
+    check(&fresh, flavour, false).map_err(|error| supply.blame(error))?;
     replace(&fresh, folder, work.path())?;
     let installed = check(folder, flavour, false)?;
     // As above.
@@ -126,13 +198,13 @@ fn fetch_into(
 /// Holds the lock of `root` until the file is dropped (or the process ends).
 fn lock(root: &Path, on_event: &mut OnSetupEvent<'_>) -> Result<File, SetupError> {
     let path = root.join(".lock");
-    let file = File::create(&path).map_err(io("create", &path))?;
+    let file = File::create(&path).map_err(SetupError::io("create", &path))?;
     let mut event = SetupEvent::Waiting;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => tell(on_event, event)?,
-            Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+            Err(TryLockError::Error(error)) => return Err(SetupError::io("lock", &path)(error)),
         }
         event = SetupEvent::Working;
         std::thread::sleep(LOOK);
@@ -167,7 +239,7 @@ fn remove_leftovers(root: &Path) {
 
 /// Moves the library, its provider libraries and its licences from the unpacked `package` to the new folder `target`.
 fn keep_library(package: &Path, target: &Path) -> Result<(), SetupError> {
-    fs::create_dir(target).map_err(io("create", target))?;
+    fs::create_dir(target).map_err(SetupError::io("create", target))?;
     let capi = package.join("capi");
     for folder in [package, &capi] {
         let Ok(entries) = fs::read_dir(folder) else {
@@ -177,7 +249,7 @@ fn keep_library(package: &Path, target: &Path) -> Result<(), SetupError> {
             let name = entry.file_name();
             if is_kept(&name.to_string_lossy()) {
                 let place = target.join(&name);
-                fs::rename(entry.path(), &place).map_err(io("write", &place))?;
+                fs::rename(entry.path(), &place).map_err(SetupError::io("write", &place))?;
             }
         }
     }
@@ -212,18 +284,9 @@ fn check(folder: &Path, flavour: Flavour, was_there: bool) -> Result<Installed, 
 /// Puts `fresh` in the place of `folder`; a broken installation there goes to `work`, which is removed.
 fn replace(fresh: &Path, folder: &Path, work: &Path) -> Result<(), SetupError> {
     if folder.exists() {
-        fs::rename(folder, work.join("broken")).map_err(io("replace", folder))?;
+        fs::rename(folder, work.join("broken")).map_err(SetupError::io("replace", folder))?;
     }
-    fs::rename(fresh, folder).map_err(io("create", folder))
-}
-
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
-    let path = path.to_path_buf();
-    move |source| SetupError::Io {
-        action,
-        path,
-        source,
-    }
+    fs::rename(fresh, folder).map_err(SetupError::io("create", folder))
 }
 
 #[cfg(all(test, unix))]
@@ -251,9 +314,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let python = fake_python(folder.path(), pip);
         let data = folder.path().join("data");
-        let error = install_with(Flavour::Cpu, Some(&data), &[&python], &mut |_| {
-            ControlFlow::Continue(())
-        })
+        let error = install_with(
+            Flavour::Cpu,
+            Some(&data),
+            Supply::Pip(&[&python]),
+            &mut |_| ControlFlow::Continue(()),
+        )
         .unwrap_err();
         let left: Vec<_> = fs::read_dir(data.join("onnxruntime"))
             .unwrap()
@@ -269,7 +335,7 @@ mod tests {
         let error = install_with(
             Flavour::Cpu,
             Some(folder.path()),
-            &["no-such-python"],
+            Supply::Pip(&["no-such-python"]),
             &mut |_| ControlFlow::Continue(()),
         )
         .unwrap_err();
