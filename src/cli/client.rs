@@ -13,7 +13,7 @@ use super::flags::with_flags;
 use super::jobs::{self, Job, Kinds};
 use super::output::{Target, print, say};
 use super::pipe::Pipe;
-use super::remote::{Expected, RequestArgs, ServerArgs, block_on, floats, read_mel};
+use super::remote::{Expected, MelSource, RequestArgs, ServerArgs, block_on, floats};
 use crate::audio::{Encoded, InfoId, Provenance};
 use crate::client::{Client, ClientError, Event, Events};
 use crate::mel::Mel;
@@ -136,7 +136,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     let container = Container::of(&target, args.container)?;
     container.check(args.format)?;
     target.check(args.overwrite.force)?;
-    let mel = read_mel(&source, None)?;
+    let mel = MelSource::open(&source)?;
     let mut pipe = match (&target, args.method) {
         (Target::Stdout, Method::Stream | Method::Live) => {
             Some(Pipe::new(container.encoding(args.format)))
@@ -145,6 +145,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     };
     let (answer, seconds) = block_on(async {
         let (mut client, info) = args.server.connect().await?;
+        let mel = mel.read(&args.request, &info)?;
         let began = Instant::now();
         let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
             CliError::usage(format!(
@@ -224,7 +225,8 @@ async fn call(
         Method::Unary => return unary(client, config, &mel, expected, began).await.map(Some),
         Method::Stream => client.stream(config, &mel).await?,
         Method::Live => {
-            let pause = args.paced.then(|| frame_seconds(info)).flatten();
+            let pause = args.paced.then(|| args.request.frame_seconds(info));
+            let pause = pause.transpose()?;
             let pieces = pieces(&mel, args.live_frames as usize)?;
             client.live(config, paced(pieces, pause)).await?
         }
@@ -315,12 +317,6 @@ fn pieces(mel: &Mel, frames: usize) -> Result<Vec<Mel>, CliError> {
         Mel::new(values).map_err(|e| CliError::mel("the mel", e))
     };
     starts.map(piece).collect()
-}
-
-/// Seconds that a frame of the server's first model lasts.
-fn frame_seconds(info: &proto::GetInfoResponse) -> Option<f64> {
-    let mel = info.models.first()?.mel.as_ref()?;
-    Some(f64::from(mel.hop) / f64::from(mel.sample_rate_hz.max(1)))
 }
 
 /// Pieces at the pace of `pause` seconds a frame, or at once.

@@ -14,7 +14,7 @@ use super::error::CliError;
 use super::jobs::Source;
 use super::listening::{Arrivals, HEADING, Heard, Listener, StreamsResult};
 use super::output::print;
-use super::remote::{RequestArgs, ServerArgs, block_on, read_mel};
+use super::remote::{MelSource, RequestArgs, ServerArgs, block_on};
 use crate::client::{Client, ClientError, Event};
 use crate::mel::Mel;
 use crate::proto;
@@ -51,11 +51,12 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
             args.seconds
         )));
     }
-    let mel = read_mel(&Source::parse(&args.input), None)?;
+    let mel = MelSource::open(&Source::parse(&args.input))?;
     block_on(async {
         let (client, info) = args.server.connect().await?;
         let config = args.request.config(&info)?;
-        let seconds = clip_seconds(info, &mel)?;
+        let mel = mel.read(&args.request, &info)?;
+        let seconds = mel.frames() as f64 * args.request.frame_seconds(&info)?;
         if !args.json {
             print(HEADING)?;
         }
@@ -70,14 +71,6 @@ pub(super) fn run(args: &LoadArgs) -> Result<(), CliError> {
         }
         Ok(())
     })
-}
-
-/// How long the mel plays.
-fn clip_seconds(info: proto::GetInfoResponse, mel: &Mel) -> Result<f64, CliError> {
-    let convention = info.models.into_iter().next().and_then(|model| model.mel);
-    let convention = convention.ok_or(ClientError::EmptyEvent)?;
-    Ok(mel.frames() as f64 * f64::from(convention.hop)
-        / f64::from(convention.sample_rate_hz.max(1)))
 }
 
 async fn measure(

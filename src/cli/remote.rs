@@ -1,18 +1,21 @@
 //! Flags of the commands that talk to a server.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::args::LayoutArg;
 use super::error::CliError;
 use super::jobs::Source;
 use super::{sampling, threads};
 use crate::audio::resampled_len;
 use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
 use crate::diffusion::{Process, SolverKind};
-use crate::mel::{Layout, Mel, NpyLimits, read_npy};
+use crate::mel::{Mel, NpyLimits, read_npy};
 use crate::proto::{self, schedule};
+use crate::text::visible;
 
 /// How long a server may take to load its models.
 const STARTING: Duration = Duration::from_secs(60);
@@ -126,6 +129,15 @@ pub struct RequestArgs {
         value_name = "NAME"
     )]
     mel_convention: String,
+    /// Which axis of the mel holds the bands
+    #[arg(
+        long,
+        env = "VOCODE_LAYOUT",
+        value_enum,
+        default_value_t,
+        value_name = "LAYOUT"
+    )]
+    layout: LayoutArg,
     /// Mel frames by which audio advances from chunk to chunk [default: the server's choice]
     #[arg(long, value_name = "N")]
     chunk_frames: Option<u32>,
@@ -192,10 +204,27 @@ impl Expected {
 }
 
 impl RequestArgs {
+    /// The model that is asked for; `None` where the server does not have it.
     fn model<'a>(&self, info: &'a proto::GetInfoResponse) -> Option<&'a proto::Model> {
         info.models
             .iter()
             .find(|model| self.model.is_empty() || model.name == self.model)
+    }
+
+    /// Seconds that a frame of the model lasts.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for a model that the server does not have.
+    pub(super) fn frame_seconds(&self, info: &proto::GetInfoResponse) -> Result<f64, CliError> {
+        let Some(mel) = self.model(info).and_then(|model| model.mel.as_ref()) else {
+            let names = info.models.iter().map(|model| visible(&model.name));
+            return Err(CliError::usage(format!(
+                "--model {}: the server has {}",
+                self.model,
+                names.collect::<Vec<_>>().join(", ")
+            )));
+        };
+        Ok(f64::from(mel.hop) / f64::from(mel.sample_rate_hz.max(1)))
     }
 
     /// The audio of `frames` frames; `None` for a model that the server does not have.
@@ -265,10 +294,39 @@ pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     samples.iter().map(|sample| f32::from_le_bytes(*sample))
 }
 
-/// Reads a mel as it is; the server says whether it fits.
-pub(super) fn read_mel(source: &Source, bands: Option<usize>) -> Result<Mel, CliError> {
-    let read = read_npy(source.open()?, bands, Layout::Auto, &NpyLimits::default());
-    read.map_err(|e| CliError::mel(source.label(), e))
+/// A mel that a server is given.
+pub(super) struct MelSource {
+    label: String,
+    bytes: Box<dyn Read>,
+}
+
+impl MelSource {
+    /// Opens it, before anybody is called.
+    ///
+    /// # Errors
+    /// [`CliError::Read`].
+    pub(super) fn open(source: &Source) -> Result<MelSource, CliError> {
+        Ok(MelSource {
+            label: source.label(),
+            bytes: source.open()?,
+        })
+    }
+
+    /// Reads it as it is; the server says whether it fits. The bands of the model tell them from the frames where the shape alone does not.
+    ///
+    /// # Errors
+    /// [`CliError::Mel`].
+    pub(super) fn read(
+        self,
+        request: &RequestArgs,
+        info: &proto::GetInfoResponse,
+    ) -> Result<Mel, CliError> {
+        let model = request.model(info).and_then(|model| model.mel.as_ref());
+        let bands = model.map(|mel| mel.n_mels as usize);
+        let layout = request.layout.into();
+        let mel = read_npy(self.bytes, bands, layout, &NpyLimits::default());
+        mel.map_err(|e| CliError::mel(self.label, e))
+    }
 }
 
 /// Runs a command that talks to a server; Ctrl-C ends it.

@@ -9,6 +9,7 @@ use crate::cli::args::{Overwrite, SessionArgs};
 use crate::cli::canvas::check_plot;
 use crate::cli::error::CliError;
 use crate::diffusion::MAX_STEPS;
+use crate::vocoder::ScheduleChoice;
 
 /// Most streams at once.
 pub(super) const MAX_STREAMS: u32 = 1024;
@@ -20,21 +21,16 @@ const MAX_THREADS: usize = 1024;
 const ABOUT: &str = "\
 The real-time factor is the time taken for a second of audio: below 1 is faster than real time. The time to first audio is that of a \
 stream whose mel is there, nothing else running, and is measured ten times as often. Streams play in real time in this process, through \
-the scheduler that the server uses and without its network; unless --streams names numbers, the most that play without a gap is searched. \
-Measure on a machine that does nothing else.";
+the scheduler that the server uses and without its network, at each number of --steps, or by the model's own schedule where none is given; \
+unless --streams names numbers, the most that play without a gap is searched. Measure on a machine that does nothing else.";
 
 /// Arguments of `vocode bench`.
 #[derive(Args, Debug)]
 #[command(after_help = ABOUT)]
 pub struct BenchArgs {
-    /// Numbers of denoising steps to measure
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "1,2,4,6",
-        value_name = "N,..."
-    )]
-    pub(super) steps: Vec<usize>,
+    /// Numbers of denoising steps to measure, streams too [default: 1,2,4,6, and streams by the model's own schedule]
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    steps: Vec<usize>,
     /// Numbers of threads to measure [default: 1, 2, 4 and so on up to --threads]
     #[arg(long, value_delimiter = ',', value_name = "N,...")]
     pub(super) thread_counts: Vec<usize>,
@@ -84,6 +80,22 @@ impl BenchArgs {
         match &self.plot {
             Some(path) => check_plot(path, self.overwrite.force),
             None => Ok(()),
+        }
+    }
+
+    /// The numbers of steps of whole syntheses.
+    pub(super) fn steps(&self) -> &[usize] {
+        match self.steps.as_slice() {
+            [] => &[1, 2, 4, 6],
+            asked => asked,
+        }
+    }
+
+    /// The schedules of streams.
+    pub(super) fn stream_schedules(&self) -> Vec<ScheduleChoice> {
+        match self.steps.as_slice() {
+            [] => vec![ScheduleChoice::Default],
+            asked => asked.iter().copied().map(ScheduleChoice::Steps).collect(),
         }
     }
 

@@ -105,7 +105,7 @@ pub(super) fn rows(
     let mel = mel(loader, args.seconds)?;
     let mut vocoder = loader.load(threads)?;
     let scheduler = Scheduler::start(loader.load(threads)?, SchedulerOptions::default())?;
-    for &steps in &args.steps {
+    for &steps in args.steps() {
         let factors = repeat(args.runs, || {
             let made = whole(&mut vocoder, &mel, ScheduleChoice::Steps(steps))?;
             Ok(made.real_time_factor())

@@ -65,8 +65,10 @@ fn measure_all(args: &BenchArgs, loader: &Loader<'_>) -> Result<Report, CliError
     }
     report.peak_memory_mib.syntheses = memory::peak_mib();
     if args.streams != [0] {
-        let streams = Streams::measure(loader, threads, args, &show)?;
-        report.streams = Some(streams);
+        for schedule in args.stream_schedules() {
+            let streams = Streams::measure(loader, threads, &schedule, args, &show)?;
+            report.streams.push(streams);
+        }
         report.peak_memory_mib.streams = memory::peak_mib();
     }
     Ok(report)

@@ -98,13 +98,12 @@ fn latencies(report: &Report) -> Chart {
             shares(name, &row.first_audio_ms.all)
         })
         .collect();
-    if let Some(streams) = &report.streams
-        && let Some(count) = streams.sustained
-    {
+    series.extend(report.streams.iter().filter_map(|streams| {
+        let count = streams.sustained?;
         let steps = counted(streams.steps, "step");
         let name = format!("{steps}, {}", counted(count as usize, "stream"));
-        series.push(shares(name, &streams.first_audios));
-    }
+        Some(shares(name, &streams.first_audios))
+    }));
     Chart {
         title: "first audio, % of streams within",
         x: "ms",

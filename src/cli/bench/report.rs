@@ -18,8 +18,8 @@ pub(super) struct Report {
     pub(super) load_seconds: Spread,
     pub(super) audio_seconds: f64,
     pub(super) rows: Vec<SpeedResult>,
-    /// `None` where they were left out.
-    pub(super) streams: Option<Streams>,
+    /// Of each schedule; empty where they were left out.
+    pub(super) streams: Vec<Streams>,
     pub(super) peak_memory_mib: Memory,
 }
 
@@ -36,7 +36,7 @@ impl Report {
             load_seconds: Spread::default(),
             audio_seconds,
             rows: Vec::new(),
-            streams: None,
+            streams: Vec::new(),
             peak_memory_mib: Memory::default(),
         }
     }
@@ -65,7 +65,7 @@ impl Report {
     /// What stands below them.
     pub(super) fn end(&self) -> String {
         let mut text = String::from("\n");
-        if let Some(streams) = &self.streams {
+        for streams in &self.streams {
             text += &format!("streams      {}\n", streams.words());
         }
         text + &format!("peak memory  {}\n", self.peak_memory_mib.words())

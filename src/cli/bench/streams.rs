@@ -23,7 +23,7 @@ const CLIP: f64 = 4.0;
 /// Places for streams: more than are ever open, as those that fall behind stay longer.
 const PLACES: usize = 1 << 20;
 
-/// What streams of the model's own schedule came to.
+/// What streams of one schedule came to.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Streams {
     pub(super) steps: usize,
@@ -46,13 +46,14 @@ impl Streams {
     pub(super) fn measure(
         loader: &Loader<'_>,
         threads: usize,
+        schedule: &ScheduleChoice,
         args: &BenchArgs,
         show: &dyn Fn(&str) -> Result<(), CliError>,
     ) -> Result<Streams, CliError> {
         let mel = Arc::new(mel(loader, args.seconds.min(CLIP))?);
         let mut vocoder = loader.load(threads)?;
-        whole(&mut vocoder, &mel, ScheduleChoice::Default)?;
-        let made = whole(&mut vocoder, &mel, ScheduleChoice::Default)?;
+        whole(&mut vocoder, &mel, schedule.clone())?;
+        let made = whole(&mut vocoder, &mel, schedule.clone())?;
         let mut streams = Streams {
             steps: made.steps,
             threads,
@@ -67,14 +68,18 @@ impl Streams {
             ..SchedulerOptions::default()
         };
         let scheduler = Scheduler::start(vocoder, options)?;
-        show(&format!("\n{HEADING}"))?;
+        show(&format!("\n{}\n{HEADING}", counted(made.steps, "step")))?;
+        let request = StreamRequest {
+            schedule: schedule.clone(),
+            ..StreamRequest::default()
+        };
         let mut play = |count: u32| {
             let arrivals = Arrivals {
                 streams: count,
                 clip: streams.clip_seconds,
                 seconds: args.stream_seconds,
             };
-            let results = play(&scheduler, &mel, arrivals)?;
+            let results = play(&scheduler, &request, &mel, arrivals)?;
             let row = StreamsResult::of(count, &results, |_| false);
             show(&row.line())?;
             Ok(streams.note(row, results))
@@ -140,6 +145,7 @@ fn search(
 
 fn play(
     scheduler: &Scheduler,
+    request: &StreamRequest,
     mel: &Arc<Mel>,
     arrivals: Arrivals,
 ) -> Result<Vec<Result<Heard, VocoderError>>, CliError> {
@@ -148,7 +154,7 @@ fn play(
         let mut streams = JoinSet::new();
         for time in arrivals.times() {
             tokio::time::sleep_until((began + time).into()).await;
-            streams.spawn(listen(scheduler.clone(), mel.clone()));
+            streams.spawn(listen(scheduler.clone(), request.clone(), mel.clone()));
         }
         let mut results = Vec::new();
         while let Some(result) = streams.join_next().await {
@@ -159,13 +165,17 @@ fn play(
 }
 
 /// Plays one stream.
-async fn listen(scheduler: Scheduler, mel: Arc<Mel>) -> Result<Heard, VocoderError> {
+async fn listen(
+    scheduler: Scheduler,
+    request: StreamRequest,
+    mel: Arc<Mel>,
+) -> Result<Heard, VocoderError> {
     let mut listener = Listener::new();
     let OpenStream {
         plan,
         mut input,
         mut output,
-    } = scheduler.open(&StreamRequest::default())?;
+    } = scheduler.open(&request)?;
     let writer = async {
         // What ends the stream early is told by its output.
         if input.push(mel.view().to_owned()).await.is_ok() {
