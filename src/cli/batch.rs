@@ -1,5 +1,6 @@
 //! Many files in one run: which are left to do, how far it is, and what became of them.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Verbosity;
+use super::beside;
 use super::error::CliError;
 use super::jobs::Job;
 use super::manifest::{Outcome, Results};
@@ -26,7 +28,7 @@ pub struct BatchArgs {
     /// Leave alone what is there already, and count it as done: a run that was broken off goes on
     #[arg(long, env = "VOCODE_SKIP_EXISTING", value_parser = FalseyValueParser::new(), conflicts_with = "force")]
     pub(super) skip_existing: bool,
-    /// End at the first input that fails
+    /// End at the first input that fails; what was begun beside it is finished
     #[arg(long, env = "VOCODE_FAIL_FAST", value_parser = FalseyValueParser::new())]
     pub(super) fail_fast: bool,
     /// A list of mels, one JSON object a line: input, and if wanted output, seed and steps
@@ -117,7 +119,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Runs `work` on each job; one that fails is reported and, unless asked for, does not stop the others. Ends with one line.
+    /// Gives each job to the first of `workers` that is free; one that fails is reported and, unless asked for, does not stop the others.
+    /// What became of them is told in their order. Ends with one line.
     ///
     /// # Errors
     /// [`CliError::Several`] where some failed, the error itself with `--fail-fast`, an interruption.
@@ -125,39 +128,26 @@ impl<'a> Batch<'a> {
         mut self,
         jobs: &[Job],
         json: bool,
-        mut work: impl FnMut(&Job) -> Result<Summary, CliError>,
+        workers: Vec<impl FnMut(&Job) -> Result<Summary, CliError> + Send>,
     ) -> Result<(), CliError> {
-        let mut failed = Vec::new();
-        for job in jobs {
-            let result = work(job);
-            if let Err(CliError::Interrupted) = result {
-                return Err(CliError::Interrupted);
-            }
-            self.record(job, &result)?;
-            match result {
-                Ok(summary) => {
-                    self.made += 1;
-                    self.audio_seconds += summary.audio_seconds();
-                    let told = match json || self.verbosity.verbose > 0 {
-                        true => self
-                            .bar
-                            .suspend(|| summary.print(json, false, self.verbosity)),
-                        false => Ok(()),
-                    };
-                    told?;
-                }
-                Err(error) if self.args.fail_fast => {
-                    self.finish(0, json);
-                    return Err(error);
-                }
+        let (mut failed, mut ended) = (Vec::new(), None);
+        beside::each(jobs, workers, |job, result| {
+            match self.take(job, result, json, &mut failed) {
+                Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
-                    self.bar.suspend(|| say(&format!("error: {error}")));
-                    failed.push(job.source.label());
+                    ended.get_or_insert(error);
+                    ControlFlow::Break(())
                 }
             }
-            self.bar.inc(1);
+        })?;
+        match ended {
+            Some(CliError::Interrupted) => return Err(CliError::Interrupted),
+            Some(error) => {
+                self.finish(0, json);
+                return Err(error);
+            }
+            None => self.finish(failed.len(), json),
         }
-        self.finish(failed.len(), json);
         match failed.is_empty() {
             true => Ok(()),
             false => Err(CliError::Several {
@@ -165,6 +155,40 @@ impl<'a> Batch<'a> {
                 total: jobs.len() + self.skipped,
             }),
         }
+    }
+
+    /// Writes down and tells one result.
+    ///
+    /// # Errors
+    /// What ends the run.
+    fn take(
+        &mut self,
+        job: &Job,
+        result: Result<Summary, CliError>,
+        json: bool,
+        failed: &mut Vec<String>,
+    ) -> Result<(), CliError> {
+        if let Err(CliError::Interrupted) = result {
+            return Err(CliError::Interrupted);
+        }
+        self.record(job, &result)?;
+        match result {
+            Ok(summary) => {
+                self.made += 1;
+                self.audio_seconds += summary.audio_seconds();
+                if json || self.verbosity.verbose > 0 {
+                    self.bar
+                        .suspend(|| summary.print(json, false, self.verbosity))?;
+                }
+            }
+            Err(error) if self.args.fail_fast => return Err(error),
+            Err(error) => {
+                self.bar.suspend(|| say(&format!("error: {error}")));
+                failed.push(job.source.label());
+            }
+        }
+        self.bar.inc(1);
+        Ok(())
     }
 
     fn record(&mut self, job: &Job, result: &Result<Summary, CliError>) -> Result<(), CliError> {

@@ -4,6 +4,7 @@ mod args;
 mod batch;
 #[cfg(feature = "server")]
 mod bench;
+mod beside;
 mod canvas;
 #[cfg(feature = "server")]
 mod client;

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args};
 use super::args::load_bundle;
 use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
 use super::batch::{Batch, BatchArgs};
+use super::beside;
 use super::container::Container;
 use super::error::CliError;
 use super::flags::with_flags;
@@ -20,7 +21,9 @@ use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
 use crate::audio::{Encoded, InfoId, Provenance, limit, too_loud};
+use crate::bundle::Bundle;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
+use crate::runtime::{Provider, Runtime};
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 const KINDS: Kinds = Kinds {
@@ -129,31 +132,59 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         _ => None,
     };
     let runtime = load_runtime(&args.session.engine, verbosity.quiet)?;
-    let vocoder = Vocoder::new(bundle, &runtime, &args.session.engine.options())?;
-    let mut maker = Maker {
+    let at_once = beside::side_by_side(&jobs, args.session.engine.options().thread_count());
+    let vocoders = vocoders(&bundle, &runtime, args, at_once)?;
+    let maker = |vocoder| Maker {
         args,
-        convention,
-        options,
+        convention: convention.clone(),
+        options: options.clone(),
         vocoder,
         alone,
     };
-    let result = match jobs.as_slice() {
-        [job] if alone => maker
+    let mut makers: Vec<Maker<'_>> = vocoders.into_iter().map(maker).collect();
+    let result = match (jobs.as_slice(), makers.as_mut_slice()) {
+        ([job], [maker]) if alone => maker
             .one(job, first)
             .and_then(|summary| summary.print(args.json, job.target == Target::Stdout, verbosity)),
-        _ => {
+        (jobs, makers) => {
             let results = args.batch.open_results()?;
             let hidden = verbosity.quiet || args.json;
+            let workers = makers.iter_mut();
+            let workers = workers.map(|maker| move |job: &Job| maker.one(job, None));
             Batch::new(&args.batch, verbosity, hidden, results, jobs.len(), skipped).run(
-                &jobs,
+                jobs,
                 args.json,
-                |job| maker.one(job, None),
+                workers.collect(),
             )
         }
     };
     // The process ends: the system takes the memory back faster than ONNX Runtime gives it.
-    std::mem::forget((maker, runtime));
+    std::mem::forget((makers, runtime));
     result
+}
+
+/// A vocoder, or on a CPU as many as work `at_once`, which share the threads.
+fn vocoders(
+    bundle: &Bundle,
+    runtime: &Runtime,
+    args: &SynthArgs,
+    at_once: usize,
+) -> Result<Vec<Vocoder>, CliError> {
+    let mut options = args.session.engine.options();
+    if at_once > 1 {
+        options.threads = Some((options.thread_count() / at_once).max(1));
+    }
+    let load = || Vocoder::new(bundle.clone(), runtime, &options);
+    let mut vocoders = vec![load()?];
+    // What is not on a CPU gains nothing from another one beside it.
+    let more = match vocoders[0].provider() == Provider::Cpu.name() {
+        true => at_once - 1,
+        false => 0,
+    };
+    for _ in 0..more {
+        vocoders.push(load()?);
+    }
+    Ok(vocoders)
 }
 
 /// What is to be made of what.
