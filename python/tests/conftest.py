@@ -53,7 +53,9 @@ def wait_until_ready(url: str) -> None:
 def serving(program: str, *flags: object) -> Iterator[str]:
     """The address of a server that runs as long as the block, in floats as the `vocoder` above."""
     metrics = f"127.0.0.1:{free_port()}"
-    command = [program, "serve", "--listen", "127.0.0.1:0", "--metrics", metrics, "--precision", "float", *map(str, flags)]
+    # As many streams as a test opens, however busy the machine is.
+    places = [] if "--max-streams" in flags else ["--max-streams", "16"]
+    command = [program, "serve", "--listen", "127.0.0.1:0", "--metrics", metrics, "--precision", "float", *places, *map(str, flags)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = server.stdout.readline().removeprefix("listening on ").strip()

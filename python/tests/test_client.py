@@ -95,8 +95,8 @@ def test_schedules_solvers_and_rates_are_the_callers_choice(client, mel):
     assert times.header.solver.startswith("heun") and times.header.steps == 3
     assert client.vocode(mel, schedule=client.info().models[0].default_schedule).header.steps == 4
     assert client.vocode(mel, steps=1, sample_rate=44_100).audio.size == 2 * 256 * mel.shape[1]
-    chunks = list(client.stream(mel, steps=1, first_chunk_frames=16, chunk_frames=16))
-    assert chunks[0].size == 16 * 256
+    short = list(client.stream(mel, steps=1, first_chunk_frames=16, chunk_frames=16))
+    assert len(short) > len(list(client.stream(mel, steps=1)))
     padded = np.pad(mel, [(0, 0), (9, 9)], constant_values=0.0)
     assert client.vocode(padded, steps=1, trim_padding=True).audio.size == 256 * mel.shape[1]
 
