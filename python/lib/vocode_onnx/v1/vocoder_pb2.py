@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vocode/v1/vocoder.proto\x12\tvocode.v1\"t\n\x03Mel\x12\x0e\n\x06n_mels\x18\x01 \x01(\r\x12\x10\n\x08n_frames\x18\x02 \x01(\r\x12$\n\x06layout\x18\x03 \x01(\x0e\x32\x14.vocode.v1.MelLayout\x12\x12\n\ndata_f32le\x18\x04 \x01(\x0c\x12\x11\n\tnpy_bytes\x18\x05 \x01(\x0c\"\x7f\n\x08Schedule\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05steps\x18\x02 \x01(\rH\x00\x12$\n\x05times\x18\x03 \x01(\x0b\x32\x13.vocode.v1.TimeListH\x00\x12$\n\x05\x62\x65tas\x18\x04 \x01(\x0b\x32\x13.vocode.v1.BetaListH\x00\x42\x06\n\x04kind\"\x1a\n\x08TimeList\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x1a\n\x08\x42\x65taList\x12\x0e\n\x06values\x18\x01 \x03(\x01\"Y\n\x06Solver\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03\x65ta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\'\n\tcorrector\x18\x03 \x01(\x0b\x32\x14.vocode.v1.CorrectorB\x06\n\x04_eta\"\'\n\tCorrector\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x0b\n\x03snr\x18\x02 \x01(\x01\"\xcd\x02\n\x0fSynthesisConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x18.vocode.v1.AudioEncoding\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12%\n\x08schedule\x18\x04 \x01(\x0b\x32\x13.vocode.v1.Schedule\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x16\n\x0emel_convention\x18\x06 \x01(\t\x12\x14\n\x0c\x63hunk_frames\x18\x07 \x01(\r\x12\x1a\n\x12\x66irst_chunk_frames\x18\x08 \x01(\r\x12!\n\x06solver\x18\t \x01(\x0b\x32\x11.vocode.v1.Solver\x12\x14\n\x0ctrim_padding\x18\n \x01(\x08\x12\x10\n\x08mel_mean\x18\x0b \x03(\x01\x12\x0f\n\x07mel_std\x18\x0c \x03(\x01\x42\x07\n\x05_seed\"\x10\n\x0eGetInfoRequest\"\x85\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x1c\n\x14onnx_runtime_version\x18\x02 \x01(\t\x12 \n\x06models\x18\x03 \x03(\x0b\x32\x10.vocode.v1.Model\x12!\n\x06limits\x18\x04 \x01(\x0b\x32\x11.vocode.v1.Limits\"\xbc\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12\x1a\n\x12\x65xecution_provider\x18\x06 \x01(\t\x12%\n\x03mel\x18\x07 \x01(\x0b\x32\x18.vocode.v1.MelConvention\x12+\n\tschedules\x18\x08 \x03(\x0b\x32\x18.vocode.v1.NamedSchedule\x12\x18\n\x10\x64\x65\x66\x61ult_schedule\x18\t \x01(\t\x12\x16\n\x0e\x63ontext_frames\x18\n \x01(\r\x12\x0f\n\x07process\x18\x0b \x01(\t\x12\x0f\n\x07solvers\x18\x0c \x03(\t\x12=\n\x0f\x65xecution_nodes\x18\r \x03(\x0b\x32$.vocode.v1.Model.ExecutionNodesEntry\x12\x16\n\x0e\x65xecution_note\x18\x0e \x01(\t\x12\x11\n\tprecision\x18\x0f \x01(\t\x1a\x35\n\x13\x45xecutionNodesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\xb3\x01\n\rMelConvention\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\x12\r\n\x05n_fft\x18\x03 \x01(\r\x12\x12\n\nwin_length\x18\x04 \x01(\r\x12\x0b\n\x03hop\x18\x05 \x01(\r\x12\x0e\n\x06n_mels\x18\x06 \x01(\r\x12\r\n\x05\x66_min\x18\x07 \x01(\x01\x12\r\n\x05\x66_max\x18\x08 \x01(\x01\x12\r\n\x05\x66loor\x18\t \x01(\x02\x12\x0f\n\x07\x63\x65iling\x18\n \x01(\x02\"<\n\rNamedSchedule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x0e\n\x06solver\x18\x03 \x01(\t\"\xb4\x01\n\x06Limits\x12\x18\n\x10max_unary_frames\x18\x01 \x01(\r\x12\x19\n\x11max_stream_frames\x18\x02 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x13\n\x0bmax_streams\x18\x04 \x01(\r\x12\x11\n\tmax_steps\x18\x05 \x01(\r\x12\x18\n\x10max_call_seconds\x18\x06 \x01(\r\x12\x18\n\x10max_idle_seconds\x18\x07 \x01(\r\"l\n\rVocodeRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfig\x12\x1b\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.Mel\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"s\n\x0eVocodeResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeader\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummary\"r\n\x13VocodeStreamRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfig\x12\x1b\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.Mel\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x9f\x01\n\x14VocodeStreamResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.vocode.v1.AudioChunkH\x00\x12+\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummaryH\x00\x42\x07\n\x05\x65vent\"\x7f\n\x11VocodeLiveRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfigH\x00\x12\x1d\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.MelH\x00\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\t\n\x07message\"\x9d\x01\n\x12VocodeLiveResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.vocode.v1.AudioChunkH\x00\x12+\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummaryH\x00\x42\x07\n\x05\x65vent\"\xcb\x02\n\x0cStreamHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x03 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\x12\x10\n\x08\x63hannels\x18\x05 \x01(\r\x12*\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x18.vocode.v1.AudioEncoding\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12\x10\n\x08schedule\x18\x08 \x01(\t\x12\r\n\x05steps\x18\t \x01(\r\x12\x1a\n\x12\x65xecution_provider\x18\n \x01(\t\x12\x1a\n\rtotal_samples\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06solver\x18\x0c \x01(\t\x12\x11\n\tprecision\x18\r \x01(\t\x12\x10\n\x08warnings\x18\x0e \x03(\tB\x10\n\x0e_total_samples\"T\n\nAudioChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x14\n\x0cstart_sample\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\r\x12\r\n\x05\x61udio\x18\x04 \x01(\x0c\"x\n\rStreamSummary\x12\x0f\n\x07samples\x18\x01 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\x0f\n\x07\x63lipped\x18\x03 \x01(\x04\x12#\n\x07timings\x18\x04 \x01(\x0b\x32\x12.vocode.v1.Timings\x12\x10\n\x08warnings\x18\x05 \x03(\t\"[\n\x07Timings\x12\x10\n\x08queue_ns\x18\x01 \x01(\x04\x12\x16\n\x0e\x66irst_audio_ns\x18\x02 \x01(\x04\x12\x14\n\x0cinference_ns\x18\x03 \x01(\x04\x12\x10\n\x08total_ns\x18\x04 \x01(\x04*\xef\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_S16LE\x10\x01\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_F32LE\x10\x02\x12\x1a\n\x16\x41UDIO_ENCODING_WAV_S16\x10\x03\x12\x1a\n\x16\x41UDIO_ENCODING_WAV_F32\x10\x04\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x05\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x06\x12\x17\n\x13\x41UDIO_ENCODING_FLAC\x10\x07*`\n\tMelLayout\x12\x1a\n\x16MEL_LAYOUT_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEL_LAYOUT_FRAMES_FIRST\x10\x01\x12\x1a\n\x16MEL_LAYOUT_BANDS_FIRST\x10\x02\x32\xb3\x02\n\x0eVocoderService\x12@\n\x07GetInfo\x12\x19.vocode.v1.GetInfoRequest\x1a\x1a.vocode.v1.GetInfoResponse\x12=\n\x06Vocode\x12\x18.vocode.v1.VocodeRequest\x1a\x19.vocode.v1.VocodeResponse\x12Q\n\x0cVocodeStream\x12\x1e.vocode.v1.VocodeStreamRequest\x1a\x1f.vocode.v1.VocodeStreamResponse0\x01\x12M\n\nVocodeLive\x12\x1c.vocode.v1.VocodeLiveRequest\x1a\x1d.vocode.v1.VocodeLiveResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vocode/v1/vocoder.proto\x12\tvocode.v1\"t\n\x03Mel\x12\x0e\n\x06n_mels\x18\x01 \x01(\r\x12\x10\n\x08n_frames\x18\x02 \x01(\r\x12$\n\x06layout\x18\x03 \x01(\x0e\x32\x14.vocode.v1.MelLayout\x12\x12\n\ndata_f32le\x18\x04 \x01(\x0c\x12\x11\n\tnpy_bytes\x18\x05 \x01(\x0c\"\x7f\n\x08Schedule\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05steps\x18\x02 \x01(\rH\x00\x12$\n\x05times\x18\x03 \x01(\x0b\x32\x13.vocode.v1.TimeListH\x00\x12$\n\x05\x62\x65tas\x18\x04 \x01(\x0b\x32\x13.vocode.v1.BetaListH\x00\x42\x06\n\x04kind\"\x1a\n\x08TimeList\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x1a\n\x08\x42\x65taList\x12\x0e\n\x06values\x18\x01 \x03(\x01\"Y\n\x06Solver\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03\x65ta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\'\n\tcorrector\x18\x03 \x01(\x0b\x32\x14.vocode.v1.CorrectorB\x06\n\x04_eta\"\'\n\tCorrector\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x0b\n\x03snr\x18\x02 \x01(\x01\"\xf8\x02\n\x0fSynthesisConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x18.vocode.v1.AudioEncoding\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12%\n\x08schedule\x18\x04 \x01(\x0b\x32\x13.vocode.v1.Schedule\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x16\n\x0emel_convention\x18\x06 \x01(\t\x12\x14\n\x0c\x63hunk_frames\x18\x07 \x01(\r\x12\x1a\n\x12\x66irst_chunk_frames\x18\x08 \x01(\r\x12!\n\x06solver\x18\t \x01(\x0b\x32\x11.vocode.v1.Solver\x12\x14\n\x0ctrim_padding\x18\n \x01(\x08\x12\x10\n\x08mel_mean\x18\x0b \x03(\x01\x12\x0f\n\x07mel_std\x18\x0c \x03(\x01\x12\x13\n\x0bstart_frame\x18\x0e \x01(\x04\x12\x14\n\x0cstart_sample\x18\x0f \x01(\x04\x42\x07\n\x05_seed\"\x10\n\x0eGetInfoRequest\"\x85\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x1c\n\x14onnx_runtime_version\x18\x02 \x01(\t\x12 \n\x06models\x18\x03 \x03(\x0b\x32\x10.vocode.v1.Model\x12!\n\x06limits\x18\x04 \x01(\x0b\x32\x11.vocode.v1.Limits\"\xbc\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12\x1a\n\x12\x65xecution_provider\x18\x06 \x01(\t\x12%\n\x03mel\x18\x07 \x01(\x0b\x32\x18.vocode.v1.MelConvention\x12+\n\tschedules\x18\x08 \x03(\x0b\x32\x18.vocode.v1.NamedSchedule\x12\x18\n\x10\x64\x65\x66\x61ult_schedule\x18\t \x01(\t\x12\x16\n\x0e\x63ontext_frames\x18\n \x01(\r\x12\x0f\n\x07process\x18\x0b \x01(\t\x12\x0f\n\x07solvers\x18\x0c \x03(\t\x12=\n\x0f\x65xecution_nodes\x18\r \x03(\x0b\x32$.vocode.v1.Model.ExecutionNodesEntry\x12\x16\n\x0e\x65xecution_note\x18\x0e \x01(\t\x12\x11\n\tprecision\x18\x0f \x01(\t\x1a\x35\n\x13\x45xecutionNodesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\xb3\x01\n\rMelConvention\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\x12\r\n\x05n_fft\x18\x03 \x01(\r\x12\x12\n\nwin_length\x18\x04 \x01(\r\x12\x0b\n\x03hop\x18\x05 \x01(\r\x12\x0e\n\x06n_mels\x18\x06 \x01(\r\x12\r\n\x05\x66_min\x18\x07 \x01(\x01\x12\r\n\x05\x66_max\x18\x08 \x01(\x01\x12\r\n\x05\x66loor\x18\t \x01(\x02\x12\x0f\n\x07\x63\x65iling\x18\n \x01(\x02\"<\n\rNamedSchedule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x0e\n\x06solver\x18\x03 \x01(\t\"\xb4\x01\n\x06Limits\x12\x18\n\x10max_unary_frames\x18\x01 \x01(\r\x12\x19\n\x11max_stream_frames\x18\x02 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x13\n\x0bmax_streams\x18\x04 \x01(\r\x12\x11\n\tmax_steps\x18\x05 \x01(\r\x12\x18\n\x10max_call_seconds\x18\x06 \x01(\r\x12\x18\n\x10max_idle_seconds\x18\x07 \x01(\r\"l\n\rVocodeRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfig\x12\x1b\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.Mel\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"s\n\x0eVocodeResponse\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeader\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummary\"r\n\x13VocodeStreamRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfig\x12\x1b\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.Mel\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x9f\x01\n\x14VocodeStreamResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.vocode.v1.AudioChunkH\x00\x12+\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummaryH\x00\x42\x07\n\x05\x65vent\"\x7f\n\x11VocodeLiveRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.vocode.v1.SynthesisConfigH\x00\x12\x1d\n\x03mel\x18\x02 \x01(\x0b\x32\x0e.vocode.v1.MelH\x00\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\t\n\x07message\"\x9d\x01\n\x12VocodeLiveResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.vocode.v1.StreamHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.vocode.v1.AudioChunkH\x00\x12+\n\x07summary\x18\x03 \x01(\x0b\x32\x18.vocode.v1.StreamSummaryH\x00\x42\x07\n\x05\x65vent\"\xfb\x02\n\x0cStreamHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x03 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\x12\x10\n\x08\x63hannels\x18\x05 \x01(\r\x12*\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x18.vocode.v1.AudioEncoding\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12\x10\n\x08schedule\x18\x08 \x01(\t\x12\r\n\x05steps\x18\t \x01(\r\x12\x1a\n\x12\x65xecution_provider\x18\n \x01(\t\x12\x1a\n\rtotal_samples\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06solver\x18\x0c \x01(\t\x12\x11\n\tprecision\x18\r \x01(\t\x12\x10\n\x08warnings\x18\x0e \x03(\t\x12\x13\n\x0blead_frames\x18\x10 \x01(\r\x12\x19\n\x11\x66rames_per_second\x18\x11 \x01(\x01\x42\x10\n\x0e_total_samples\"T\n\nAudioChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x14\n\x0cstart_sample\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\r\x12\r\n\x05\x61udio\x18\x04 \x01(\x0c\"x\n\rStreamSummary\x12\x0f\n\x07samples\x18\x01 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\x0f\n\x07\x63lipped\x18\x03 \x01(\x04\x12#\n\x07timings\x18\x04 \x01(\x0b\x32\x12.vocode.v1.Timings\x12\x10\n\x08warnings\x18\x05 \x03(\t\"[\n\x07Timings\x12\x10\n\x08queue_ns\x18\x01 \x01(\x04\x12\x16\n\x0e\x66irst_audio_ns\x18\x02 \x01(\x04\x12\x14\n\x0cinference_ns\x18\x03 \x01(\x04\x12\x10\n\x08total_ns\x18\x04 \x01(\x04*\xef\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_S16LE\x10\x01\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_F32LE\x10\x02\x12\x1a\n\x16\x41UDIO_ENCODING_WAV_S16\x10\x03\x12\x1a\n\x16\x41UDIO_ENCODING_WAV_F32\x10\x04\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x05\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x06\x12\x17\n\x13\x41UDIO_ENCODING_FLAC\x10\x07*`\n\tMelLayout\x12\x1a\n\x16MEL_LAYOUT_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEL_LAYOUT_FRAMES_FIRST\x10\x01\x12\x1a\n\x16MEL_LAYOUT_BANDS_FIRST\x10\x02\x32\xb3\x02\n\x0eVocoderService\x12@\n\x07GetInfo\x12\x19.vocode.v1.GetInfoRequest\x1a\x1a.vocode.v1.GetInfoResponse\x12=\n\x06Vocode\x12\x18.vocode.v1.VocodeRequest\x1a\x19.vocode.v1.VocodeResponse\x12Q\n\x0cVocodeStream\x12\x1e.vocode.v1.VocodeStreamRequest\x1a\x1f.vocode.v1.VocodeStreamResponse0\x01\x12M\n\nVocodeLive\x12\x1c.vocode.v1.VocodeLiveRequest\x1a\x1d.vocode.v1.VocodeLiveResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_EXECUTIONNODESENTRY']._loaded_options = None
   _globals['_MODEL_EXECUTIONNODESENTRY']._serialized_options = b'8\001'
-  _globals['_AUDIOENCODING']._serialized_start=3267
-  _globals['_AUDIOENCODING']._serialized_end=3506
-  _globals['_MELLAYOUT']._serialized_start=3508
-  _globals['_MELLAYOUT']._serialized_end=3604
+  _globals['_AUDIOENCODING']._serialized_start=3358
+  _globals['_AUDIOENCODING']._serialized_end=3597
+  _globals['_MELLAYOUT']._serialized_start=3599
+  _globals['_MELLAYOUT']._serialized_end=3695
   _globals['_MEL']._serialized_start=38
   _globals['_MEL']._serialized_end=154
   _globals['_SCHEDULE']._serialized_start=156
@@ -50,41 +50,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CORRECTOR']._serialized_start=432
   _globals['_CORRECTOR']._serialized_end=471
   _globals['_SYNTHESISCONFIG']._serialized_start=474
-  _globals['_SYNTHESISCONFIG']._serialized_end=807
-  _globals['_GETINFOREQUEST']._serialized_start=809
-  _globals['_GETINFOREQUEST']._serialized_end=825
-  _globals['_GETINFORESPONSE']._serialized_start=828
-  _globals['_GETINFORESPONSE']._serialized_end=961
-  _globals['_MODEL']._serialized_start=964
-  _globals['_MODEL']._serialized_end=1408
-  _globals['_MODEL_EXECUTIONNODESENTRY']._serialized_start=1355
-  _globals['_MODEL_EXECUTIONNODESENTRY']._serialized_end=1408
-  _globals['_MELCONVENTION']._serialized_start=1411
-  _globals['_MELCONVENTION']._serialized_end=1590
-  _globals['_NAMEDSCHEDULE']._serialized_start=1592
-  _globals['_NAMEDSCHEDULE']._serialized_end=1652
-  _globals['_LIMITS']._serialized_start=1655
-  _globals['_LIMITS']._serialized_end=1835
-  _globals['_VOCODEREQUEST']._serialized_start=1837
-  _globals['_VOCODEREQUEST']._serialized_end=1945
-  _globals['_VOCODERESPONSE']._serialized_start=1947
-  _globals['_VOCODERESPONSE']._serialized_end=2062
-  _globals['_VOCODESTREAMREQUEST']._serialized_start=2064
-  _globals['_VOCODESTREAMREQUEST']._serialized_end=2178
-  _globals['_VOCODESTREAMRESPONSE']._serialized_start=2181
-  _globals['_VOCODESTREAMRESPONSE']._serialized_end=2340
-  _globals['_VOCODELIVEREQUEST']._serialized_start=2342
-  _globals['_VOCODELIVEREQUEST']._serialized_end=2469
-  _globals['_VOCODELIVERESPONSE']._serialized_start=2472
-  _globals['_VOCODELIVERESPONSE']._serialized_end=2629
-  _globals['_STREAMHEADER']._serialized_start=2632
-  _globals['_STREAMHEADER']._serialized_end=2963
-  _globals['_AUDIOCHUNK']._serialized_start=2965
-  _globals['_AUDIOCHUNK']._serialized_end=3049
-  _globals['_STREAMSUMMARY']._serialized_start=3051
-  _globals['_STREAMSUMMARY']._serialized_end=3171
-  _globals['_TIMINGS']._serialized_start=3173
-  _globals['_TIMINGS']._serialized_end=3264
-  _globals['_VOCODERSERVICE']._serialized_start=3607
-  _globals['_VOCODERSERVICE']._serialized_end=3914
+  _globals['_SYNTHESISCONFIG']._serialized_end=850
+  _globals['_GETINFOREQUEST']._serialized_start=852
+  _globals['_GETINFOREQUEST']._serialized_end=868
+  _globals['_GETINFORESPONSE']._serialized_start=871
+  _globals['_GETINFORESPONSE']._serialized_end=1004
+  _globals['_MODEL']._serialized_start=1007
+  _globals['_MODEL']._serialized_end=1451
+  _globals['_MODEL_EXECUTIONNODESENTRY']._serialized_start=1398
+  _globals['_MODEL_EXECUTIONNODESENTRY']._serialized_end=1451
+  _globals['_MELCONVENTION']._serialized_start=1454
+  _globals['_MELCONVENTION']._serialized_end=1633
+  _globals['_NAMEDSCHEDULE']._serialized_start=1635
+  _globals['_NAMEDSCHEDULE']._serialized_end=1695
+  _globals['_LIMITS']._serialized_start=1698
+  _globals['_LIMITS']._serialized_end=1878
+  _globals['_VOCODEREQUEST']._serialized_start=1880
+  _globals['_VOCODEREQUEST']._serialized_end=1988
+  _globals['_VOCODERESPONSE']._serialized_start=1990
+  _globals['_VOCODERESPONSE']._serialized_end=2105
+  _globals['_VOCODESTREAMREQUEST']._serialized_start=2107
+  _globals['_VOCODESTREAMREQUEST']._serialized_end=2221
+  _globals['_VOCODESTREAMRESPONSE']._serialized_start=2224
+  _globals['_VOCODESTREAMRESPONSE']._serialized_end=2383
+  _globals['_VOCODELIVEREQUEST']._serialized_start=2385
+  _globals['_VOCODELIVEREQUEST']._serialized_end=2512
+  _globals['_VOCODELIVERESPONSE']._serialized_start=2515
+  _globals['_VOCODELIVERESPONSE']._serialized_end=2672
+  _globals['_STREAMHEADER']._serialized_start=2675
+  _globals['_STREAMHEADER']._serialized_end=3054
+  _globals['_AUDIOCHUNK']._serialized_start=3056
+  _globals['_AUDIOCHUNK']._serialized_end=3140
+  _globals['_STREAMSUMMARY']._serialized_start=3142
+  _globals['_STREAMSUMMARY']._serialized_end=3262
+  _globals['_TIMINGS']._serialized_start=3264
+  _globals['_TIMINGS']._serialized_end=3355
+  _globals['_VOCODERSERVICE']._serialized_start=3698
+  _globals['_VOCODERSERVICE']._serialized_end=4005
 # @@protoc_insertion_point(module_scope)
