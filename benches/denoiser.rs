@@ -108,7 +108,7 @@ fn windows(criterion: &mut Criterion, runtime: &Runtime) {
         cases.timed_audio(&format!("frames={core}"), audio, |count| {
             let mut spent = Duration::ZERO;
             for _ in 0..count {
-                let mut stream = vocoder.stream(plan.clone(), 0, windows);
+                let mut stream = vocoder.stream(plan.clone(), 0, windows, None);
                 stream.push(mel.view()).expect("the mel fits");
                 let jobs = [(0, stream.ready()[0])];
                 let began = Instant::now();

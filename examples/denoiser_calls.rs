@@ -119,7 +119,7 @@ fn stream(vocoder: &Vocoder, seed: u64, steps: usize, core: usize) -> Result<Str
     let manifest = vocoder.manifest();
     let plan = ScheduleChoice::Steps(steps).resolve(manifest, None)?.plan;
     let windows = WindowPlan::exact(core, manifest.context, plan.steps())?;
-    let mut stream = vocoder.stream(plan, seed, windows);
+    let mut stream = vocoder.stream(plan, seed, windows, None);
     let mel = &manifest.mel;
     let level = mel.floor_value() + 4.0;
     let frames = (steps + 3) * core + 256;

@@ -52,6 +52,7 @@ mod text;
 #[cfg(feature = "tune")]
 pub mod tune;
 pub mod vocoder;
+pub mod watermark;
 
 pub use bundle::{Bundle, BundleError, Manifest};
 pub use diffusion::{Grid, Schedule, Solver};
@@ -61,6 +62,7 @@ pub use vocoder::{
     Progress, ScheduleChoice, Scheduler, SchedulerOptions, Stream, StreamRequest, Synthesis,
     SynthesisOptions, Vocoder, VocoderError,
 };
+pub use watermark::Watermark;
 
 /// The program: `main.rs` calls it, and the command of the Python package.
 #[cfg(feature = "cli")]

@@ -17,6 +17,7 @@ use vocode::vocoder::{
     AudioOutput, OpenStream, Output, ScheduleChoice, Scheduler, SchedulerOptions, StreamRequest,
     StreamStart, SynthesisOptions, Vocoder, VocoderError,
 };
+use vocode::watermark::{Key, Watermark};
 
 fn vocoder(bundle: Bundle) -> Vocoder {
     Vocoder::new(
@@ -388,7 +389,11 @@ fn a_stream_goes_on_elsewhere_with_the_same_samples() {
 #[test]
 fn a_stream_of_the_default_model_goes_on_elsewhere_bit_by_bit() {
     let steps = |count| StreamRequest::default().schedule(ScheduleChoice::Steps(count));
-    let requests = [steps(4).seed(3), steps(2).sample_rate(Some(24_000))];
+    let mark = Watermark::new(&Key::public(), 0xcafe_0123);
+    let requests = [
+        steps(4).seed(3),
+        steps(2).sample_rate(Some(24_000)).watermark(Some(mark)),
+    ];
     let largest = resumed_against_whole(Bundle::embedded().unwrap(), 300, &requests);
     assert_eq!(largest, 0.0);
 }

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod convention;
+mod detection;
 mod errors;
 mod options;
 mod stream;
@@ -18,6 +19,8 @@ mod _native {
 
     #[pymodule_export]
     use super::convention::MelConvention;
+    #[pymodule_export]
+    use super::detection::{Detection, Place, detect};
     #[pymodule_export]
     use super::stream::AudioStream;
     #[pymodule_export]

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use vocode::diffusion::{Process, SolverKind};
 use vocode::mel::Layout;
+use vocode::watermark::{Key, Watermark};
 use vocode::{Grid, Manifest, ScheduleChoice, SynthesisOptions};
 
 use crate::errors;
@@ -56,6 +57,38 @@ pub fn sampling(
         .seed(seed)
         .schedule(choice)
         .solver(solver))
+}
+
+/// A watermark as a caller gives it.
+#[derive(FromPyObject)]
+pub enum WatermarkArgument {
+    /// Whether there is one; what it says goes by the model and the key.
+    Whether(bool),
+    /// What it says.
+    Payload(u32),
+}
+
+/// The key of these bytes, or that of everybody.
+pub fn watermark_key(secret: Option<&[u8]>) -> PyResult<Key> {
+    secret.map_or_else(
+        || Ok(Key::public()),
+        |secret| Key::new(secret).map_err(errors::option),
+    )
+}
+
+/// The watermark that these arguments ask for.
+pub fn watermark(
+    sha256: &str,
+    watermark: Option<WatermarkArgument>,
+    key: Option<&[u8]>,
+) -> PyResult<Option<Watermark>> {
+    let key = watermark_key(key)?;
+    let payload = match watermark {
+        None | Some(WatermarkArgument::Whether(false)) => return Ok(None),
+        Some(WatermarkArgument::Whether(true)) => Watermark::usual_payload(sha256, &key),
+        Some(WatermarkArgument::Payload(payload)) => payload,
+    };
+    Ok(Some(Watermark::new(&key, payload)))
 }
 
 /// Which axis of a mel holds the bands.

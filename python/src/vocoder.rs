@@ -17,7 +17,7 @@ use vocode::{
 };
 
 use crate::convention::{ConventionArgument, MelConvention};
-use crate::options::{self, ScheduleArgument};
+use crate::options::{self, ScheduleArgument, WatermarkArgument};
 use crate::stream::AudioStream;
 use crate::{arrays, errors};
 
@@ -106,11 +106,13 @@ impl Vocoder {
     /// lengths : frames of each mel of a padded batch; what comes after is silence in the audio.
     /// trim_padding : cut frames at either end that hold one value in every band.
     /// sample_rate : of the audio, in Hz; the model's own when None.
+    /// watermark : True puts a watermark in, which `detect` finds; a number of 32 bits is what it says, else a hash of the model and the key.
+    /// watermark_key : bytes, at least 16, without which nobody finds it; a key that everybody has when None.
     ///
     /// Returns
     /// -------
     /// float32, full scale 1: [samples] for one mel, [batch, samples] for a batch.
-    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, sample_rate=None))]
+    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, sample_rate=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn decode<'py>(
         &self,
@@ -125,8 +127,11 @@ impl Vocoder {
         lengths: Option<Vec<usize>>,
         trim_padding: bool,
         sample_rate: Option<u32>,
+        watermark: Option<WatermarkArgument>,
+        watermark_key: Option<&[u8]>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let options = options::sampling(&self.manifest, steps, schedule, solver, seed)?;
+        let options = options::sampling(&self.manifest, steps, schedule, solver, seed)?
+            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?);
         let from = self.convention_or_own(mel_convention)?;
         let layout = options::layout(layout)?;
         let values = arrays::mel_values(mel)?;
@@ -179,7 +184,7 @@ impl Vocoder {
     /// Returns
     /// -------
     /// An iterator of float32 arrays, [samples] each.
-    #[pyo3(signature = (mels, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", sample_rate=None, chunk_frames=None))]
+    #[pyo3(signature = (mels, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", sample_rate=None, chunk_frames=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn stream(
         &self,
@@ -193,9 +198,12 @@ impl Vocoder {
         layout: &str,
         sample_rate: Option<u32>,
         chunk_frames: Option<usize>,
+        watermark: Option<WatermarkArgument>,
+        watermark_key: Option<&[u8]>,
     ) -> PyResult<AudioStream> {
         let options = options::sampling(&self.manifest, steps, schedule, solver, seed)?
-            .window_frames(chunk_frames);
+            .window_frames(chunk_frames)
+            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?);
         let from = self.convention_or_own(mel_convention)?;
         let layout = options::layout(layout)?;
         let stream = py.detach(|| lock(&self.shared).open(&options));

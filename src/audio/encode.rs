@@ -3,7 +3,7 @@
 use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 
 use super::AudioError;
-use super::flac::{Flac, set_length};
+use super::flac::{Flac, set_comments, set_length};
 use super::resample::check_rate;
 use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise, set_wav_length};
 
@@ -43,13 +43,29 @@ impl Encoding {
     /// # Errors
     /// Those of [`encode_wav`] and [`StreamEncoder`].
     pub fn encode(self, samples: &[f32], sample_rate: u32) -> Result<Encoded, AudioError> {
+        self.encode_with(samples, sample_rate, &Provenance::default())
+    }
+
+    /// [`Encoding::encode`] with texts about the audio, which WAV and FLAC files hold.
+    ///
+    /// # Errors
+    /// Those of [`encode_wav`] and [`StreamEncoder`].
+    pub fn encode_with(
+        self,
+        samples: &[f32],
+        sample_rate: u32,
+        provenance: &Provenance,
+    ) -> Result<Encoded, AudioError> {
         if let Encoding::Wav(format) = self {
-            return encode_wav(samples, sample_rate, format, &Provenance::default());
+            return encode_wav(samples, sample_rate, format, provenance);
         }
         let mut encoder = StreamEncoder::new(self, sample_rate)?;
         let mut bytes = encoder.push(samples)?.bytes;
         bytes.extend(encoder.finish()?.bytes);
         self.set_length(&mut bytes, samples.len() as u64);
+        if self == Encoding::Flac {
+            set_comments(&mut bytes, provenance);
+        }
         Ok(Encoded {
             bytes,
             clipped: encoder.clipped,
@@ -186,7 +202,7 @@ impl StreamEncoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DecodeLimits, decode};
+    use super::super::{DecodeLimits, InfoId, decode};
     use super::*;
 
     /// The bytes that come of one piece, and how many samples were clipped.
@@ -264,6 +280,25 @@ mod tests {
             StreamEncoder::new(Encoding::Flac, 192_000),
             Err(AudioError::Flac { .. })
         ));
+    }
+
+    #[test]
+    fn flac_says_how_it_was_made() {
+        let texts = [
+            (InfoId::Software, "vocode 0.1.0"),
+            (InfoId::Comment, "seed=7 ä"),
+        ];
+        let provenance = Provenance {
+            fields: texts.map(|(id, text)| (id, text.to_owned())).to_vec(),
+        };
+        let encode = |provenance| Encoding::Flac.encode_with(&tone(), 22_050, provenance);
+        let encoded = encode(&provenance).unwrap();
+        let clip = decode(encoded.bytes, Some("flac"), &DecodeLimits::default()).unwrap();
+        let found: Vec<&str> = clip.tags.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(found, texts.map(|(_, text)| text));
+        assert_eq!(clip.samples.len(), tone().len());
+        let plain = encode(&Provenance::default()).unwrap().bytes;
+        assert_eq!(plain, Encoding::Flac.encode(&tone(), 22_050).unwrap().bytes);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use flacenc::config::Encoder;
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Fill, FrameBuf};
 
-use super::AudioError;
+use super::{AudioError, Provenance};
 
 /// Samples in a block, but for the last: short enough that a stream is heard early, 46 ms at 22,050 Hz.
 const BLOCK: usize = 1024;
@@ -91,6 +91,36 @@ pub(super) fn set_length(file: &mut [u8], samples: u64) {
         field[0] = (field[0] & 0xf0) | (length[3] & 0x0f);
         field[1..].copy_from_slice(&length[4..]);
     }
+}
+
+/// Puts texts into a whole file or the head of one, as a Vorbis comment (RFC 9639, 8.6) behind the first block of metadata, which is alone so far.
+pub(super) fn set_comments(file: &mut Vec<u8>, provenance: &Provenance) {
+    /// Bytes of the signature, and of the first block with its header.
+    const SIGNATURE: usize = 4;
+    const FIRST: usize = SIGNATURE + 4 + 34;
+    const LAST: u8 = 0x80;
+    const VORBIS_COMMENT: u8 = 4;
+    if provenance.fields.is_empty() || file.len() < FIRST {
+        return;
+    }
+    let fields = provenance.fields.iter();
+    let comments = fields.map(|(id, value)| format!("{}={value}", id.vorbis()));
+    // The name of the encoder comes first.
+    let mut block = counted("flacenc");
+    block.extend((provenance.fields.len() as u32).to_le_bytes());
+    block.extend(comments.flat_map(|comment| counted(&comment)));
+    file[SIGNATURE] &= !LAST;
+    let mut whole = vec![LAST | VORBIS_COMMENT];
+    whole.extend(&(block.len() as u32).to_be_bytes()[1..]);
+    whole.extend(block);
+    file.splice(FIRST..FIRST, whole);
+}
+
+/// A text behind its length.
+fn counted(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u32).to_le_bytes().to_vec();
+    bytes.extend(text.as_bytes());
+    bytes
 }
 
 fn failed(error: &dyn std::fmt::Display) -> AudioError {

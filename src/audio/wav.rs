@@ -42,7 +42,7 @@ impl SampleFormat {
     }
 }
 
-/// The field of a RIFF `LIST/INFO` chunk that a text goes to.
+/// The field of a RIFF `LIST/INFO` chunk, or of a FLAC file's Vorbis comment, that a text goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InfoId {
     /// `ISFT`: the software that made the file.
@@ -59,6 +59,15 @@ impl InfoId {
             Self::Software => *b"ISFT",
             Self::Comment => *b"ICMT",
             Self::Title => *b"INAM",
+        }
+    }
+
+    /// The name of the text in a Vorbis comment, which FLAC has.
+    pub(super) fn vorbis(self) -> &'static str {
+        match self {
+            Self::Software => "ENCODER",
+            Self::Comment => "COMMENT",
+            Self::Title => "TITLE",
         }
     }
 }

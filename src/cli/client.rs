@@ -122,6 +122,8 @@ struct Summary {
     provider: String,
     precision: String,
     seed: u64,
+    /// What the audio's watermark says, in hexadecimal.
+    watermark: Option<String>,
     request_id: String,
     /// How many times the call broke off and went on, perhaps on another server.
     resumed: u32,
@@ -341,7 +343,7 @@ fn write(
     answer: &Answer,
 ) -> Result<(), CliError> {
     let header = &answer.header;
-    let comment = format!(
+    let mut comment = format!(
         "model={} sha256={} schedule={} solver={} steps={} seed={} provider={} precision={}",
         header.model,
         header.model_sha256,
@@ -352,6 +354,9 @@ fn write(
         header.execution_provider,
         header.precision
     );
+    if let Some(bits) = header.watermark {
+        comment.push_str(&format!(" watermark={bits:08x}"));
+    }
     let comment = visible(&comment).into_owned();
     let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
     let provenance = Provenance {
@@ -405,6 +410,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         provider: header.execution_provider,
         precision: header.precision,
         seed: header.seed,
+        watermark: header.watermark.map(|bits| format!("{bits:08x}")),
         request_id: header.request_id,
         resumed,
         warnings: header.warnings,

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "server")]
 use super::{bench, client, load, serve};
-use super::{doctor, inspect, mel, pages, schedules, setup, synth, tune, warm};
+use super::{detect, doctor, inspect, mel, pages, schedules, setup, synth, tune, warm};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +14,7 @@ Examples:
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
   vocode inspect mel.npy                    what is in a file
+  vocode detect speech.mp3                  whether vocode --watermark made it
   vocode serve                              a gRPC server for this machine
 
 A mel that is called like a command is given with its folder: vocode ./mel -o speech.wav
@@ -45,6 +46,8 @@ pub struct Cli {
 pub(super) enum Command {
     /// Make the mel of a recording
     Mel(mel::MelArgs),
+    /// Tell whether audio holds a watermark of `vocode --watermark`
+    Detect(detect::DetectArgs),
     /// Tell what is in a mel, a recording or a model
     Inspect(inspect::InspectArgs),
     /// List the schedules of a model and the solvers that fit it

@@ -109,7 +109,7 @@ impl Container {
     ) -> Result<Encoded, AudioError> {
         match self {
             Container::Wav => encode_wav(samples, rate, format.into(), provenance),
-            Container::Flac => Encoding::Flac.encode(samples, rate),
+            Container::Flac => Encoding::Flac.encode_with(samples, rate, provenance),
             Container::Raw => Encoding::Pcm(format.into()).encode(samples, rate),
         }
     }

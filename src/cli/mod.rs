@@ -12,6 +12,7 @@ mod command;
 #[cfg(feature = "server")]
 mod config;
 mod container;
+mod detect;
 pub mod doctor;
 mod error;
 mod flags;
@@ -45,6 +46,7 @@ mod synth;
 mod threads;
 mod tune;
 mod warm;
+mod watermark;
 
 use std::ffi::OsString;
 
@@ -114,6 +116,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Tune(args)) => tune::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,
         Some(Command::Warm(args)) => warm::run(&args)?,
+        Some(Command::Detect(args)) => return detect::run(&args),
         Some(Command::Doctor(args)) => return doctor::run(&args),
         #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(&args)?,

@@ -9,6 +9,7 @@ use clap::Args;
 use super::args::LayoutArg;
 use super::error::CliError;
 use super::jobs::Source;
+use super::watermark::PayloadArg;
 use super::{sampling, threads};
 use crate::audio::resampled_len;
 use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
@@ -138,6 +139,17 @@ pub struct RequestArgs {
         value_name = "LAYOUT"
     )]
     layout: LayoutArg,
+    /// Have the server put a watermark in, which `vocode detect` finds: up to 8 hexadecimal digits [default of HEX: what the server says, or a
+    /// hash of its model and its key]
+    #[arg(
+        long,
+        env = "VOCODE_WATERMARK",
+        value_name = "HEX",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "auto"
+    )]
+    watermark: Option<PayloadArg>,
     /// Mel frames by which audio advances from chunk to chunk [default: the server's choice]
     #[arg(long, value_name = "N")]
     chunk_frames: Option<u32>,
@@ -265,6 +277,10 @@ impl RequestArgs {
             solver: self.solver.map(|kind| proto::Solver {
                 name: kind.name().to_owned(),
                 ..proto::Solver::default()
+            }),
+            watermark: self.watermark.map(|payload| proto::Watermark {
+                enabled: true,
+                payload: payload.bits(),
             }),
             ..proto::SynthesisConfig::default()
         })

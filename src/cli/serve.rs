@@ -19,10 +19,11 @@ use super::otlp::Exporter;
 use super::output::{print, say};
 use super::setup::load_runtime;
 use super::threads;
+use super::watermark::{PayloadArg, read_key};
 use crate::diffusion::MAX_STEPS;
 use crate::server::{
-    self, Address, Addresses, DEFAULT_ADDRESS, DEFAULT_HTTP_ADDRESS, MaxStreams, ModelProvider,
-    ModelSource, ServerLimits, ServerOptions, TlsFiles,
+    self, Address, Addresses, DEFAULT_ADDRESS, DEFAULT_HTTP_ADDRESS, MarkedCalls, Marking,
+    MaxStreams, ModelProvider, ModelSource, ServerLimits, ServerOptions, TlsFiles,
 };
 use crate::vocoder::MAX_BATCH;
 
@@ -68,6 +69,20 @@ pub struct ServeArgs {
     /// Most windows in one call of the model [default: on a CPU its threads, up to 4; on a GPU 16]
     #[arg(long, env = "VOCODE_BATCH", value_parser = counts(MAX_BATCH), value_name = "N")]
     batch: Option<usize>,
+    /// Put a watermark into the audio of every call, and refuse those that want none: up to 8 hexadecimal digits that it says [default of HEX:
+    /// what the call says, else a hash of the model and the key]
+    #[arg(
+        long,
+        env = "VOCODE_WATERMARK",
+        value_name = "HEX",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "auto"
+    )]
+    watermark: Option<PayloadArg>,
+    /// File with the key of all watermarks, at least 16 bytes: only who has it finds them [default: a key that everybody has]
+    #[arg(long, env = "VOCODE_WATERMARK_KEY", value_name = "FILE")]
+    watermark_key: Option<PathBuf>,
     /// Serve /metrics for Prometheus, /health and /ready over HTTP on this address, as in 127.0.0.1:9464
     #[arg(long, env = "VOCODE_METRICS", value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -246,7 +261,12 @@ impl ServeArgs {
                 self.listen
             )));
         }
+        let calls = self.watermark.map_or(MarkedCalls::Asking, |payload| {
+            MarkedCalls::All(payload.bits())
+        });
+        let watermarks = Marking::new(read_key(self.watermark_key.as_deref())?, calls);
         Ok(ServerOptions {
+            watermarks,
             listen: self.listen.clone(),
             http: self.http.clone(),
             socket_mode: self.socket_mode,

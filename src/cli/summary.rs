@@ -90,6 +90,8 @@ pub(super) struct Summary {
     /// Why nothing faster ran.
     pub(super) provider_note: Option<String>,
     pub(super) seed: u64,
+    /// What the audio's watermark says, in hexadecimal.
+    pub(super) watermark: Option<String>,
     /// What was odd about the mel or the audio.
     pub(super) warnings: Vec<String>,
 }
@@ -143,8 +145,10 @@ impl Summary {
             true => format!(", {}", self.solver),
             false => String::new(),
         };
+        let watermark = self.watermark.as_ref();
+        let watermark = watermark.map_or_else(String::new, |bits| format!(", watermark {bits}"));
         let words = format!(
-            "{:.2} s in {:.2} s (real-time factor {:.3}), {}, {} {}{note}, seed {}{solver}{limited}",
+            "{:.2} s in {:.2} s (real-time factor {:.3}), {}, {} {}{note}, seed {}{solver}{watermark}{limited}",
             self.audio_seconds(),
             self.seconds,
             self.real_time_factor(),

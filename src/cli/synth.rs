@@ -20,6 +20,7 @@ use super::output::Target;
 use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
 use super::summary::{Bar, Summary};
+use super::watermark::WatermarkArgs;
 use crate::audio::{Encoded, InfoId, Provenance, limit, too_loud};
 use crate::bundle::Bundle;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
@@ -76,6 +77,8 @@ pub struct SynthArgs {
         value_name = "LAYOUT"
     )]
     layout: LayoutArg,
+    #[command(flatten)]
+    watermark: WatermarkArgs,
     /// Cut frames at either end that hold one value in every band: the padding of a batch
     #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
     trim_padding: bool,
@@ -107,6 +110,9 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         verbosity.tell(&format!("nothing to do: {skipped} there already"));
         return Ok(());
     }
+    if let Some(remark) = args.watermark.remark() {
+        verbosity.warn(remark);
+    }
     let bundle = load_bundle(&args.session.model)?;
     let (schedule, solver) = args.sampling.choose(&bundle.manifest)?;
     for steps in jobs.iter().filter_map(|job| job.own.steps) {
@@ -120,6 +126,7 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         seed: args.seed,
         schedule,
         solver,
+        watermark: args.watermark.of_model(&bundle.sha256)?,
         ..SynthesisOptions::default()
     };
     let convention = match &args.mel_convention {
@@ -307,8 +314,15 @@ impl Maker<'_> {
             provider_nodes: self.vocoder.placement().nodes(),
             provider_note: self.vocoder.provider_note().map(str::to_owned),
             seed: synthesis.seed,
+            watermark: self.watermark(),
             warnings,
         })
+    }
+
+    /// What the audio's watermark says, in hexadecimal.
+    fn watermark(&self) -> Option<String> {
+        let watermark = self.options.watermark.as_ref()?;
+        Some(format!("{:08x}", watermark.payload()))
     }
 
     fn synthesise(&mut self, job: &Job, prepared: &Prepared) -> Result<Synthesis, CliError> {
@@ -337,7 +351,7 @@ impl Maker<'_> {
     /// What it takes to make the file again; nothing that differs between two equal runs.
     fn provenance(&self, synthesis: &Synthesis, prepared: &Prepared) -> Provenance {
         let manifest = self.vocoder.manifest();
-        let comment = format!(
+        let mut comment = format!(
             "model={} {} sha256={} schedule={} solver={} steps={} seed={} frames={} mel={} provider={} precision={}",
             manifest.name,
             manifest.version,
@@ -351,6 +365,9 @@ impl Maker<'_> {
             synthesis.provider,
             self.vocoder.precision()
         );
+        if let Some(watermark) = self.watermark() {
+            comment.push_str(&format!(" watermark={watermark}"));
+        }
         let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
         Provenance {
             fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],

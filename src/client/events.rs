@@ -243,12 +243,8 @@ fn same_audio(first: &proto::StreamHeader, next: &proto::StreamHeader) -> Result
         ("precision", &first.precision, &next.precision),
     ];
     let found = pairs.iter().find(|(_, first, next)| first != next);
-    let alike = (
-        first.sample_rate_hz,
-        first.encoding,
-        first.seed,
-        first.steps,
-    ) == (next.sample_rate_hz, next.encoding, next.seed, next.steps);
+    let of = |h: &proto::StreamHeader| (h.sample_rate_hz, h.encoding, h.seed, h.steps, h.watermark);
+    let alike = of(first) == of(next);
     let what = match (found, alike) {
         (None, true) => return Ok(()),
         (Some((what, ..)), _) => what,

@@ -28,6 +28,11 @@ impl Noise {
         Noise { origin, ..self }
     }
 
+    /// The sample of the clip that is its sample 0.
+    pub fn origin(&self) -> u64 {
+        self.origin
+    }
+
     /// The seed it was made from.
     pub fn seed(&self) -> u64 {
         self.seed

@@ -10,12 +10,11 @@ mod tables;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
+use super::pass::PassTables;
 use super::{DspError, MelFilter};
 use crate::mel::{Framing, MelConvention, filterbank, sparse_rows};
-use crate::stft::hann;
 pub use stream::ConsistencyStream;
 use tables::ConsistencyTables;
 
@@ -49,28 +48,18 @@ impl ConsistencyFilter {
         let ConsistencyParameters { passes } = *parameters;
         validate(convention, passes)?;
         let (n_fft, hop) = (convention.n_fft, convention.hop);
-        let mut window = vec![0.0; n_fft];
-        let start = (n_fft - convention.win_length) / 2;
-        window[start..start + convention.win_length].copy_from_slice(&hann(convention.win_length));
-        // A squared Hann window has a mean of 3/8, and three or more of them at even distances add up to a constant.
-        let overlap = 0.375 * convention.win_length as f64 / hop as f64;
+        let margin = match convention.framing {
+            Framing::Hop => (n_fft - hop) / 2,
+            Framing::Center => n_fft / 2,
+        };
         let bank = filterbank(convention);
         let sums = bank.sum_axis(ndarray::Axis(0));
         let shares = (&bank / &sums.mapv(|sum| sum.max(1e-12))).reversed_axes();
-        let mut planner = RealFftPlanner::new();
-        let scale = 1.0 / (overlap * n_fft as f64);
         let tables = ConsistencyTables {
             convention: convention.clone(),
-            margin: match convention.framing {
-                Framing::Hop => (n_fft - hop) / 2,
-                Framing::Center => n_fft / 2,
-            },
-            window: window.iter().map(|w| *w as f32).collect(),
-            synthesis: window.iter().map(|w| (w * scale) as f32).collect(),
+            pass: Arc::new(PassTables::new(n_fft, convention.win_length, hop, margin)),
             bands: sparse_rows(bank.view()),
             bins: sparse_rows(shares.view()),
-            forward: planner.plan_fft_forward(n_fft),
-            inverse: planner.plan_fft_inverse(n_fft),
         };
         Ok(ConsistencyFilter {
             tables: Arc::new(tables),
@@ -80,9 +69,7 @@ impl ConsistencyFilter {
 
     /// Frames of signal and mel that must be there beyond a sample's own before one pass gives it out.
     pub fn lookahead_frames(&self) -> usize {
-        // A sample leaves when the last window over it, which may begin with it, is there.
-        let t = &self.tables;
-        t.window.len().div_ceil(t.convention.hop)
+        self.tables.pass.lookahead_frames()
     }
 
     /// How many passes there are.

@@ -1,4 +1,4 @@
-//! Filters that a mel steers: its spectral envelope, and consistency with it. They rest on `mel`; the transform that both rest on is `stft`.
+//! Filters that a mel steers: its spectral envelope, and consistency with it; and the watermark, which a key steers. They rest on `mel`; the transform that both rest on is `stft`.
 
 mod block;
 pub mod consistency;
@@ -6,7 +6,9 @@ pub mod envelope;
 mod error;
 mod filter;
 mod frames;
+pub mod mark;
 mod overlap;
+mod pass;
 mod samples;
 mod vector;
 
@@ -15,5 +17,6 @@ pub use envelope::{EnvelopeFilter, EnvelopeParameters, Filtering};
 pub use error::DspError;
 pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;
+pub use mark::{MarkFilter, Watermark};
 pub(crate) use samples::SampleQueue;
-pub(crate) use vector::first_not_finite;
+pub(crate) use vector::{first_not_finite, ln};

@@ -8,7 +8,7 @@ pub(super) fn exp(values: &mut [f32]) {
 }
 
 /// Replaces every value by its natural logarithm.
-pub(super) fn ln(values: &mut [f32]) {
+pub(crate) fn ln(values: &mut [f32]) {
     apply(values, f32x8::ln);
 }
 

@@ -35,6 +35,7 @@ mod http;
 mod info;
 mod keys;
 mod listen;
+mod marking;
 mod memory;
 mod metadata;
 mod method;
@@ -59,6 +60,7 @@ mod whole;
 mod wire_mel;
 
 pub use error::ServerError;
+pub use marking::{MarkedCalls, Marking};
 pub use options::{
     Address, Addresses, DEFAULT_ADDRESS, DEFAULT_HTTP_ADDRESS, MaxStreams, ModelSource,
     ServerLimits, ServerOptions, TlsFiles,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::marking::Marking;
 use super::placement::ModelProvider;
 use crate::runtime::{Provider, SessionOptions};
 use crate::setters::setters;
@@ -36,6 +37,8 @@ pub struct ServerOptions {
     pub batch: Option<usize>,
     /// What a call may ask for.
     pub limits: ServerLimits,
+    /// Watermarks in the audio.
+    pub watermarks: Marking,
     /// Certificates; without them the connection is in the clear.
     pub tls: Option<TlsFiles>,
     /// File of the keys that callers must show, one a line.
@@ -64,6 +67,7 @@ impl Default for ServerOptions {
             placements: Vec::new(),
             batch: None,
             limits: ServerLimits::default(),
+            watermarks: Marking::default(),
             tls: None,
             api_keys: None,
             metrics: None,
@@ -84,6 +88,7 @@ setters!(ServerOptions {
     placements: Vec<ModelProvider>,
     batch: Option<usize>,
     limits: ServerLimits,
+    watermarks: Marking,
     tls: Option<TlsFiles>,
     api_keys: Option<PathBuf>,
     metrics: Option<SocketAddr>,

@@ -92,6 +92,7 @@ impl<'a> Order<'a> {
             shift_samples: decoder.shift_samples(),
             start,
             class: StreamClass::RealTime,
+            watermark: shared.marks.choose(config.watermark, model.sha256())?,
         };
         check_steps(model, &request, shared.limits.max_steps)?;
         Ok(Order {
@@ -139,6 +140,7 @@ impl<'a> Order<'a> {
             warnings: Vec::new(),
             lead_frames: u32::try_from(plan.lead_frames).unwrap_or(u32::MAX),
             frames_per_second: frames_per_second(&self.model.manifest().mel),
+            watermark: self.request.watermark.as_ref().map(|mark| mark.payload()),
         };
         let opened = Opened {
             header,

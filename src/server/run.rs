@@ -20,6 +20,7 @@ use super::health::{Health, State, watch};
 use super::http::Site;
 use super::keys::Keys;
 use super::listen::Listener;
+use super::marking::Marks;
 use super::models::Models;
 use super::service::Service;
 use super::shared::Shared;
@@ -123,6 +124,7 @@ async fn run(
         options.limits,
         keys,
         certificates,
+        Marks::new(&options.watermarks),
         runtime.version().to_owned(),
     ));
     let places = Connections::new(connection_limits(&options.limits));

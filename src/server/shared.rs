@@ -14,6 +14,7 @@ use super::call::{Call, Holdings};
 use super::callers::{Caller, Callers};
 use super::connection::Peer;
 use super::keys::{KeyHash, Keys};
+use super::marking::Marks;
 use super::method::Method;
 use super::models::{Model, Models};
 use super::places::{Place, Places};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub limits: ServerLimits,
     pub keys: Option<Keys>,
     pub certificates: Option<Arc<Certificates>>,
+    pub marks: Marks,
     /// Version of ONNX Runtime.
     pub onnx_runtime: String,
     /// Cancelled when calls must end at once.
@@ -79,12 +81,14 @@ impl Shared {
         limits: ServerLimits,
         keys: Option<Keys>,
         certificates: Option<Arc<Certificates>>,
+        marks: Marks,
         onnx_runtime: String,
     ) -> Shared {
         Shared {
             limits,
             keys,
             certificates,
+            marks,
             onnx_runtime,
             cut: CancellationToken::new(),
             budget: Budget::new(limits.memory_budget),

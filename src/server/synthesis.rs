@@ -286,6 +286,7 @@ mod tests {
     use super::*;
     use crate::server::ServerLimits;
     use crate::server::call::Holdings;
+    use crate::server::marking::{Marking, Marks};
     use tonic::Code;
     use tonic::codegen::http::HeaderMap;
 
@@ -295,6 +296,7 @@ mod tests {
             ServerLimits::default(),
             None,
             None,
+            Marks::new(&Marking::default()),
             String::new(),
         ));
         let call = Call::arrive(

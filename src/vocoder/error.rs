@@ -45,6 +45,12 @@ pub enum VocoderError {
         /// Most frames allowed.
         limit: usize,
     },
+    /// A stream that begins inside its clip and is to carry a watermark, by a model without passes that could put it in.
+    #[error(
+        "audio with a watermark cannot begin inside its clip: this model has no pass of mel consistency that puts it in; begin with the clip, or leave the \
+         watermark out"
+    )]
+    StartWithMark,
     /// A stream that begins inside its clip, whose mel begins too late to tell how it goes on.
     #[error(
         "the mel begins with frame {found} of its clip, and audio from that sample on needs the frames from {needed} on; send them too"

@@ -23,7 +23,7 @@ const TABLES: [Table; 3] = [
             &["hash", "rates", "setters", "stft", "text"],
             &["audio", "diffusion", "mel", "proto", "runtime"],
             &["dsp"],
-            &["bundle"],
+            &["bundle", "watermark"],
             &["vocoder"],
             &["quality"],
             &["client", "internals", "server", "tune"],

@@ -16,6 +16,7 @@ mod npy;
 mod refusals;
 mod resume;
 mod traces;
+mod watermarks;
 mod web;
 #[cfg(debug_assertions)]
 mod worker;

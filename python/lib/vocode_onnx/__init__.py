@@ -38,7 +38,15 @@ if _TYPE_CHECKING:
 # ONNX Runtime reads this once, when it starts; a value that the caller set stays.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from ._native import AudioStream, MelConvention, Vocoder, __version__  # noqa: E402
+from ._native import (  # noqa: E402
+    AudioStream,
+    Detection,
+    MelConvention,
+    Place,
+    Vocoder,
+    __version__,
+    detect,
+)
 
 _environment.find_runtime()
 
@@ -47,17 +55,20 @@ __all__ = [
     "AudioStream",
     "BusyError",
     "DeadlineError",
+    "Detection",
     "MelConvention",
     "MelError",
     "ModelError",
     "OnnxRuntimeError",
     "OptionError",
+    "Place",
     "RequestError",
     "ServiceError",
     "UnavailableError",
     "VocodeError",
     "Vocoder",
     "__version__",
+    "detect",
 ]
 
 

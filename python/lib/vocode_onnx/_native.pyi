@@ -79,6 +79,8 @@ class Vocoder:
         lengths: Sequence[int] | None = None,
         trim_padding: bool = False,
         sample_rate: int | None = None,
+        watermark: bool | int | None = None,
+        watermark_key: bytes | None = None,
     ) -> NDArray[np.float32]:
         """[n_mels, frames] -> [samples]; [batch, n_mels, frames] -> [batch, samples]."""
 
@@ -94,6 +96,8 @@ class Vocoder:
         layout: _Layout = "bands-first",
         sample_rate: int | None = None,
         chunk_frames: int | None = None,
+        watermark: bool | int | None = None,
+        watermark_key: bytes | None = None,
     ) -> AudioStream:
         """[n_mels, any] each -> [samples] each."""
 
@@ -122,6 +126,40 @@ class Vocoder:
     def provider_note(self) -> str | None: ...
     @property
     def precision(self) -> str: ...
+
+@final
+class Place:
+    """A stretch of a recording, and what was found of a watermark in it alone."""
+
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def log10_false_alarm(self) -> float: ...
+    @property
+    def speed(self) -> float: ...
+    @property
+    def payload(self) -> int | None: ...
+
+@final
+class Detection:
+    """What was found of a watermark in a recording."""
+
+    def is_marked(self, false_alarm: float = 1e-6) -> bool: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def false_alarm(self) -> float: ...
+    @property
+    def log10_false_alarm(self) -> float: ...
+    @property
+    def payload(self) -> int | None: ...
+    @property
+    def places(self) -> list[Place]: ...
+
+def detect(audio: ArrayLike | _Tensor, rate: int, key: bytes | None = None) -> Detection:
+    """Looks for the watermark of a key; [samples] or [1, samples]."""
 
 def main(arguments: list[str]) -> int: ...
 def look_in_package(folder: str | PathLike[str]) -> None: ...

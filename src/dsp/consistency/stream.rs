@@ -6,9 +6,9 @@ use ndarray::ArrayView2;
 use realfft::num_complex::Complex;
 
 use super::tables::ConsistencyTables;
-use crate::dsp::block::FilterBlock;
-use crate::dsp::overlap::OverlapAdd;
-use crate::dsp::{DspError, FrameQueue, MelFilter, SampleQueue, vector};
+use crate::dsp::mark::MarkGains;
+use crate::dsp::pass::{Place, SpectralPass};
+use crate::dsp::{DspError, FrameQueue, MelFilter};
 
 /// Most that a band is scaled by, up or down, as a natural logarithm.
 const LIMIT: f64 = 2.0;
@@ -25,16 +25,11 @@ pub struct ConsistencyStream {
     /// The one of the frame that is looked at.
     wanted: Vec<f32>,
     mel_frames: usize,
-    /// Samples not given out yet, and what is to be added to them.
-    samples: SampleQueue,
-    change: OverlapAdd,
-    /// The frame to be looked at next.
-    frame: usize,
-    block: FilterBlock,
-    /// For each bin its magnitude, later its gain.
-    magnitudes: Vec<f32>,
+    pass: SpectralPass,
     /// For each band the logarithm of what is wanted over what is there.
     ratios: Vec<f32>,
+    /// The watermark that this pass puts in too.
+    mark: Option<MarkGains>,
 }
 
 impl ConsistencyStream {
@@ -43,84 +38,43 @@ impl ConsistencyStream {
             mel: FrameQueue::new(tables.convention.n_mels),
             wanted: vec![0.0; tables.convention.n_mels],
             mel_frames: 0,
-            samples: SampleQueue::default(),
-            change: OverlapAdd::new(tables.window.len()),
-            frame: 0,
-            block: FilterBlock::new(&tables.forward, &tables.inverse),
-            magnitudes: vec![0.0; tables.bins.len()],
+            pass: SpectralPass::new(&tables.pass),
             ratios: vec![0.0; tables.bands.len()],
+            mark: None,
             tables,
         }
     }
 
-    fn total(&self) -> usize {
-        self.samples.end() as usize
-    }
-
-    /// Place of the window of `frame` in the clip; `None` where it begins before it.
-    fn window_start(&self, frame: usize) -> Option<usize> {
-        (frame * self.tables.convention.hop).checked_sub(self.tables.margin)
+    /// Has this pass put a watermark in, which costs it nothing: its gains are multiplied with those of the mel.
+    pub(in crate::dsp) fn put_in(&mut self, mark: MarkGains) {
+        self.mark = Some(mark);
     }
 
     fn advance(&mut self, out: &mut Vec<f32>) {
-        loop {
-            let start = self.window_start(self.frame);
-            // No window reaches what lies before the next one.
-            self.emit(start.unwrap_or(0), out);
-            let whole = start.is_none_or(|start| start + self.tables.window.len() <= self.total());
-            if !whole {
-                return;
-            }
+        while let Some(place) = self.pass.ready(out) {
             if !self.mel.pop(&mut self.wanted) {
                 return;
             }
-            if start.is_some() {
-                self.look();
+            match place {
+                Place::Outside => self.pass.leave(),
+                Place::Inside(centre) => self.look(centre),
             }
-            self.frame += 1;
         }
     }
 
-    /// Adds what the current frame changes; its window begins with the oldest sample.
-    fn look(&mut self) {
-        let t = &self.tables;
-        let block = &mut self.block.samples;
-        self.samples.read(self.samples.start(), block);
-        for (slot, weight) in block.iter_mut().zip(&t.window) {
-            *slot *= weight;
-        }
-        self.block.filter(|spectrum| {
-            t.log_ratios(
-                spectrum,
-                &self.wanted,
-                &mut self.magnitudes,
-                &mut self.ratios,
-            );
-            let gains = &mut self.magnitudes;
+    /// Scales the frame about sample `centre`.
+    fn look(&mut self, centre: u64) {
+        let (t, ratios) = (&self.tables, &mut self.ratios);
+        self.pass.scale(|spectrum, gains| {
+            t.log_ratios(spectrum, &self.wanted, gains, ratios);
             for (gain, (first, shares)) in gains.iter_mut().zip(&t.bins) {
-                let ratios = shares.iter().zip(&self.ratios[*first..]);
+                let ratios = shares.iter().zip(&ratios[*first..]);
                 *gain = ratios.map(|(s, r)| s * r).sum::<f32>();
             }
-            vector::exp(gains);
-            for (bin, gain) in spectrum.iter_mut().zip(gains) {
-                *bin *= *gain - 1.0;
+            if let Some(mark) = &self.mark {
+                mark.add(centre, gains);
             }
         });
-        self.change.add_weighted(&self.block.samples, &t.synthesis);
-    }
-
-    /// Gives out the samples before place `end`.
-    fn emit(&mut self, end: usize, out: &mut Vec<f32>) {
-        let done = self.samples.start();
-        let count = end.min(self.total()).saturating_sub(done as usize);
-        let from = out.len();
-        out.resize(from + count, 0.0);
-        self.samples.read(done, &mut out[from..]);
-        self.samples.drop_before(done + count as i64);
-        for (x, change) in out[from..].iter_mut().zip(self.change.samples()) {
-            *x += change;
-        }
-        self.change.advance(count);
     }
 }
 
@@ -142,12 +96,15 @@ impl MelFilter for ConsistencyStream {
     fn end_mel(&mut self) {}
 
     fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.samples.append(samples.iter().copied());
+        self.pass.push(samples);
         self.advance(out);
     }
 
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
-        let (expected, found) = (self.mel_frames * self.tables.convention.hop, self.total());
+        let (expected, found) = (
+            self.mel_frames * self.tables.convention.hop,
+            self.pass.total(),
+        );
         if expected != found {
             return Err(DspError::Length {
                 frames: self.mel_frames,
@@ -156,7 +113,7 @@ impl MelFilter for ConsistencyStream {
             });
         }
         self.advance(out);
-        self.emit(self.total(), out);
+        self.pass.finish(out);
         Ok(())
     }
 }

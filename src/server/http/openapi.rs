@@ -20,7 +20,7 @@ pub(super) const DESCRIPTION: &str = "/openapi.json";
 pub(super) const PATHS: [&str; 6] = [VOCODE, MEL, INFO, HEALTH, READY, DESCRIPTION];
 
 /// The headers of an answer with audio.
-const HEADERS: [(&str, &str); 13] = [
+const HEADERS: [(&str, &str); 14] = [
     (
         "Vocode-Request-Id",
         "The request's own name, or one made by the server.",
@@ -42,6 +42,10 @@ const HEADERS: [(&str, &str); 13] = [
     ),
     ("Vocode-Precision", "What the denoiser multiplies in."),
     ("Vocode-Total-Samples", "Samples of the audio."),
+    (
+        "Vocode-Watermark",
+        "What the audio's watermark says, in hexadecimal, where it has one.",
+    ),
     (
         "Vocode-Warning",
         "What is odd about the mel, and what to do about it. Comes once for each.",

@@ -8,6 +8,7 @@ use super::format;
 use crate::proto::schedule::Kind;
 use crate::proto::{
     AudioEncoding, BetaList, Corrector, MelLayout, Schedule, Solver, SynthesisConfig, TimeList,
+    Watermark,
 };
 use crate::server::status::invalid;
 
@@ -96,7 +97,7 @@ const REQUEST_ID: Parameter = Parameter {
 pub(super) static OF_MEL: [Parameter; 2] = [MODEL, REQUEST_ID];
 
 /// Of a request for audio.
-pub(super) static OF_VOCODE: [Parameter; 20] = [
+pub(super) static OF_VOCODE: [Parameter; 22] = [
     MODEL,
     Parameter {
         name: "steps",
@@ -265,6 +266,27 @@ pub(super) static OF_VOCODE: [Parameter; 20] = [
         },
     },
     Parameter {
+        name: "watermark",
+        about: "Whether the audio carries a watermark, which vocode detect finds. As the server does when left out; one that marks all calls refuses false.",
+        example: "true",
+        form: Form::Switch,
+        set: |asked, text| {
+            watermark(asked).enabled = switch(text)?;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "watermark_payload",
+        about: "What the watermark says, in up to 8 hexadecimal digits, with watermark=true. What the server says, or a hash of the model and its key, when left out.",
+        example: "cafe0123",
+        form: Form::Text,
+        set: |asked, text| {
+            let bits = u32::from_str_radix(text, 16).map_err(|_| "up to 8 hexadecimal digits")?;
+            watermark(asked).payload = Some(bits);
+            Ok(())
+        },
+    },
+    Parameter {
         name: "layout",
         about: "Which side of the array holds the bands, where its shape does not say.",
         example: "bands_first",
@@ -314,6 +336,10 @@ pub(super) fn read(uri: &Uri, parameters: &[Parameter]) -> Result<Asked, Status>
         })?;
     }
     Ok(asked)
+}
+
+fn watermark(asked: &mut Asked) -> &mut Watermark {
+    asked.config.watermark.get_or_insert_default()
 }
 
 /// What a caller sent, as far as it is told back.

@@ -139,6 +139,9 @@ fn head(header: &proto::StreamHeader) -> HeaderMap {
     if let Some(samples) = header.total_samples {
         head.insert("vocode-total-samples", HeaderValue::from(samples));
     }
+    if let Some(bits) = header.watermark {
+        head.insert("vocode-watermark", value(&format!("{bits:08x}")));
+    }
     for warning in &header.warnings {
         head.append("vocode-warning", value(warning));
     }

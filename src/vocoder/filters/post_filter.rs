@@ -1,7 +1,10 @@
-//! What is done once to finished samples: in the excitation domain the mel's spectral envelope, then the passes that enforce the mel.
+//! What is done once to finished samples: in the excitation domain the mel's spectral envelope, then the passes that enforce the mel, the last
+//! of which puts a watermark in.
 
 use crate::bundle::Manifest;
-use crate::dsp::{ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MelFilter};
+use crate::dsp::{
+    ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MarkFilter, MelFilter, Watermark,
+};
 use crate::vocoder::error::VocoderError;
 use ndarray::ArrayView2;
 
@@ -10,6 +13,7 @@ use ndarray::ArrayView2;
 pub(in crate::vocoder) struct Filters {
     envelope: Option<EnvelopeFilter>,
     consistency: Option<ConsistencyFilter>,
+    mark: MarkFilter,
 }
 
 impl Filters {
@@ -22,7 +26,13 @@ impl Filters {
             consistency: consistency
                 .map(|p| ConsistencyFilter::new(mel, p))
                 .transpose()?,
+            mark: MarkFilter::new(mel),
         })
+    }
+
+    /// Whether a watermark is put in by the passes that there are, whose windows begin with frames of the mel.
+    pub fn carry_marks(&self) -> bool {
+        self.consistency.is_some() && self.mark.rides()
     }
 
     /// Frames of mel and samples on each side of a sample that it depends on.
@@ -43,12 +53,22 @@ pub(in crate::vocoder) struct PostFilter {
 }
 
 impl PostFilter {
-    pub fn new(filters: &Filters) -> PostFilter {
+    /// The filters of a clip whose sample `origin` is the first that will come.
+    pub fn new(filters: &Filters, watermark: Option<&Watermark>, origin: u64) -> PostFilter {
         let mut stages: Vec<Box<dyn MelFilter>> = Vec::new();
         if let Some(filter) = &filters.envelope {
             stages.push(Box::new(filter.stream(Filtering::Unwhiten)));
         }
-        for stream in filters.consistency.iter().flat_map(|f| f.streams()) {
+        let mut passes: Vec<_> = filters
+            .consistency
+            .iter()
+            .flat_map(|f| f.streams())
+            .collect();
+        let own = watermark.and_then(|mark| filters.mark.put_in(mark, passes.last_mut(), origin));
+        for stream in passes {
+            stages.push(Box::new(stream));
+        }
+        if let Some(stream) = own {
             stages.push(Box::new(stream));
         }
         PostFilter {

@@ -216,6 +216,9 @@ impl Scheduler {
         let filters = &self.shared.filters;
         let reach = plan.steps() * context.denoiser + context.conditioner + filters.reach();
         let first_frame = request.start.first_frame(timing, reach)?;
+        if first_frame > 0 && request.watermark.is_some() && !filters.carry_marks() {
+            return Err(VocoderError::StartWithMark);
+        }
         let made = first_frame * manifest.mel.hop as u64;
         output.resume(made, request.start.sample)?;
         let stream_plan = StreamPlan {
@@ -234,6 +237,7 @@ impl Scheduler {
             Noise::new(request.seed).starting_at(made),
             windows,
             self.shared.bounds,
+            request.watermark.as_ref(),
         );
         let windows = stream.windows();
         // Room for what one window needs at once, and as much again to work ahead.

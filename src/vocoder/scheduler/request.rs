@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diffusion::Solver;
+use crate::dsp::Watermark;
 use crate::setters::setters;
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::options::ScheduleChoice;
@@ -64,6 +65,8 @@ pub struct StreamRequest {
     pub start: StreamStart,
     /// How it shares the model with others.
     pub class: StreamClass,
+    /// As in [`SynthesisOptions`](crate::SynthesisOptions::watermark).
+    pub watermark: Option<Watermark>,
 }
 
 setters!(StreamRequest {
@@ -76,6 +79,7 @@ setters!(StreamRequest {
     shift_samples: i64,
     start: StreamStart,
     class: StreamClass,
+    watermark: Option<Watermark>,
 });
 
 /// What a stream is.

@@ -10,6 +10,7 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use super::stream::Stream;
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::{Noise, Plan};
+use crate::dsp::Watermark;
 use crate::runtime::{Placement, Precision, Runtime, SessionOptions};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::Filters;
@@ -162,7 +163,8 @@ impl Vocoder {
             ..DEFAULT_CHUNKS
         };
         let windows = WindowPlan::streaming(chunks, self.manifest.context, plan.steps())?;
-        Ok(self.stream(plan, options.seed, windows))
+        let watermark = options.watermark.as_ref();
+        Ok(self.stream(plan, options.seed, windows, watermark))
     }
 
     /// Runs all that can be run of a stream of [`Vocoder::open`], with the mel that was pushed so far.
@@ -176,7 +178,13 @@ impl Vocoder {
 
     /// Starts a synthesis of a mel in the bundle's convention, in windows of the caller's own.
     #[doc(hidden)]
-    pub fn stream(&self, plan: Plan, seed: u64, windows: WindowPlan) -> Stream {
+    pub fn stream(
+        &self,
+        plan: Plan,
+        seed: u64,
+        windows: WindowPlan,
+        watermark: Option<&Watermark>,
+    ) -> Stream {
         Stream::new(
             &self.manifest,
             &self.filters,
@@ -184,6 +192,7 @@ impl Vocoder {
             Noise::new(seed),
             windows,
             self.bounds(),
+            watermark,
         )
     }
 

@@ -64,7 +64,7 @@ impl Vocoder {
             observer(progress)
         };
 
-        let mut stream = self.stream(plan, options.seed, windows);
+        let mut stream = self.stream(plan, options.seed, windows, options.watermark.as_ref());
         let window_frames = stream.windows().chunks.longest;
         let samples = match options.batch {
             None if bounds.sessions > 1 => {

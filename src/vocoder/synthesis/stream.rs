@@ -6,7 +6,7 @@ use super::conditions::Conditions;
 use super::mel_queue::MelQueue;
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
-use crate::dsp::first_not_finite;
+use crate::dsp::{Watermark, first_not_finite};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::{Filters, PostFilter};
 use crate::vocoder::networks::{Batch, Conditioner, Interface};
@@ -36,6 +36,7 @@ impl Stream {
         noise: Noise,
         windows: WindowPlan,
         bounds: WindowBounds,
+        watermark: Option<&Watermark>,
     ) -> Stream {
         let mel = &manifest.mel;
         let windows = windows.at_most(bounds.longest_core());
@@ -43,7 +44,7 @@ impl Stream {
             mel: MelQueue::new(mel.n_mels, mel.floor_value()),
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, noise, windows, mel.hop),
-            post_filter: PostFilter::new(filters),
+            post_filter: PostFilter::new(filters, watermark, noise.origin()),
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,

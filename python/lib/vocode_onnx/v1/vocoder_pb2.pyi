@@ -92,7 +92,7 @@ class Corrector(_message.Message):
     def __init__(self, steps: _Optional[int] = ..., snr: _Optional[float] = ...) -> None: ...
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("model", "encoding", "sample_rate_hz", "schedule", "seed", "mel_convention", "chunk_frames", "first_chunk_frames", "solver", "trim_padding", "mel_mean", "mel_std", "start_frame", "start_sample")
+    __slots__ = ("model", "encoding", "sample_rate_hz", "schedule", "seed", "mel_convention", "chunk_frames", "first_chunk_frames", "solver", "trim_padding", "mel_mean", "mel_std", "watermark", "start_frame", "start_sample")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class SynthesisConfig(_message.Message):
     TRIM_PADDING_FIELD_NUMBER: _ClassVar[int]
     MEL_MEAN_FIELD_NUMBER: _ClassVar[int]
     MEL_STD_FIELD_NUMBER: _ClassVar[int]
+    WATERMARK_FIELD_NUMBER: _ClassVar[int]
     START_FRAME_FIELD_NUMBER: _ClassVar[int]
     START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
     model: str
@@ -119,9 +120,18 @@ class SynthesisConfig(_message.Message):
     trim_padding: bool
     mel_mean: _containers.RepeatedScalarFieldContainer[float]
     mel_std: _containers.RepeatedScalarFieldContainer[float]
+    watermark: Watermark
     start_frame: int
     start_sample: int
-    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., seed: _Optional[int] = ..., mel_convention: _Optional[str] = ..., chunk_frames: _Optional[int] = ..., first_chunk_frames: _Optional[int] = ..., solver: _Optional[_Union[Solver, _Mapping]] = ..., trim_padding: bool = ..., mel_mean: _Optional[_Iterable[float]] = ..., mel_std: _Optional[_Iterable[float]] = ..., start_frame: _Optional[int] = ..., start_sample: _Optional[int] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., seed: _Optional[int] = ..., mel_convention: _Optional[str] = ..., chunk_frames: _Optional[int] = ..., first_chunk_frames: _Optional[int] = ..., solver: _Optional[_Union[Solver, _Mapping]] = ..., trim_padding: bool = ..., mel_mean: _Optional[_Iterable[float]] = ..., mel_std: _Optional[_Iterable[float]] = ..., watermark: _Optional[_Union[Watermark, _Mapping]] = ..., start_frame: _Optional[int] = ..., start_sample: _Optional[int] = ...) -> None: ...
+
+class Watermark(_message.Message):
+    __slots__ = ("enabled", "payload")
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    enabled: bool
+    payload: int
+    def __init__(self, enabled: bool = ..., payload: _Optional[int] = ...) -> None: ...
 
 class GetInfoRequest(_message.Message):
     __slots__ = ()
@@ -293,7 +303,7 @@ class VocodeLiveResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[StreamHeader, _Mapping]] = ..., chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., summary: _Optional[_Union[StreamSummary, _Mapping]] = ...) -> None: ...
 
 class StreamHeader(_message.Message):
-    __slots__ = ("request_id", "model", "model_sha256", "sample_rate_hz", "channels", "encoding", "seed", "schedule", "steps", "execution_provider", "total_samples", "solver", "precision", "warnings", "lead_frames", "frames_per_second")
+    __slots__ = ("request_id", "model", "model_sha256", "sample_rate_hz", "channels", "encoding", "seed", "schedule", "steps", "execution_provider", "total_samples", "solver", "precision", "warnings", "watermark", "lead_frames", "frames_per_second")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -308,6 +318,7 @@ class StreamHeader(_message.Message):
     SOLVER_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    WATERMARK_FIELD_NUMBER: _ClassVar[int]
     LEAD_FRAMES_FIELD_NUMBER: _ClassVar[int]
     FRAMES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     request_id: str
@@ -324,9 +335,10 @@ class StreamHeader(_message.Message):
     solver: str
     precision: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
+    watermark: int
     lead_frames: int
     frames_per_second: float
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., seed: _Optional[int] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., execution_provider: _Optional[str] = ..., total_samples: _Optional[int] = ..., solver: _Optional[str] = ..., precision: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., lead_frames: _Optional[int] = ..., frames_per_second: _Optional[float] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., seed: _Optional[int] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., execution_provider: _Optional[str] = ..., total_samples: _Optional[int] = ..., solver: _Optional[str] = ..., precision: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., watermark: _Optional[int] = ..., lead_frames: _Optional[int] = ..., frames_per_second: _Optional[float] = ...) -> None: ...
 
 class AudioChunk(_message.Message):
     __slots__ = ("sequence", "start_sample", "samples", "audio")
