@@ -50,19 +50,19 @@ def wait_until_ready(url: str) -> None:
 
 
 @contextlib.contextmanager
-def serving(program: str, *flags: object) -> Iterator[str]:
-    """The address of a server that runs as long as the block, in floats as the `vocoder` above."""
+def serving(program: str, *flags: object, listen: str = "127.0.0.1:0", kills: bool = False) -> Iterator[str]:
+    """The address of a server that runs as long as the block, in floats as the `vocoder` above; `kills` ends it at once."""
     metrics = f"127.0.0.1:{free_port()}"
     # As many streams as a test opens, however busy the machine is.
     places = [] if "--max-streams" in flags else ["--max-streams", "16"]
-    command = [program, "serve", "--listen", "127.0.0.1:0", "--metrics", metrics, "--precision", "float", *places, *map(str, flags)]
+    command = [program, "serve", "--listen", listen, "--drain-delay", "0", "--metrics", metrics, "--precision", "float", *places, *map(str, flags)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = server.stdout.readline().removeprefix("listening on ").strip()
             wait_until_ready(f"http://{metrics}/ready")
             yield address
         finally:
-            server.terminate()
+            (server.kill if kills else server.terminate)()
 
 
 @pytest.fixture(scope="session")

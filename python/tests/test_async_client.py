@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from conftest import free_port, serving
 
 import vocode_onnx
 from vocode_onnx import AsyncClient
@@ -45,6 +46,27 @@ def test_every_call_gives_the_audio_of_the_module(address, vocoder, mel):
     assert rate == vocoder.sample_rate
     for audio in audios:
         np.testing.assert_allclose(audio, want, atol=1e-4)
+
+
+def test_calls_outlive_their_server(program, vocoder, mel):
+    address = f"127.0.0.1:{free_port()}"
+
+    async def slowly():
+        for piece in pieces(mel, 4):
+            yield piece
+            await asyncio.sleep(0.02)
+
+    async def work(client):
+        with serving(program, listen=address, kills=True):
+            live = client.live(slowly(), 2, 3, first_chunk_frames=8, chunk_frames=8)
+            heard = [await anext(live), await anext(live)]
+        with serving(program, listen=address):
+            heard += [audio async for audio in live]
+        return np.concatenate(heard), live.resumed, live.summary.frames
+
+    audio, resumed, frames = with_client(address, work)
+    assert (resumed, frames) == (1, mel.shape[1])
+    np.testing.assert_allclose(audio, vocoder.decode(mel, steps=2, seed=3), atol=1e-4)
 
 
 def test_the_server_says_what_it_has(address):

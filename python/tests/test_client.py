@@ -4,11 +4,12 @@ import itertools
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 import trustme
-from conftest import serving
+from conftest import free_port, serving
 
 import vocode_onnx
 from vocode_onnx import Client, MelConvention
@@ -35,6 +36,28 @@ def test_every_call_gives_the_audio_of_the_module(client, vocoder, mel):
         assert len(chunks) > 1 and all(chunk.ndim == 1 and chunk.size for chunk in chunks)
         np.testing.assert_allclose(np.concatenate(chunks), want, atol=1e-4)
         assert stream.summary.samples == want.size and stream.sample_rate == vocoder.sample_rate
+
+
+def test_calls_outlive_their_server(program, vocoder, mel):
+    address = f"127.0.0.1:{free_port()}"
+    want = vocoder.decode(mel, steps=2, seed=3)
+
+    def slowly():
+        for piece in pieces(mel, 4):
+            yield piece
+            time.sleep(0.02)
+
+    small = {"first_chunk_frames": 8, "chunk_frames": 8}
+    with Client(address) as client:
+        with serving(program, listen=address, kills=True):
+            live = client.live(slowly(), steps=2, seed=3, **small)
+            heard = [next(live), next(live)]
+        # The mel goes on meanwhile, and so does the audio once somebody is there again.
+        with serving(program, listen=address):
+            heard += list(live)
+            assert live.resumed == 1
+            assert (live.summary.samples, live.summary.frames) == (want.size, mel.shape[1])
+            np.testing.assert_allclose(np.concatenate(heard), want, atol=1e-4)
 
 
 def test_the_server_says_what_it_has(client, vocoder):

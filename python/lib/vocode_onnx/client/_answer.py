@@ -49,52 +49,84 @@ def whole(answer: pb.VocodeResponse, frames: int, trimmed: bool, stacklevel: int
 
 
 class Reading:
-    """Follows one streamed answer, event by event."""
+    """Follows one streamed answer, event by event, over as many calls as it takes."""
 
     def __init__(self, trimmed: bool) -> None:
         """`trimmed`: padding of the mel may be cut, so that fewer frames count."""
         self.header: pb.StreamHeader | None = None
         self._trimmed = trimmed
         self.summary: pb.StreamSummary | None = None
+        self.samples = 0
+        """Samples that have come: another call goes on with this one."""
+        self._first = 0
+        self._first_frame = 0
         self._chunks = 0
-        self._samples = 0
+        self._headed = False
 
     def take(self, event: Any, frames: int, stacklevel: int) -> NDArray[np.float32] | None:
         """The audio of the next event, where it holds some; `frames` is what the call has sent so far."""
         kind = event.WhichOneof("event")
         if self.summary is not None:
             raise _broken("it goes on after its summary")
-        if (self.header is None) != (kind == "header"):
-            raise _broken("it does not begin with its header" if self.header is None else "it has two headers")
+        if self._headed == (kind == "header"):
+            raise _broken("it has two headers" if self._headed else "it does not begin with its header")
         if kind == "header":
-            _float_samples(event.header)
-            self.header = event.header
-            warn(event.header.warnings, stacklevel + 1)
+            self._headed = True
+            self._head(event.header, stacklevel + 1)
             return None
         if kind == "chunk":
             return self._chunk(event.chunk)
         if kind != "summary":
             raise _broken("it has an empty event; the server may be of another version")
-        _same("samples", event.summary.samples, self._samples)
+        _same("samples", event.summary.samples, self.samples - self._first)
         if not self._trimmed:
             _same("frames", event.summary.frames, frames)
         self.summary = event.summary
+        self.summary.samples = self.samples
+        self.summary.frames += self._first_frame
         warn(event.summary.warnings, stacklevel + 1)
         return None
+
+    def goes_on(self, frame: int) -> None:
+        """Says that the next event is the first of another call, which begins with sample `samples`, and whose mel begins with `frame`."""
+        self._first, self._chunks, self._headed = self.samples, 0, False
+        self._first_frame = frame
+
+    def needed_frame(self) -> int:
+        """The first frame of the mel that another call needs."""
+        if self.header is None:
+            return 0
+        at = self.samples / max(1, self.header.sample_rate_hz) * self.header.frames_per_second
+        # One frame more: the product is rounded.
+        return max(0, int(at) - self.header.lead_frames - 1)
+
+    def cut_short(self) -> ServiceError:
+        """What is wrong with an answer that ended without its summary."""
+        return ServiceError(f"the server's answer ended after {self.samples} samples, before its summary")
 
     def end(self) -> None:
         """Raises ServiceError where the summary did not come."""
         if self.summary is None:
-            raise ServiceError(f"the server's answer ended after {self._samples} samples, before its summary")
+            raise self.cut_short()
 
     def _chunk(self, chunk: pb.AudioChunk) -> NDArray[np.float32] | None:
-        if (chunk.sequence, chunk.start_sample) != (self._chunks, self._samples):
-            raise _broken(f"chunk {chunk.sequence} at sample {chunk.start_sample} comes where {self._chunks} at {self._samples} is due")
+        if (chunk.sequence, chunk.start_sample) != (self._chunks, self.samples):
+            raise _broken(f"chunk {chunk.sequence} at sample {chunk.start_sample} comes where {self._chunks} at {self.samples} is due")
         if len(chunk.audio) != chunk.samples * SAMPLE_BYTES:
             raise _broken(f"a chunk of {chunk.samples} samples has {len(chunk.audio)} bytes")
         self._chunks += 1
-        self._samples += chunk.samples
+        self.samples += chunk.samples
         return _samples(chunk.audio) if chunk.samples else None
+
+    def _head(self, header: pb.StreamHeader, stacklevel: int) -> None:
+        _float_samples(header)
+        if self.header is None:
+            self.header = header
+            warn(header.warnings, stacklevel + 1)
+            return
+        for field in ("model_sha256", "schedule", "solver", "precision", "sample_rate_hz", "seed", "steps"):
+            if getattr(header, field) != getattr(self.header, field):
+                raise _broken(f"the call broke off, and the server that took it up has another {field}: the audio would not fit together")
 
 
 def warn(remarks: Any, stacklevel: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from ..v1 import vocoder_pb2 as pb, vocoder_pb2_grpc
 from ._answer import Reading, Speech, whole
 from ._channel import Pem, Server
+from ._kept import Kept
 from ._options import MelLike, Options, Order
 from ._status import exception
+from ._tries import Tries
 
 
 class Client:
@@ -63,7 +66,12 @@ class Client:
         order = Order(steps, seed, **options)
         request = pb.VocodeStreamRequest(config=order.config, mel=order.mel(mel), request_id=order.request_id)
         feed = Feed((), order, request.mel.n_frames)
-        return SpeechStream(self._stub.VocodeStream(request, metadata=self._server.metadata, timeout=order.timeout), feed, self._server.address)
+
+        def begin(sample: int) -> Any:
+            request.config.start_sample = sample
+            return self._stub.VocodeStream(request, metadata=self._server.metadata, timeout=order.timeout)
+
+        return SpeechStream(begin, feed, self._server.address)
 
     def live(self, mels: Iterable[MelLike], steps: int | None = None, seed: int = 0, **options: Unpack[Options]) -> SpeechStream:
         """Mels as they are made, [n_mels, any] each, for audio as it is made, [samples] each: `VocodeLive`.
@@ -72,9 +80,13 @@ class Client:
         errors are those of `vocode`.
         """
         feed = Feed(mels, Order(steps, seed, **options))
-        call = self._stub.VocodeLive(feed.requests(), metadata=self._server.metadata, timeout=feed.order.timeout)
-        feed.belongs_to(call)
-        return SpeechStream(call, feed, self._server.address)
+
+        def begin(sample: int) -> Any:
+            call = self._stub.VocodeLive(feed.requests(sample), metadata=self._server.metadata, timeout=feed.order.timeout)
+            feed.belongs_to(call)
+            return call
+
+        return SpeechStream(begin, feed, self._server.address)
 
     def close(self) -> None:
         """Ends the connection, and the calls on it."""
@@ -91,12 +103,19 @@ class Client:
 
 
 class SpeechStream(Iterator[NDArray[np.float32]]):
-    """The audio of a call as it is made: float32 arrays, [samples] each, full scale 1. Leaving a `with` block ends the call."""
+    """The audio of a call as it is made: float32 arrays, [samples] each, full scale 1. Leaving a `with` block ends the call.
 
-    def __init__(self, call: Any, feed: Feed, address: str) -> None:
-        self._call, self._feed, self._address = call, feed, address
-        self._reading = Reading(feed.order.config.trim_padding)
+    Where the server goes away or drains, the call is made again from the first sample that has not come, which any server with the same
+    model makes as the first one would have.
+    """
+
+    def __init__(self, begin: Callable[[int], Any], feed: Feed, address: str) -> None:
+        self._begin, self._feed, self._address = begin, feed, address
+        self._reading, self._tries = Reading(feed.order.config.trim_padding), Tries()
+        self._call = begin(0)
         self._over = False
+        self.resumed = 0
+        """How many times the call was made again."""
 
     @property
     def header(self) -> pb.StreamHeader:
@@ -143,53 +162,92 @@ class SpeechStream(Iterator[NDArray[np.float32]]):
         if self._over:
             return None
         try:
-            event = next(self._call)
-            audio = self._reading.take(event, self._feed.frames, stacklevel + 1)
-            return np.empty(0, np.float32) if audio is None else audio
-        except StopIteration:
-            self._over = True
-            self._feed.check()
-            self._reading.end()
-            return None
-        except grpc.RpcError as error:
-            self._over = True
-            self._feed.check()
-            raise exception(error, self._address) from None
+            while True:
+                try:
+                    event = next(self._call)
+                except StopIteration:
+                    self._feed.check()
+                    if self._reading.summary is not None:
+                        self._over = True
+                        return None
+                    self._go_on(self._reading.cut_short())
+                except grpc.RpcError as error:
+                    self._feed.check()
+                    self._go_on(error)
+                else:
+                    audio = self._reading.take(event, self._feed.frames, stacklevel + 1)
+                    self._feed.needs(self._reading.needed_frame())
+                    return np.empty(0, np.float32) if audio is None else audio
         except BaseException:
             self.close()
             raise
 
+    def _go_on(self, error: Any) -> None:
+        """Makes the call again, or raises what ended it."""
+        time.sleep(self._tries.pause(error, self._reading.samples, self._address))
+        self._call = self._begin(self._reading.samples)
+        self._reading.goes_on(self._feed.start)
+        self.resumed += 1
+
 
 class Feed:
-    """The sending side of a call: mels to requests, in a thread of gRPC."""
+    """The sending side of a call: mels to requests, in a thread of gRPC. What another call may need is kept."""
 
     def __init__(self, mels: Iterable[MelLike], order: Order, frames: int = 0) -> None:
         self.order, self.frames = order, frames
-        self._mels = mels
+        self.start = 0
+        """Frame that the mel of the call under way begins with."""
+        self._mels = iter(mels)
+        self._kept = Kept()
+        self._pulling = threading.Lock()
         self._error: BaseException | None = None
         self._call: Any = None
-        self._begun = threading.Event()
+        self._attempt = 0
 
     def belongs_to(self, call: Any) -> None:
         """Says which call ends when the mels do not go on."""
         self._call = call
-        self._begun.set()
+        if self._error is not None:
+            call.cancel()
 
-    def requests(self) -> Iterator[pb.VocodeLiveRequest]:
-        """The config, then mels."""
-        yield pb.VocodeLiveRequest(config=self.order.config, request_id=self.order.request_id)
+    def needs(self, frame: int) -> None:
+        """Says that frames before `frame` will not be asked for again."""
+        self._kept.forget(frame)
+
+    def requests(self, sample: int) -> Iterator[pb.VocodeLiveRequest]:
+        """The config of a call that begins with `sample`, then mels; a call before gets no more of them."""
+        self._attempt += 1
+        self.frames, self.start = 0, self._kept.first
+        return self._requests(self._attempt, sample, self.start)
+
+    def _requests(self, attempt: int, sample: int, frame: int) -> Iterator[pb.VocodeLiveRequest]:
+        config = pb.SynthesisConfig()
+        config.CopyFrom(self.order.config)
+        config.start_sample, config.start_frame = sample, frame
+        yield pb.VocodeLiveRequest(config=config, request_id=self.order.request_id)
+        while attempt == self._attempt and (message := self._next(frame)) is not None and attempt == self._attempt:
+            frame += message.n_frames
+            self.frames += message.n_frames
+            yield pb.VocodeLiveRequest(mel=message)
+
+    def _next(self, frame: int) -> pb.Mel | None:
+        """The mel that begins with `frame`, made where it was not sent before; None after the last."""
+        if (kept := self._kept.at(frame)) is not None:
+            return kept
         try:
-            for mel in self._mels:
-                message = self.order.mel(mel)
-                self.frames += message.n_frames
-                yield pb.VocodeLiveRequest(mel=message)
-        except GeneratorExit:
-            raise
+            # A call before may still wait for the mel: then it is that one's to keep.
+            with self._pulling:
+                if (kept := self._kept.at(frame)) is not None:
+                    return kept
+                return self._kept.add(self.order.mel(next(self._mels)))
+        except StopIteration:
+            return None
         except BaseException as error:
             # gRPC would log it and tell the caller nothing.
             self._error = error
-            self._begun.wait()
-            self._call.cancel()
+            if self._call is not None:
+                self._call.cancel()
+            return None
 
     def check(self) -> None:
         """Raises what the mels raised."""
