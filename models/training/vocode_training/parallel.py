@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# How long one process waits for another. In the idle class beside builds one may stand for an hour; half an hour, gloo's own, ended a run.
+PATIENCE = timedelta(days=1)
 
 
 def rank() -> int:
@@ -38,7 +42,7 @@ def launch(work: Callable[[Any], None], args: Any, processes: int) -> None:
 def _join(number: int, work: Callable[[Any], None], args: Any, processes: int, meeting: str) -> None:
     # Spinning threads starve the other process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=processes)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=processes, timeout=PATIENCE)
     try:
         work(args)
         # The first process may still be scoring; one that leaves early would end it.
