@@ -128,7 +128,9 @@ mod tests {
             let mut output = Output::new(shift, 22_050, to).unwrap();
             output.push(&samples, &mut whole).unwrap();
             output.finish(&mut whole).unwrap();
-            for (made, first) in [(0, 7), (5_120, 9_000), (20_480, 30_000), (20_480, 1 << 40)] {
+            for (made, beyond) in [(0, 7), (5_120, 600), (20_480, 9_000), (20_480, 1 << 40)] {
+                // Not before the resampler sees nothing but samples that were pushed.
+                let first = (made + beyond) * u64::from(to) / 22_050 + 512;
                 let mut rest = Vec::new();
                 let mut output = Output::new(shift, 22_050, to).unwrap();
                 output.resume(made, first).unwrap();
