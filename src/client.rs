@@ -25,22 +25,21 @@ mod event;
 mod events;
 mod source;
 mod tries;
+mod wire;
 
-use bytes::Bytes;
 use futures_util::Stream;
 use tonic::codec::CompressionEncoding;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
 pub use connect::{ClientOptions, TlsFiles};
 pub use error::ClientError;
 pub use event::Event;
 pub use events::Events;
+pub use wire::wire_mel;
 
 use crate::mel::Mel;
 use crate::proto;
 use crate::proto::vocoder_service_client::VocoderServiceClient;
-use connect::Key;
+use connect::{Key, Service};
 use events::{Call, Source};
 use source::LiveMels;
 use tries::Tries;
@@ -53,8 +52,6 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub struct Client {
     service: Service,
 }
-
-type Service = VocoderServiceClient<InterceptedService<Channel, Key>>;
 
 impl Client {
     /// Connects to a server.
@@ -151,40 +148,5 @@ impl Client {
             mel,
         })
         .await
-    }
-}
-
-/// A mel in the order in which its frames are made.
-pub fn wire_mel(mel: &Mel) -> proto::Mel {
-    let view = mel.view();
-    let values = view
-        .columns()
-        .into_iter()
-        .flat_map(|frame| frame.into_iter().copied().collect::<Vec<f32>>());
-    let data: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
-    proto::Mel {
-        n_mels: u32::try_from(mel.n_mels()).unwrap_or(u32::MAX),
-        n_frames: u32::try_from(mel.frames()).unwrap_or(u32::MAX),
-        layout: proto::MelLayout::FramesFirst.into(),
-        data_f32le: Bytes::from(data),
-        npy_bytes: Bytes::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn frames_travel_one_after_another() {
-        let mel = wire_mel(&Mel::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).unwrap());
-        assert_eq!((mel.n_mels, mel.n_frames), (2, 3));
-        let values: Vec<f32> = mel
-            .data_f32le
-            .chunks(4)
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-            .collect();
-        assert_eq!(values, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
     }
 }

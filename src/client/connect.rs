@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
 use super::ClientError;
+use crate::proto::vocoder_service_client::VocoderServiceClient;
 use crate::setters::setters;
 use crate::text::with_causes;
 
@@ -42,6 +44,9 @@ pub struct TlsFiles {
     /// The client's own certificate and key, for servers that ask for one.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
+
+/// The stub of the service on a connection.
+pub(super) type Service = VocoderServiceClient<InterceptedService<Channel, Key>>;
 
 /// Adds the API key to each call.
 #[derive(Clone)]

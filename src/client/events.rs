@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{Stream, StreamExt};
 
 use super::answer::Rules;
+use super::connect::Service;
 use super::source::LiveMels;
 use super::tries::Tries;
-use super::{ClientError, Event, Service};
+use super::{ClientError, Event};
 use crate::proto;
 use crate::proto::vocode_live_request::Message;
 

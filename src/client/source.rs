@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 
-use super::wire_mel;
+use super::wire::wire_mel;
 use crate::mel::Mel;
 use crate::proto;
 
