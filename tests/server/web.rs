@@ -564,7 +564,7 @@ async fn the_description_is_what_the_handlers_take() {
         }
     }
     // What an answer says in its head is described, and the other way round.
-    let answer = short("", &[]);
+    let answer = short("watermark=true", &[]);
     let headers = description["paths"]["/v1/vocode"]["post"]["responses"]["200"]["headers"]
         .as_object()
         .unwrap();
