@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Status, Streaming};
 
 use super::call::Call;
 use super::connection::{Open, Peer};
@@ -22,7 +22,7 @@ use super::status::idle;
 /// Most bytes of an answer that are handed to the transport at once.
 const PIECE: usize = 64 << 10;
 /// How long a request is read on that was answered with an error.
-pub(super) const READ_ON: Duration = Duration::from_secs(2);
+const READ_ON: Duration = Duration::from_secs(2);
 /// How much of it.
 const READ_ON_BYTES: usize = 4 << 20;
 
@@ -94,20 +94,26 @@ impl HttpBody for Received {
 /// Reads on for a while what a caller sends who has got an error already. Left unread, the request would be reset with the answer's end, and
 /// what stands between (nginx, HAProxy) would tell the caller of the reset instead of the error.
 pub(super) fn read_on(mut body: Body) {
-    tokio::spawn(async move {
-        let mut left = READ_ON_BYTES;
-        let rest = async {
-            while let Some(Ok(frame)) = poll_fn(|c| Pin::new(&mut body).poll_frame(c)).await {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                match left.checked_sub(bytes) {
-                    Some(rest) => left = rest,
-                    None => break,
-                }
+    let mut left = READ_ON_BYTES;
+    for_a_while(async move {
+        while let Some(Ok(frame)) = poll_fn(|c| Pin::new(&mut body).poll_frame(c)).await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => break,
             }
-        };
-        // A caller that goes on for longer does not listen.
-        let _ = timeout(READ_ON, rest).await;
+        }
     });
+}
+
+/// The same for the requests of a live call, of which some were read.
+pub(super) fn read_on_live<T: Send + 'static>(mut requests: Streaming<T>) {
+    for_a_while(async move { while let Ok(Some(_)) = requests.message().await {} });
+}
+
+fn for_a_while(reading: impl Future<Output = ()> + Send + 'static) {
+    // A caller that goes on for longer does not listen.
+    tokio::spawn(timeout(READ_ON, reading));
 }
 
 /// What lasts until an answer has left the server.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::body::READ_ON;
+use super::body::read_on_live;
 use super::call::Call;
 use super::decoding::MelDecoder;
 use super::info::describe;
@@ -121,7 +121,7 @@ impl VocoderService for Service {
                 let mut requests = requests;
                 let result = live(&shared, call, &mut requests, &events).await;
                 if result.is_err() {
-                    read_on(requests);
+                    read_on_live(requests);
                 }
                 result
             }
@@ -159,14 +159,6 @@ async fn live(
     let feed = feed_live(shared, requests, order.decoder, input);
     let deliver = Synthesis::new(call, opened).deliver(events);
     tokio::try_join!(feed, deliver).map(|_| ())
-}
-
-/// Reads on for a while what a caller of a live call sends who is about to get an error, as [`super::body::read_on`] does.
-fn read_on(mut requests: Streaming<proto::VocodeLiveRequest>) {
-    tokio::spawn(async move {
-        let rest = async { while let Ok(Some(_)) = requests.message().await {} };
-        let _ = timeout(READ_ON, rest).await;
-    });
 }
 
 /// Hands a mel over as it comes.

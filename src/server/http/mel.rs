@@ -10,9 +10,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use tokio::task::block_in_place;
 use tonic::Status;
-use tracing::Instrument;
 
-use super::problem::Problem;
+use super::problem::{Problem, bounded};
 use super::query::{self, OF_MEL};
 use super::site::Site;
 use super::{body, origin};
@@ -41,10 +40,7 @@ pub(super) async fn mel(
     let peer = Peer::of(&parts.extensions);
     let open = peer.open(false);
     let call = admit(&site.shared, Method::HttpMel, &parts.headers, &peer)?;
-    let made = async { Ok(make(&site, &call, &parts, body).await) };
-    let made = call.within(made.instrument(call.span().clone())).await;
-    let made = made.map_err(Problem::from).and_then(|made| made);
-    let npy = made.inspect_err(|problem| call.end(Err(problem.cause())))?;
+    let npy = bounded(&call, make(&site, &call, &parts, body)).await?;
     call.end(Ok(()));
     let limit = site.shared.limits.max_idle;
     let npy = tonic::body::Body::new(Body::from(npy));

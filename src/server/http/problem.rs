@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::Instrument;
 
-use crate::server::call::name;
+use crate::server::call::{Call, name};
 use crate::server::status::of_http;
 
 /// The media type of problem details in JSON.
@@ -98,6 +99,17 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// `work` on behalf of a call, within its deadline and in its span. A problem ends the call.
+pub(super) async fn bounded<T>(
+    call: &Call,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let work = async { Ok(work.await) };
+    let done = call.within(work.instrument(call.span().clone())).await;
+    let done = done.map_err(Problem::from).and_then(|done| done);
+    done.inspect_err(|problem| call.end(Err(problem.cause())))
 }
 
 #[cfg(test)]

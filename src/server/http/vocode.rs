@@ -11,9 +11,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio_stream::StreamExt;
 use tonic::Status;
-use tracing::Instrument;
 
-use super::problem::Problem;
+use super::problem::{Problem, bounded};
 use super::query::{self, OF_VOCODE};
 use super::site::Site;
 use super::{body, format, origin};
@@ -45,10 +44,7 @@ pub(super) async fn vocode(
     let peer = Peer::of(&parts.extensions);
     let open = peer.open(true);
     let call = admit(&site.shared, Method::HttpVocode, &parts.headers, &peer)?;
-    let begun = async { Ok(begin(&site, &call, &parts, body).await) };
-    let begun = call.within(begun.instrument(call.span().clone())).await;
-    let begun = begun.map_err(Problem::from).and_then(|begun| begun);
-    let begun = begun.inspect_err(|problem| call.end(Err(problem.cause())))?;
+    let begun = bounded(&call, begin(&site, &call, &parts, body)).await?;
     let head = head(&begun.header);
     let limit = site.shared.limits.max_idle;
     let audio = tonic::body::Body::new(Body::from_stream(audio(begun)));
