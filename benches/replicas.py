@@ -12,6 +12,7 @@ is sought at which no more than `--loss` of the calls are lost. Nothing but the 
 import argparse
 import heapq
 import random
+from functools import partial
 
 
 def erlang_b(load, places):
@@ -64,8 +65,8 @@ def main():
     print("| replicas | places | listeners at once, simulated | by Erlang | of the places |\n|---:|---:|---:|---:|---:|")
     for replicas in a.replicas:
         places = replicas * a.streams
-        simulated = largest(lambda load: simulate(load, replicas, a.streams, a.seconds, a.calls, a.seed), places, a.loss)
-        formula = largest(lambda load: erlang_b(load, places), places, a.loss)
+        simulated = largest(partial(simulate, replicas=replicas, streams=a.streams, seconds=a.seconds, calls=a.calls, seed=a.seed), places, a.loss)
+        formula = largest(partial(erlang_b, places=places), places, a.loss)
         print(f"| {replicas} | {places} | {simulated:.0f} | {formula:.0f} | {simulated / places:.0%} |")
 
 

@@ -3,9 +3,10 @@
     vocode MELS -o marked --watermark=cafe0123 && vocode MELS -o plain
     python benches/watermark/table.py marked --clips 50 -o attacks.json
     python benches/watermark/table.py marked --clips 200 --only "MP3 64" -o mp3.json
+    python benches/watermark/table.py marked-30 --clips 20 --only none --seconds 30 -o long.json
     python benches/watermark/table.py plain --peer --clips 10 -o perth.json
 
-MELS are .npy of ten seconds and more. Needs numpy, soundfile and librosa, ffmpeg and sox; the peer needs resemble-perth.
+MELS are .npy of as many seconds as are looked at, or more. Needs numpy, soundfile and librosa, ffmpeg and sox; the peer needs resemble-perth.
 """
 
 from __future__ import annotations
@@ -22,16 +23,12 @@ import soundfile
 from attacks import ATTACKS, RATE
 
 PAYLOAD = "cafe0123"
-SECONDS = 10
 
 
-def clips_of(folder: Path, count: int) -> list[np.ndarray]:
-    """The first ten seconds of the first files of a folder."""
-    return [first(path) for path in sorted(folder.glob("*.wav"))[:count]]
-
-
-def first(path: Path) -> np.ndarray:
-    return soundfile.read(path, dtype="float32", stop=SECONDS * RATE)[0]
+def clips_of(args: argparse.Namespace) -> list[np.ndarray]:
+    """The first seconds of the first files of a folder."""
+    paths = sorted(args.audio.glob("*.wav"))[: args.clips]
+    return [soundfile.read(path, dtype="float32", stop=int(args.seconds * RATE))[0] for path in paths]
 
 
 def detect(vocode: str, clips: list[np.ndarray]) -> list[dict]:
@@ -53,7 +50,7 @@ def again(vocode: str) -> Callable[[np.ndarray], np.ndarray]:
             soundfile.write(f"{folder}/a.wav", clip, RATE)
             subprocess.run([vocode, "mel", f"{folder}/a.wav", "-o", f"{folder}/a.npy", "--quiet"], check=True)
             subprocess.run([vocode, f"{folder}/a.npy", "-o", f"{folder}/b.wav", "--quiet"], check=True)
-            return first(Path(folder) / "b.wav")
+            return soundfile.read(f"{folder}/b.wav", dtype="float32")[0]
 
     return remade
 
@@ -72,7 +69,7 @@ def row(found: list[dict]) -> dict:
 
 
 def ours(args: argparse.Namespace) -> dict[str, dict]:
-    table, clips = {}, clips_of(args.audio, args.clips)
+    table, clips = {}, clips_of(args)
     edits = {**ATTACKS, "vocode on its mel": again(args.vocode)}
     for name, edit in edits.items():
         if args.only in name:
@@ -86,7 +83,7 @@ def peer(args: argparse.Namespace) -> dict[str, dict]:
     import perth
 
     marker = perth.PerthImplicitWatermarker()
-    clips = clips_of(args.audio, args.clips)
+    clips = clips_of(args)
     false = sum(float(marker.get_watermark(clip, sample_rate=RATE)) >= 0.5 for clip in clips)
     marked = [np.asarray(marker.apply_watermark(clip, sample_rate=RATE, watermark=None), np.float32) for clip in clips]
     table = {"no watermark": {"clips": len(clips), "found": false}}
@@ -103,6 +100,7 @@ def main() -> None:
     parser.add_argument("--vocode", default="target/release/vocode", help="the program")
     parser.add_argument("audio", type=Path, help="folder of marked audio; with --peer of audio that is not")
     parser.add_argument("--clips", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each clip")
     parser.add_argument("--only", default="", help="edits whose name holds this")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("-o", "--output", type=Path, required=True)

@@ -195,8 +195,8 @@ function show(which, mel, range) {
   canvas.setAttribute("aria-label", `Mel spectrogram of the ${what}: ${seconds.toFixed(1)} seconds, ${mel.bands} bands up to ${top} Hz`);
 }
 
-/** Moves what follows the sound. */
-function follow() {
+/** Puts what follows the sound where the sound is. */
+function place() {
   const seconds = player.seconds(chosen());
   const position = player.position();
   at("play").textContent = player.isPlaying ? "Pause" : "Play";
@@ -216,6 +216,10 @@ function follow() {
     head.style.top = `${MARGIN.top}px`;
     head.style.height = `${canvas.clientHeight - MARGIN.top - MARGIN.bottom}px`;
   }
+}
+
+function follow() {
+  place();
   requestAnimationFrame(follow);
 }
 
@@ -336,8 +340,16 @@ at("key-form").addEventListener("submit", (event) => {
   problem("");
   connect();
 });
-at("play").addEventListener("click", () => (player.isPlaying ? player.pause() : player.play(chosen())));
-at("seek").addEventListener("input", () => player.seek((at("seek").value / 1000) * player.seconds(chosen())));
+// A screen reader tells at once what a key has done, so nothing waits for the next frame.
+at("play").addEventListener("click", () => {
+  if (player.isPlaying) player.pause();
+  else player.play(chosen());
+  place();
+});
+at("seek").addEventListener("input", () => {
+  player.seek((at("seek").value / 1000) * player.seconds(chosen()));
+  place();
+});
 for (const track of ["a", "b"]) {
   at(`track-${track}`).addEventListener("change", () => {
     const position = player.position();
