@@ -4,6 +4,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::cells::{RATE, Spectrogram, WIDTH};
 use super::evidence::{Folded, Reading, Template, ln_mean_exp};
+use super::trust::Trust;
 use super::whiten::{EDGE, Memory, Whitening};
 use crate::audio::{AudioError, resample};
 use crate::dsp::mark::{COLUMN_SECONDS, Key, PERIOD, Pattern, decode};
@@ -19,6 +20,8 @@ const OFFSETS: usize = 4;
 /// Speeds on each side of 1, and the step between them.
 const SPEEDS: i32 = 12;
 const SPEED_STEP: f64 = 0.0025;
+/// Hypotheses at one speed: an offset and a beginning, of all cells alike or weighed by [`Trust`].
+const HYPOTHESES: f64 = (2 * OFFSETS * PERIOD) as f64;
 /// The part of the belief that goes to a recording whose speed was not changed.
 const UNCHANGED: f64 = 0.5;
 /// Pilots below so many standard deviations are not looked at any closer. What is left out of an average of ratios makes it smaller.
@@ -235,24 +238,28 @@ impl Finding {
         };
         read(1.0, 0, &mut cells);
         let whitening = Whitening::learn(&cells);
+        let trust = Trust::learn(&cells);
         let (mut memory, mut white) = (Memory::default(), Vec::with_capacity(cells.len() / WIDTH));
+        let mut weighed = Vec::with_capacity(white.capacity());
         let (mut ratios, mut best) = (Vec::new(), None::<(f64, Reading)>);
         for (speed, belief) in speeds(window.is_long) {
             for offset in 0..OFFSETS {
                 read(speed, offset, &mut cells);
                 whitening.apply(&cells, &mut memory, &mut white);
-                let folded = Folded::new(&white);
-                for shift in 0..PERIOD {
-                    if folded.pilot(template, shift) < FAINT {
-                        continue;
-                    }
-                    let reading = folded.read(template, shift);
-                    ratios.push(reading.ln_ratio + (belief / (OFFSETS * PERIOD) as f64).ln());
-                    if best
-                        .as_ref()
-                        .is_none_or(|(_, best)| best.ln_ratio < reading.ln_ratio)
-                    {
-                        best = Some((speed, reading));
+                trust.weigh(&cells, &white, &mut weighed);
+                for cells in [&white, &weighed] {
+                    let folded = Folded::new(cells);
+                    for shift in 0..PERIOD {
+                        if folded.pilot(template, shift) < FAINT {
+                            continue;
+                        }
+                        let reading = folded.read(template, shift);
+                        ratios.push(reading.ln_ratio + (belief / HYPOTHESES).ln());
+                        let is_better =
+                            |(_, best): &(f64, Reading)| best.ln_ratio < reading.ln_ratio;
+                        if best.as_ref().is_none_or(is_better) {
+                            best = Some((speed, reading));
+                        }
                     }
                 }
             }
