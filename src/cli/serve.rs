@@ -136,6 +136,10 @@ struct LimitArgs {
     /// Calls at once of one API key, or of one address where there are no keys [default: half of --max-streams; not counted for this machine]
     #[arg(long, env = "VOCODE_MAX_STREAMS_PER_CALLER", value_parser = counts(MaxStreams::LIMIT), value_name = "N")]
     max_streams_per_caller: Option<usize>,
+    /// Seconds of audio a minute for one API key, or one address where there are no keys; more than that, and its next calls are refused until
+    /// time has made up for it [default: any number]
+    #[arg(long, env = "VOCODE_MAX_AUDIO_PER_CALLER", value_parser = clap::value_parser!(u32).range(1..), value_name = "S")]
+    max_audio_per_caller: Option<u32>,
     /// Most denoiser calls for each sample; a model's default schedule may always be asked for
     #[arg(long, env = "VOCODE_MAX_STEPS", default_value_t = ServerLimits::default().max_steps, value_parser = counts(MAX_STEPS), value_name = "N")]
     max_steps: usize,
@@ -280,6 +284,7 @@ impl ServeArgs {
                 max_message_bytes: limits.max_message_bytes,
                 max_streams: limits.max_streams,
                 max_streams_per_caller: limits.max_streams_per_caller,
+                max_audio_per_caller: limits.max_audio_per_caller,
                 max_steps: limits.max_steps,
                 memory_budget: limits.memory_budget.as_u64(),
                 max_connections: limits.max_connections,

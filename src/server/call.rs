@@ -133,16 +133,27 @@ impl Call {
     /// Charges the memory budget on behalf of the call, until it ends.
     pub fn charge(&self, budget: &Budget, bytes: u64) -> Result<(), Status> {
         let more = budget.charge(bytes)?;
-        let mut holdings = self
-            .0
-            .holdings
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut holdings = self.holdings();
         match &mut holdings.charge {
             Some(charge) => charge.add(more),
             none => *none = Some(more),
         }
         Ok(())
+    }
+
+    /// Counts audio that was made, with that of its caller.
+    pub fn had(&self, audio: Duration) {
+        let holdings = self.holdings();
+        if let Some(visit) = &holdings.visit {
+            visit.had(audio);
+        }
+    }
+
+    fn holdings(&self) -> MutexGuard<'_, Holdings> {
+        self.0
+            .holdings
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// How the call ended. The first word counts.

@@ -134,6 +134,9 @@ pub struct ServerLimits {
     /// Calls at once of one key, or of one address where callers show no key. When `None`, half of the streams, and any number where the
     /// address is one of this machine.
     pub max_streams_per_caller: Option<usize>,
+    /// Seconds of audio a minute for one key, or one address where callers show no key, beyond which its next calls are refused until time has
+    /// made up for it. When `None`, any number.
+    pub max_audio_per_caller: Option<u32>,
     /// Most denoiser calls for each sample; a model's default schedule may always be asked for.
     pub max_steps: usize,
     /// Bytes of memory that calls may hold together, beside what the models take.
@@ -159,6 +162,7 @@ impl Default for ServerLimits {
             max_message_bytes: 4 << 20,
             max_streams: MaxStreams::Auto,
             max_streams_per_caller: None,
+            max_audio_per_caller: None,
             max_steps: 16,
             memory_budget: 512 << 20,
             max_connections: 256,
@@ -176,6 +180,7 @@ setters!(ServerLimits {
     max_message_bytes: usize,
     max_streams: MaxStreams,
     max_streams_per_caller: Option<usize>,
+    max_audio_per_caller: Option<u32>,
     max_steps: usize,
     memory_budget: u64,
     max_connections: usize,

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::budget::Budget;
 use super::call::{Call, Holdings};
-use super::callers::{Caller, Callers};
+use super::callers::{Allowance, Caller, Callers};
 use super::connection::Peer;
 use super::keys::{KeyHash, Keys};
 use super::marking::Marks;
@@ -146,16 +146,23 @@ impl Shared {
         }
         if method.is_work() {
             let caller = key.map(Caller::Key).or(peer.address.map(Caller::at));
-            let counted = caller.filter(|caller| {
-                self.limits.max_streams_per_caller.is_some() || !caller.is_local()
-            });
-            let half = ready.places.total().div_ceil(2);
-            let most = self.limits.max_streams_per_caller.unwrap_or(half);
-            holdings.visit = counted
-                .map(|caller| self.callers.enter(caller, most))
+            holdings.visit = caller
+                .map(|caller| self.callers.enter(caller, self.allowance(ready, &caller)))
                 .transpose()?;
         }
         Ok(holdings)
+    }
+
+    /// What a caller may have. A program of this machine may speak for many: only what was asked for counts there.
+    fn allowance(&self, ready: &Ready, caller: &Caller) -> Allowance {
+        let usual = match caller.is_local() {
+            true => usize::MAX,
+            false => ready.places.total().div_ceil(2),
+        };
+        Allowance {
+            calls: self.limits.max_streams_per_caller.unwrap_or(usual),
+            audio: self.limits.max_audio_per_caller,
+        }
     }
 
     /// A place for a stream, as much of the model's time as it takes. Where it cannot be heard in real time, its class is changed.

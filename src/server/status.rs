@@ -47,13 +47,22 @@ pub(super) fn busy(limit: usize) -> Status {
 
 /// Something that there is a limited amount of is used up for now.
 pub(super) fn exhausted(message: String) -> Status {
-    later(Code::ResourceExhausted, message)
+    later(Code::ResourceExhausted, message, RETRY_AFTER)
+}
+
+/// The same, until so long has passed.
+pub(super) fn exhausted_for(message: String, wait: Duration) -> Status {
+    later(
+        Code::ResourceExhausted,
+        message,
+        wait.max(RETRY_AFTER) + RETRY_AFTER,
+    )
 }
 
 /// What may go well on another try, and when that is best made: in the details for people's own code, and where gRPC's own retries read it
 /// (gRFC A6, "Pushback").
-fn later(code: Code, message: String) -> Status {
-    let delay = retry_after();
+fn later(code: Code, message: String, wait: Duration) -> Status {
+    let delay = spread(wait);
     let details = ErrorDetails::with_retry_info(Some(delay));
     let mut status = Status::with_error_details(code, message, details);
     let pushback = MetadataValue::from(delay.as_millis() as u64);
@@ -63,10 +72,10 @@ fn later(code: Code, message: String) -> Status {
     status
 }
 
-/// Half to one and a half of [`RETRY_AFTER`], so that those who were turned away together do not come back together.
-fn retry_after() -> Duration {
+/// Less or more than `wait` by up to half a second, so that those who were turned away together do not come back together.
+fn spread(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
-    RETRY_AFTER.mul_f64(0.5 + (random % 1000) as f64 / 1000.0)
+    wait + RETRY_AFTER.mul_f64((random % 1000) as f64 / 1000.0) - RETRY_AFTER / 2
 }
 
 /// A caller that is waited for and does nothing.
@@ -79,7 +88,7 @@ pub(super) fn idle(limit: Duration, what: &str) -> Status {
 
 /// The server is starting or stopping.
 pub(super) fn unavailable(message: &str) -> Status {
-    later(Code::Unavailable, message.to_owned())
+    later(Code::Unavailable, message.to_owned(), RETRY_AFTER)
 }
 
 /// A mel that is refused. Fields of messages are named where [`MelError`] names flags.
@@ -278,7 +287,7 @@ mod tests {
 
     #[test]
     fn those_who_were_refused_together_do_not_come_back_together() {
-        let delays: Vec<Duration> = (0..50).map(|_| retry_after()).collect();
+        let delays: Vec<Duration> = (0..50).map(|_| spread(RETRY_AFTER)).collect();
         let range = RETRY_AFTER.mul_f64(0.5)..=RETRY_AFTER.mul_f64(1.5);
         assert!(delays.iter().all(|delay| range.contains(delay)));
         let (first, last) = (delays.iter().min(), delays.iter().max());

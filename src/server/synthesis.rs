@@ -127,6 +127,7 @@ impl Synthesis {
         let piece = piece.transpose().map_err(|e| of_vocoder(&e))?;
         if let Some(samples) = &piece {
             self.samples += samples.len() as u64;
+            self.call.had(self.heard(samples.len() as u64));
             let mut facts = self.call.facts();
             facts.samples = self.samples;
             facts.first_audio.get_or_insert_with(|| self.call.age());

@@ -153,6 +153,23 @@ async fn one_caller_has_its_share_of_the_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_caller_has_its_minutes_audio() {
+    // The demo has 4.2 s: the first call goes through whole, the second finds nothing left.
+    let server = Server::start(&["--max-audio-per-caller", "4"]);
+    hears_the_demo(&server).await;
+    let mut client = server.client().await;
+    let status = client.vocode_stream(stream_request(floats(), &demo()));
+    let status = status.await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    assert!(status.message().contains("--max-audio-per-caller"));
+    let details = status.get_error_details();
+    let delay = details.retry_info().unwrap().retry_delay.unwrap();
+    assert!(delay.as_secs_f64() > 1.0, "{delay:?}");
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();
+    assert_eq!(pushback.to_str().unwrap(), delay.as_millis().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_of_a_megabyte_comes_back_nowhere() {
     let mut server = Server::start(&[]);
     let mut client = server.client().await;
