@@ -5,7 +5,7 @@ use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 use super::AudioError;
 use super::flac::{Flac, set_comments, set_length};
 use super::resample::check_rate;
-use super::wav::{Encoded, Provenance, SampleFormat, encode_wav, quantise, set_wav_length};
+use super::wav::{Encoded, Provenance, SampleFormat, describe, encode_wav, quantise};
 
 /// Share of the samples beyond full scale above which it is the mel that is wrong: speech has a few at its peaks.
 const TOO_LOUD: f64 = 0.02;
@@ -27,13 +27,13 @@ pub fn too_loud(clipped: usize, samples: usize) -> Option<String> {
 pub enum Encoding {
     /// Headerless little-endian samples.
     Pcm(SampleFormat),
-    /// A WAV file; in pieces, its header gives the largest length, as is usual on pipes.
+    /// A WAV file; in pieces of unknown length, its header gives the largest, as is usual on pipes.
     Wav(SampleFormat),
     /// Headerless ITU-T G.711 mu-law.
     MuLaw,
     /// Headerless ITU-T G.711 A-law.
     ALaw,
-    /// A FLAC stream of 16-bit samples, up to 96,000 Hz; in pieces, of unknown length as far as its header goes.
+    /// A FLAC stream of 16-bit samples, up to 96,000 Hz; in pieces of unknown length, its header leaves it open.
     Flac,
 }
 
@@ -60,27 +60,13 @@ impl Encoding {
             return encode_wav(samples, sample_rate, format, provenance);
         }
         let mut encoder = StreamEncoder::new(self, sample_rate)?;
+        encoder.describe(samples.len() as u64, provenance.clone());
         let mut bytes = encoder.push(samples)?.bytes;
         bytes.extend(encoder.finish()?.bytes);
-        self.set_length(&mut bytes, samples.len() as u64);
-        if self == Encoding::Flac {
-            set_comments(&mut bytes, provenance);
-        }
         Ok(Encoded {
             bytes,
             clipped: encoder.clipped,
         })
-    }
-}
-
-impl Encoding {
-    /// Puts the length of a whole signal into the header that its first piece begins with, where the encoding has one and it has room.
-    pub fn set_length(self, first: &mut [u8], samples: u64) {
-        match self {
-            Encoding::Flac => set_length(first, samples),
-            Encoding::Wav(format) => set_wav_length(first, samples, format),
-            Encoding::Pcm(_) | Encoding::MuLaw | Encoding::ALaw => {}
-        }
     }
 }
 
@@ -91,6 +77,10 @@ pub struct StreamEncoder {
     begun: bool,
     clipped: usize,
     flac: Option<Flac>,
+    length: Option<u64>,
+    provenance: Provenance,
+    /// What stands behind the samples.
+    padding: &'static [u8],
 }
 
 /// Encoded audio.
@@ -118,7 +108,17 @@ impl StreamEncoder {
                 Encoding::Flac => Some(Flac::new(sample_rate)?),
                 _ => None,
             },
+            length: None,
+            provenance: Provenance::default(),
+            padding: &[],
         })
+    }
+
+    /// Says in the header how many samples will come and how they were made, where the encoding has a place for it: the pieces are then the bytes of
+    /// [`Encoding::encode_with`]. To be called before the first piece.
+    pub fn describe(&mut self, samples: u64, provenance: Provenance) {
+        self.length = Some(samples);
+        self.provenance = provenance;
     }
 
     /// Takes further samples, which are finite; full scale is -1 to 1.
@@ -154,6 +154,7 @@ impl StreamEncoder {
         if let Some(flac) = &mut self.flac {
             piece.samples += flac.finish(&mut piece.bytes)?;
         }
+        piece.bytes.extend(self.padding);
         Ok(piece)
     }
 
@@ -166,13 +167,24 @@ impl StreamEncoder {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(Vec::new());
         }
-        Ok(match (self.encoding, &self.flac) {
-            (Encoding::Wav(format), _) => format
-                .spec(self.sample_rate)
-                .into_header_for_infinite_file(),
-            (_, Some(flac)) => flac.header()?,
-            _ => Vec::new(),
-        })
+        let mut header = Vec::new();
+        match (self.encoding, &self.flac) {
+            (Encoding::Wav(format), _) => {
+                header = format
+                    .spec(self.sample_rate)
+                    .into_header_for_infinite_file();
+                self.padding = describe(&mut header, self.length, format, &self.provenance);
+            }
+            (_, Some(flac)) => {
+                header = flac.header()?;
+                if let Some(length) = self.length {
+                    set_length(&mut header, length);
+                }
+                set_comments(&mut header, &self.provenance);
+            }
+            _ => {}
+        }
+        Ok(header)
     }
 
     fn pcm(&mut self, samples: &[f32], format: SampleFormat, bytes: &mut Vec<u8>) {
@@ -322,22 +334,41 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_known_makes_the_first_piece_that_of_a_whole_file() {
+    fn described_pieces_are_the_bytes_of_the_whole_file() {
+        let provenance = Provenance {
+            fields: vec![(InfoId::Comment, "seed=7".to_owned())],
+        };
         for encoding in [
             Encoding::Wav(SampleFormat::S16),
             Encoding::Wav(SampleFormat::S24),
             Encoding::Wav(SampleFormat::F32),
             Encoding::Flac,
+            Encoding::MuLaw,
         ] {
-            let (mut pieces, _) = whole(encoding, &tone());
-            encoding.set_length(&mut pieces, 3000);
-            let file = encoding.encode(&tone(), 22_050).unwrap().bytes;
-            assert!(pieces == file, "{encoding:?}");
+            for length in [0, 1, 2, 2999] {
+                let samples = &tone()[..length];
+                let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
+                encoder.describe(length as u64, provenance.clone());
+                let mut bytes = Vec::new();
+                for piece in samples.chunks(100) {
+                    bytes.extend(encoder.push(piece).unwrap().bytes);
+                }
+                bytes.extend(encoder.finish().unwrap().bytes);
+                let file = encoding.encode_with(samples, 22_050, &provenance).unwrap();
+                assert!(bytes == file.bytes, "{encoding:?}, {length} samples");
+            }
         }
-        let (mut pieces, _) = whole(Encoding::Wav(SampleFormat::S16), &tone());
-        let before = pieces.clone();
-        Encoding::Wav(SampleFormat::S16).set_length(&mut pieces, 1 << 31);
-        assert!(pieces == before);
+        let header = |length| {
+            let mut encoder = StreamEncoder::new(Encoding::Wav(SampleFormat::S16), 22_050).unwrap();
+            if let Some(length) = length {
+                encoder.describe(length, Provenance::default());
+            }
+            encoder.push(&[]).unwrap().bytes
+        };
+        assert!(
+            header(Some(1 << 31)) == header(None),
+            "beyond what a WAV can say"
+        );
     }
 
     #[test]

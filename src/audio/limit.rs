@@ -19,64 +19,127 @@ pub struct Limited {
 /// Turns peaks beyond full scale down to it, by a gain that falls and rises over 5 ms. Samples further than 10 ms from any such peak stay as
 /// they are, to the bit; `None` where there is no peak.
 pub fn limit(samples: &mut [f32], sample_rate: u32) -> Option<Limited> {
-    let beyond = samples.iter().filter(|v| v.abs() > 1.0).count();
-    if beyond == 0 {
+    if samples.iter().all(|v| v.abs() <= 1.0) {
         return None;
     }
-    let reach = (REACH * f64::from(sample_rate)).ceil() as usize;
-    let needed: Vec<f32> = samples
-        .iter()
-        .map(|v| match v.abs() {
-            peak if peak > CEILING => CEILING / peak,
-            _ => 1.0,
-        })
-        .collect();
-    let lowest = least_within(&needed, reach);
-    let least = lowest.iter().copied().fold(1.0, f32::min);
-    // The mean over the reach: no value in it asks for more than the sample in its middle may have.
-    let sums: Vec<f64> = std::iter::once(0.0)
-        .chain(lowest.iter().scan(0.0, |sum, gain| {
-            *sum += 1.0 - f64::from(*gain);
-            Some(*sum)
-        }))
-        .collect();
-    for (n, sample) in samples.iter_mut().enumerate() {
-        let (begin, end) = (n.saturating_sub(reach), (n + reach + 1).min(lowest.len()));
-        let taken = sums[end] - sums[begin];
-        if taken > 1e-9 {
-            *sample *= (1.0 - taken / (end - begin) as f64) as f32;
-            *sample = sample.clamp(-CEILING, CEILING);
-        }
-    }
-    Some(Limited {
-        beyond,
-        decibels: -20.0 * least.log10(),
-    })
+    let mut limiter = Limiter::new(sample_rate);
+    let mut out = Vec::with_capacity(samples.len());
+    limiter.push(samples, &mut out);
+    limiter.finish(&mut out);
+    samples.copy_from_slice(&out);
+    limiter.limited()
 }
 
-/// The least of the values within `reach` of each.
-fn least_within(values: &[f32], reach: usize) -> Vec<f32> {
-    let mut least = Vec::with_capacity(values.len());
-    // Places of rising values, the least of those within reach in front.
-    let mut rising: VecDeque<usize> = VecDeque::new();
-    let mut next = 0;
-    for n in 0..values.len() {
-        while next < values.len() && next <= n + reach {
-            while rising
-                .back()
-                .is_some_and(|last| values[*last] >= values[next])
-            {
-                rising.pop_back();
-            }
-            rising.push_back(next);
-            next += 1;
+/// [`limit`] of a signal that comes in pieces, the same to the bit. It gives each sample 10 ms after it came.
+pub struct Limiter {
+    /// Samples within which the gain falls, and rises.
+    reach: usize,
+    /// Samples that came, the last of which were not given yet.
+    came: usize,
+    samples: VecDeque<f32>,
+    /// Places of rising gains that samples need, the least of those within reach in front.
+    rising: VecDeque<(usize, f32)>,
+    /// What the least gain within reach takes of a sample, summed up over those for which it is known.
+    sums: VecDeque<f64>,
+    /// Samples for which the least gain is known, and those that were given.
+    known: usize,
+    given: usize,
+    beyond: usize,
+    least: f32,
+}
+
+impl Limiter {
+    /// At the start of a signal.
+    #[must_use]
+    pub fn new(sample_rate: u32) -> Limiter {
+        Limiter {
+            reach: (REACH * f64::from(sample_rate)).ceil() as usize,
+            came: 0,
+            samples: VecDeque::new(),
+            rising: VecDeque::new(),
+            sums: VecDeque::from([0.0]),
+            known: 0,
+            given: 0,
+            beyond: 0,
+            least: 1.0,
         }
-        while rising.front().is_some_and(|first| *first + reach < n) {
-            rising.pop_front();
-        }
-        least.push(rising.front().map_or(1.0, |first| values[*first]));
     }
-    least
+
+    /// Takes further samples and appends to `out` those that are finished.
+    pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        for &sample in samples {
+            self.beyond += usize::from(sample.abs() > 1.0);
+            let needed = match sample.abs() {
+                peak if peak > CEILING => CEILING / peak,
+                _ => 1.0,
+            };
+            while self.rising.back().is_some_and(|last| last.1 >= needed) {
+                self.rising.pop_back();
+            }
+            self.rising.push_back((self.came, needed));
+            self.came += 1;
+            self.samples.push_back(sample);
+            if self.came > self.reach {
+                self.know();
+            }
+            if self.came > 2 * self.reach {
+                self.give(out);
+            }
+        }
+    }
+
+    /// Ends the signal and appends what is left of it to `out`.
+    pub fn finish(&mut self, out: &mut Vec<f32>) {
+        while self.known < self.came {
+            self.know();
+        }
+        while self.given < self.came {
+            self.give(out);
+        }
+    }
+
+    /// What was done so far; `None` where there was no peak.
+    #[must_use]
+    pub fn limited(&self) -> Option<Limited> {
+        (self.beyond > 0).then(|| Limited {
+            beyond: self.beyond,
+            decibels: -20.0 * self.least.log10(),
+        })
+    }
+
+    /// The least gain within reach of the next sample.
+    fn know(&mut self) {
+        let out_of_reach = |first: &(usize, f32)| first.0 + self.reach < self.known;
+        while self.rising.front().is_some_and(out_of_reach) {
+            self.rising.pop_front();
+        }
+        let least = self.rising.front().map_or(1.0, |first| first.1);
+        self.least = self.least.min(least);
+        let sum = self.sums.back().copied().unwrap_or_default();
+        self.sums.push_back(sum + 1.0 - f64::from(least));
+        self.known += 1;
+    }
+
+    /// The next sample, with the mean of the gains within reach: no value in it asks for more than the sample in its middle may have.
+    fn give(&mut self, out: &mut Vec<f32>) {
+        let Some(mut sample) = self.samples.pop_front() else {
+            return;
+        };
+        // The sums from the first one within reach on are kept.
+        let end = (self.given + self.reach + 1).min(self.known);
+        let begin = self.given.saturating_sub(self.reach);
+        let first = self.known + 1 - self.sums.len();
+        let taken = self.sums[end - first] - self.sums[begin - first];
+        if taken > 1e-9 {
+            sample *= (1.0 - taken / (end - begin) as f64) as f32;
+            sample = sample.clamp(-CEILING, CEILING);
+        }
+        out.push(sample);
+        self.given += 1;
+        if self.given > self.reach {
+            self.sums.pop_front();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,9 +178,23 @@ mod tests {
     }
 
     #[test]
-    fn the_least_is_that_of_the_neighbours() {
-        let values = [5.0, 3.0, 4.0, 6.0, 1.0, 7.0];
-        assert_eq!(least_within(&values, 1), [3.0, 3.0, 3.0, 1.0, 1.0, 1.0]);
-        assert_eq!(least_within(&values, 9), [1.0; 6]);
+    fn pieces_give_the_whole_to_the_bit() {
+        let peaks = |n: usize| if n.is_multiple_of(997) { 1.7 } else { 0.8 };
+        for length in [0, 1, 100, 222, 5000] {
+            let samples: Vec<f32> = (0..length)
+                .map(|n| peaks(n) * (n as f32 * 0.3).cos())
+                .collect();
+            let mut whole = samples.clone();
+            let done = limit(&mut whole, 22_050);
+            for size in [1, 7, 300, 6000] {
+                let (mut limiter, mut out) = (Limiter::new(22_050), Vec::new());
+                for piece in samples.chunks(size) {
+                    limiter.push(piece, &mut out);
+                }
+                limiter.finish(&mut out);
+                assert!(out == whole, "{length} samples by {size}");
+                assert_eq!(limiter.limited(), done);
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
 #[cfg(feature = "formats")]
 pub use encode::{EncodedPiece, Encoding, StreamEncoder, too_loud};
 pub use error::AudioError;
-pub use limit::{Limited, limit};
+pub use limit::{Limited, Limiter, limit};
 pub(crate) use resample::TAPS as RESAMPLER_TAPS;
 pub use resample::{StreamResampler, resample, resampled_len};
 #[cfg(feature = "formats")]

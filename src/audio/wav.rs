@@ -210,16 +210,29 @@ fn insert_before_data(mut plain: Vec<u8>, data_bytes: usize, list: &[u8]) -> Vec
     plain
 }
 
-/// Writes the length into the header that a file of unknown length begins with; one that is too long for WAV stays unknown.
-pub(super) fn set_wav_length(first: &mut [u8], samples: u64, format: SampleFormat) {
-    let header = format.spec(1).into_header_for_infinite_file().len();
-    let data = samples.saturating_mul(u64::from(format.bytes()));
-    let riff = data.saturating_add(header as u64 - 8);
-    if first.len() < header || riff > u64::from(u32::MAX - 8) {
-        return;
+/// Makes the header of a file of unknown length that of a file with texts, and of a length where it is known. What such a file needs behind its samples.
+pub(super) fn describe(
+    header: &mut Vec<u8>,
+    samples: Option<u64>,
+    format: SampleFormat,
+    provenance: &Provenance,
+) -> &'static [u8] {
+    let list = provenance.chunk();
+    let before_data = header.len() - 8;
+    header.splice(before_data..before_data, list);
+    let Some(data) = samples.map(|samples| samples.saturating_mul(u64::from(format.bytes())))
+    else {
+        return &[];
+    };
+    let padding: &[u8] = if data % 2 == 1 { &[0] } else { &[] };
+    let riff = data.saturating_add((header.len() - 8 + padding.len()) as u64);
+    if riff > u64::from(u32::MAX - 8) {
+        return &[];
     }
-    first[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
-    first[header - 4..header].copy_from_slice(&(data as u32).to_le_bytes());
+    header[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
+    let end = header.len();
+    header[end - 4..].copy_from_slice(&(data as u32).to_le_bytes());
+    padding
 }
 
 #[cfg(test)]

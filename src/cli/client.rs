@@ -14,7 +14,7 @@ use super::jobs::{self, Job, Kinds};
 use super::output::{Target, print, say};
 use super::pipe::Pipe;
 use super::remote::{Expected, MelSource, RequestArgs, ServerArgs, block_on, floats};
-use crate::audio::{Encoded, InfoId, Provenance};
+use crate::audio::{Encoded, Encoding, InfoId, Provenance};
 use crate::client::{Client, ClientError, Event, Events};
 use crate::mel::Mel;
 use crate::proto;
@@ -100,6 +100,8 @@ struct Answer {
     late: f64,
     /// How many times the call broke off and went on.
     resumed: u32,
+    /// Samples that were clipped on standard output, where they went as they came.
+    clipped: Option<usize>,
 }
 
 /// The line at the end.
@@ -139,10 +141,9 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     container.check(args.format)?;
     target.check(args.overwrite.force)?;
     let mel = MelSource::open(&source)?;
-    let mut pipe = match (&target, args.method) {
-        (Target::Stdout, Method::Stream | Method::Live) => {
-            Some(Pipe::new(container.encoding(args.format)))
-        }
+    // The audio of a call that is made at once is written as to a file.
+    let encoding = match (&target, args.method) {
+        (Target::Stdout, Method::Stream | Method::Live) => Some(container.encoding(args.format)),
         _ => None,
     };
     let (answer, seconds) = block_on(async {
@@ -156,7 +157,7 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
             ))
         })?;
         let answer =
-            tokio::time::timeout(limit, call(args, &mut client, &info, mel, pipe.as_mut())).await;
+            tokio::time::timeout(limit, call(args, &mut client, &info, mel, encoding)).await;
         let answer = answer.map_err(|_| CliError::Timeout {
             seconds: args.timeout,
         })??;
@@ -166,8 +167,8 @@ pub(super) fn run(args: &ClientArgs) -> Result<(), CliError> {
     let Some(answer) = answer else {
         return Ok(());
     };
-    match &pipe {
-        Some(pipe) => tell_clipped(args, &target, pipe.clipped()),
+    match answer.clipped {
+        Some(clipped) => tell_clipped(args, &target, clipped),
         None => write(args, &target, container, &answer)?,
     }
     if answer.resumed > 0 {
@@ -212,13 +213,13 @@ impl ClientArgs {
     }
 }
 
-/// The whole answer; `None` where the reader of `pipe` has gone before its end.
+/// The whole answer, in `encoding` on standard output as it comes; `None` where the reader there has gone before its end.
 async fn call(
     args: &ClientArgs,
     client: &mut Client,
     info: &proto::GetInfoResponse,
     mel: Mel,
-    pipe: Option<&mut Pipe>,
+    encoding: Option<Encoding>,
 ) -> Result<Option<Answer>, CliError> {
     let began = Instant::now();
     let config = args.request.config(info)?;
@@ -233,7 +234,7 @@ async fn call(
             client.live(config, paced(pieces, pause)).await?
         }
     };
-    collect(events, expected, began, pipe).await
+    collect(events, expected, began, encoding).await
 }
 
 async fn unary(
@@ -255,20 +256,27 @@ async fn unary(
         first_audio: began.elapsed(),
         late: 0.0,
         resumed: 0,
+        clipped: None,
     })
 }
 
-/// Takes a stream to its end, or as long as `pipe` is read; memory is bounded by what the mel makes.
+/// Takes a stream to its end, or as long as standard output is read; memory is bounded by what the mel makes.
 async fn collect(
     mut events: Events,
     expected: Option<Expected>,
     began: Instant,
-    mut pipe: Option<&mut Pipe>,
+    encoding: Option<Encoding>,
 ) -> Result<Option<Answer>, CliError> {
     let (mut head, mut samples, mut first_audio, mut late) = (None, Vec::new(), None, 0.0);
+    let mut pipe = None;
     while let Some(event) = events.next().await {
         match (event?, &head) {
-            (Event::Header(header), _) => head = Some(header),
+            (Event::Header(header), _) => {
+                let (rate, samples) = (header.sample_rate_hz, header.total_samples);
+                let open = |encoding| Pipe::new(encoding, rate, samples, Provenance::default());
+                pipe = encoding.map(open).transpose()?;
+                head = Some(header);
+            }
             (Event::Chunk(chunk), Some(header)) => {
                 let before = samples.len();
                 let now = began.elapsed();
@@ -280,7 +288,7 @@ async fn collect(
                     .ok_or(ClientError::EmptyEvent)?
                     .allows(header, samples.len())?;
                 if let Some(pipe) = &mut pipe
-                    && pipe.push(header, &samples[before..])?.is_break()
+                    && pipe.push(&samples[before..])?.is_break()
                 {
                     // Dropping the events cancels the call.
                     return Ok(None);
@@ -293,7 +301,7 @@ async fn collect(
     expected
         .ok_or(ClientError::EmptyEvent)?
         .is_met(&header, samples.len())?;
-    if let Some(pipe) = pipe
+    if let Some(pipe) = &mut pipe
         && pipe.finish()?.is_break()
     {
         return Ok(None);
@@ -304,6 +312,7 @@ async fn collect(
         first_audio: first_audio.unwrap_or_else(|| began.elapsed()),
         late,
         resumed: events.resumed(),
+        clipped: pipe.as_ref().map(Pipe::clipped),
     }))
 }
 
@@ -391,6 +400,7 @@ fn summary(target: &Target, answer: Answer, seconds: f64) -> Summary {
         first_audio,
         late,
         resumed,
+        clipped: _,
     } = answer;
     let audio_seconds = samples.len() as f64 / f64::from(header.sample_rate_hz.max(1));
     Summary {

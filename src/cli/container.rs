@@ -87,7 +87,6 @@ impl Container {
     }
 
     /// How samples are written that come piece by piece.
-    #[cfg(feature = "server")]
     pub(super) fn encoding(self, format: FormatArg) -> Encoding {
         match self {
             Container::Wav => Encoding::Wav(format.into()),

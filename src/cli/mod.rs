@@ -23,14 +23,15 @@ mod jobs;
 mod listening;
 #[cfg(feature = "server")]
 mod load;
+mod maker;
 mod manifest;
 mod mel;
 #[cfg(feature = "server")]
 mod otlp;
 mod output;
 mod pages;
-#[cfg(feature = "server")]
 mod pipe;
+mod piped;
 #[cfg(feature = "server")]
 mod remote;
 mod sample;

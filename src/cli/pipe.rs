@@ -5,60 +5,44 @@ use std::ops::ControlFlow;
 
 use super::error::CliError;
 use super::output::Target;
-use crate::audio::{Encoding, StreamEncoder};
-use crate::proto::StreamHeader;
+use crate::audio::{AudioError, Encoding, Provenance, StreamEncoder};
 
 /// Standard output, which is a sound.
-pub(super) struct Pipe {
-    encoding: Encoding,
-    /// Once the first samples have come.
-    encoder: Option<StreamEncoder>,
-}
+pub(super) struct Pipe(StreamEncoder);
 
 impl Pipe {
-    pub(super) fn new(encoding: Encoding) -> Pipe {
-        Pipe {
-            encoding,
-            encoder: None,
+    /// At the start of a sound of `samples` samples, where that is known.
+    pub(super) fn new(
+        encoding: Encoding,
+        rate: u32,
+        samples: Option<u64>,
+        provenance: Provenance,
+    ) -> Result<Pipe, CliError> {
+        let mut encoder = StreamEncoder::new(encoding, rate).map_err(failed)?;
+        if let Some(samples) = samples {
+            encoder.describe(samples, provenance);
         }
+        Ok(Pipe(encoder))
     }
 
-    /// Writes further samples of the stream that `header` describes. Breaks where the reader has closed its end: it has all that it wants.
-    pub(super) fn push(
-        &mut self,
-        header: &StreamHeader,
-        samples: &[f32],
-    ) -> Result<ControlFlow<()>, CliError> {
-        let failed = |error| CliError::audio(Target::Stdout.label(), error);
-        let is_first = self.encoder.is_none();
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => {
-                let made = StreamEncoder::new(self.encoding, header.sample_rate_hz);
-                none.insert(made.map_err(failed)?)
-            }
-        };
-        let mut bytes = encoder.push(samples).map_err(failed)?.bytes;
-        if let (true, Some(total)) = (is_first, header.total_samples) {
-            self.encoding.set_length(&mut bytes, total);
-        }
-        write(&bytes)
+    /// Writes further samples. Breaks where the reader has closed its end: it has all that it wants.
+    pub(super) fn push(&mut self, samples: &[f32]) -> Result<ControlFlow<()>, CliError> {
+        write(&self.0.push(samples).map_err(failed)?.bytes)
     }
 
     /// Writes what is left at the end.
     pub(super) fn finish(&mut self) -> Result<ControlFlow<()>, CliError> {
-        let Some(encoder) = &mut self.encoder else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        let last = encoder.finish();
-        let last = last.map_err(|error| CliError::audio(Target::Stdout.label(), error))?;
-        write(&last.bytes)
+        write(&self.0.finish().map_err(failed)?.bytes)
     }
 
     /// Samples beyond full scale that were clipped.
     pub(super) fn clipped(&self) -> usize {
-        self.encoder.as_ref().map_or(0, StreamEncoder::clipped)
+        self.0.clipped()
     }
+}
+
+fn failed(error: AudioError) -> CliError {
+    CliError::audio(Target::Stdout.label(), error)
 }
 
 fn write(bytes: &[u8]) -> Result<ControlFlow<()>, CliError> {

@@ -1,7 +1,6 @@
 //! The main job: mels in, speech out.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
@@ -12,20 +11,17 @@ use super::batch::{Batch, BatchArgs};
 use super::beside;
 use super::container::Container;
 use super::error::CliError;
-use super::flags::with_flags;
-use super::interrupt::{self, Watch};
 use super::jobs::{self, Job, Kinds};
+use super::maker::Maker;
 use super::manifest;
 use super::output::Target;
 use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
-use super::summary::{Bar, Summary};
 use super::watermark::WatermarkArgs;
-use crate::audio::{Encoded, InfoId, Provenance, limit, too_loud};
 use crate::bundle::Bundle;
 use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::runtime::{Provider, Runtime};
-use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
+use crate::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder};
 
 const KINDS: Kinds = Kinds {
     inputs: &["npy"],
@@ -39,20 +35,21 @@ pub struct SynthArgs {
     /// Mel spectrograms (.npy), folders of them, or - for standard input
     #[arg(required_unless_present = "manifest", value_name = "MEL")]
     inputs: Vec<PathBuf>,
-    /// The file to write (.wav, .flac or .raw), or a folder for several inputs, or - for standard output [default: MEL's name with .wav]
+    /// The file to write (.wav, .flac or .raw), or a folder for several inputs, or - for standard output, where the audio goes as it is made
+    /// [default: MEL's name with .wav]
     #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
     /// What is written, where no name says it: to standard output, or for several inputs [default: what -o ends in, or wav]
     #[arg(long, env = "VOCODE_CONTAINER", value_enum, value_name = "KIND")]
-    container: Option<Container>,
+    pub(super) container: Option<Container>,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    pub(super) sampling: SamplingArgs,
     /// Seed of the noise: the same seed gives the same file
     #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
     seed: u64,
     /// Sample rate of the audio [default: the model's own]
     #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
-    sample_rate: Option<u32>,
+    pub(super) sample_rate: Option<u32>,
     /// How samples are stored
     #[arg(
         long,
@@ -61,10 +58,10 @@ pub struct SynthArgs {
         default_value_t,
         value_name = "FORMAT"
     )]
-    format: FormatArg,
+    pub(super) format: FormatArg,
     /// Turn peaks beyond full scale down smoothly where samples are stored as integers; false clips them
     #[arg(long, env = "VOCODE_LIMIT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
-    limit: bool,
+    pub(super) limit: bool,
     /// What the mel's numbers mean: hifigan, tacotron2, matcha and others of conventions/, or a TOML file [default: what the model takes]
     #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
     mel_convention: Option<ConventionArg>,
@@ -84,13 +81,13 @@ pub struct SynthArgs {
     trim_padding: bool,
     /// Print the summary as JSON, on standard output (standard error where the audio goes there)
     #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
-    overwrite: Overwrite,
+    pub(super) overwrite: Overwrite,
     #[command(flatten)]
     batch: BatchArgs,
     #[command(flatten)]
-    session: SessionArgs,
+    pub(super) session: SessionArgs,
 }
 
 /// Runs the main command.
@@ -150,14 +147,23 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     };
     let mut makers: Vec<Maker<'_>> = vocoders.into_iter().map(maker).collect();
     let result = match (jobs.as_slice(), makers.as_mut_slice()) {
-        ([job], [maker]) if alone => maker
-            .one(job, first)
-            .and_then(|summary| summary.print(args.json, job.target == Target::Stdout, verbosity)),
+        ([job], [maker]) if alone => {
+            let to_pipe = job.target == Target::Stdout;
+            let made = match to_pipe {
+                true => maker.pipe(job, first),
+                false => maker.file(job, first).map(Some),
+            };
+            made.and_then(|summary| match summary {
+                Some(summary) => summary.print(args.json, to_pipe, verbosity),
+                // Whoever reads the pipe has all that it wants.
+                None => Ok(()),
+            })
+        }
         (jobs, makers) => {
             let results = args.batch.open_results()?;
             let hidden = verbosity.quiet || args.json;
             let workers = makers.iter_mut();
-            let workers = workers.map(|maker| move |job: &Job| maker.one(job, None));
+            let workers = workers.map(|maker| move |job: &Job| maker.file(job, None));
             Batch::new(&args.batch, verbosity, hidden, results, jobs.len(), skipped).run(
                 jobs,
                 args.json,
@@ -210,7 +216,7 @@ fn plan(args: &SynthArgs) -> Result<Vec<Job>, CliError> {
 }
 
 /// Reads one mel and brings it to the model's convention.
-fn read(
+pub(super) fn read(
     job: &Job,
     from: &MelConvention,
     to: &MelConvention,
@@ -234,143 +240,4 @@ fn read(
         args.session.verbosity.warn(&format!("{label}: {note}"));
     }
     Ok(prepared)
-}
-
-/// Everything that stays the same from one input to the next.
-struct Maker<'a> {
-    args: &'a SynthArgs,
-    convention: MelConvention,
-    options: SynthesisOptions,
-    vocoder: Vocoder,
-    /// Whether there is one mel, whose progress is shown.
-    alone: bool,
-}
-
-impl Maker<'_> {
-    fn one(&mut self, job: &Job, ready: Option<Prepared>) -> Result<Summary, CliError> {
-        let (args, force) = (self.args, self.args.overwrite.force);
-        job.target.check(force)?;
-        let prepared = match ready {
-            Some(prepared) => prepared,
-            None => read(job, &self.convention, &self.vocoder.manifest().mel, args)?,
-        };
-        let began = Instant::now();
-        let synthesis = self.synthesise(job, &prepared)?;
-        let rate = args.sample_rate.unwrap_or(synthesis.sample_rate);
-        let label = job.target.label();
-        let mut samples = Vec::new();
-        Output::new(prepared.shift_samples, synthesis.sample_rate, rate)
-            .and_then(|mut output| {
-                output.push(&synthesis.samples, &mut samples)?;
-                output.finish(&mut samples)
-            })
-            .map_err(|e| CliError::audio(&label, e))?;
-        let provenance = self.provenance(&synthesis, &prepared);
-        let limited = match args.format {
-            FormatArg::S16 | FormatArg::S24 if args.limit => limit(&mut samples, rate),
-            _ => None,
-        };
-        let container = Container::of(&job.target, args.container)?;
-        let Encoded { bytes, clipped } = container
-            .encode(&samples, rate, args.format, &provenance)
-            .map_err(|e| CliError::audio(&label, e))?;
-        interrupt::check()?;
-        job.target.write(&bytes, force)?;
-        let mut warnings = prepared.notes.clone();
-        if let Some(why) = limited.and_then(|l| too_loud(l.beyond, samples.len())) {
-            args.session.verbosity.warn(&format!("{label}: {why}"));
-            warnings.push(why);
-        }
-        if clipped > 0 {
-            let why = too_loud(clipped, samples.len());
-            let why = why.map_or_else(String::new, |why| format!(": {why}"));
-            let note = format!(
-                "{clipped} samples beyond full scale were clipped; --format f32 keeps them{why}"
-            );
-            args.session.verbosity.warn(&format!("{label}: {note}"));
-            warnings.push(note);
-        }
-        let warnings = warnings
-            .iter()
-            .map(|note| with_flags(note).into_owned())
-            .collect();
-        Ok(Summary {
-            output: label,
-            tell_solver: args.sampling.is_chosen(),
-            model: self.vocoder.manifest().name.clone(),
-            model_sha256: self.vocoder.sha256().to_owned(),
-            sample_rate: rate,
-            samples: samples.len(),
-            clipped,
-            limited_decibels: limited.map_or(0.0, |l| l.decibels),
-            load_seconds: self.vocoder.load_time().as_secs_f64(),
-            seconds: began.elapsed().as_secs_f64(),
-            graph_seconds: synthesis.graph_time.as_secs_f64(),
-            steps: synthesis.steps,
-            schedule: synthesis.schedule,
-            solver: synthesis.solver.to_string(),
-            provider: synthesis.provider,
-            precision: self.vocoder.precision().name(),
-            provider_nodes: self.vocoder.placement().nodes(),
-            provider_note: self.vocoder.provider_note().map(str::to_owned),
-            seed: synthesis.seed,
-            watermark: self.watermark(),
-            warnings,
-        })
-    }
-
-    /// What the audio's watermark says, in hexadecimal.
-    fn watermark(&self) -> Option<String> {
-        let watermark = self.options.watermark.as_ref()?;
-        Some(format!("{:08x}", watermark.payload()))
-    }
-
-    fn synthesise(&mut self, job: &Job, prepared: &Prepared) -> Result<Synthesis, CliError> {
-        let mut options = self.options.clone();
-        options.seed = job.own.seed.unwrap_or(options.seed);
-        if let Some(steps) = job.own.steps {
-            options.schedule = ScheduleChoice::Steps(steps);
-        }
-        let _watch = Watch::start();
-        tracing::info!(frames = prepared.mel.frames(), "synthesising");
-        let quiet = self.args.session.verbosity.quiet || self.args.json;
-        let mut bar = Bar::new(quiet || !self.alone);
-        let result = self
-            .vocoder
-            .synthesize_observed(&prepared.mel, &options, &mut |progress| {
-                bar.set(progress.fraction());
-                interrupt::go_on()
-            });
-        bar.finish();
-        match result {
-            Err(VocoderError::Cancelled) => Err(CliError::Interrupted),
-            other => Ok(other?),
-        }
-    }
-
-    /// What it takes to make the file again; nothing that differs between two equal runs.
-    fn provenance(&self, synthesis: &Synthesis, prepared: &Prepared) -> Provenance {
-        let manifest = self.vocoder.manifest();
-        let mut comment = format!(
-            "model={} {} sha256={} schedule={} solver={} steps={} seed={} frames={} mel={} provider={} precision={}",
-            manifest.name,
-            manifest.version,
-            self.vocoder.sha256(),
-            synthesis.schedule,
-            synthesis.solver,
-            synthesis.steps,
-            synthesis.seed,
-            prepared.mel.frames(),
-            self.convention.name,
-            synthesis.provider,
-            self.vocoder.precision()
-        );
-        if let Some(watermark) = self.watermark() {
-            comment.push_str(&format!(" watermark={watermark}"));
-        }
-        let software = format!("vocode {}", env!("CARGO_PKG_VERSION"));
-        Provenance {
-            fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
-        }
-    }
 }

@@ -10,12 +10,13 @@ use super::models::Model;
 use super::shared::{Share, Shared};
 use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
 use super::wire_mel::FrameLimit;
-use crate::audio::{Encoding, SampleFormat, StreamEncoder, resampled_len};
+use crate::audio::{Encoding, Provenance, SampleFormat, StreamEncoder};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
 use crate::mel::MelConvention;
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{
-    AudioOutput, MelInput, OpenStream, ScheduleChoice, StreamClass, StreamRequest, StreamStart,
+    AudioOutput, MelInput, OpenStream, Output, ScheduleChoice, StreamClass, StreamRequest,
+    StreamStart,
 };
 
 /// Bytes of a request id: enough for any scheme of ids, short enough for a log line.
@@ -121,8 +122,12 @@ impl<'a> Order<'a> {
             input,
             output,
         } = self.model.open(&self.request)?;
-        let encoder =
+        let mut encoder =
             StreamEncoder::new(self.encoding, plan.sample_rate).map_err(|e| of_audio(&e))?;
+        let total_samples = frames.map(|frames| self.samples(frames, plan.sample_rate));
+        if let Some(samples) = total_samples {
+            encoder.describe(samples, Provenance::default());
+        }
         let header = proto::StreamHeader {
             request_id,
             model: self.model.name.clone(),
@@ -134,7 +139,7 @@ impl<'a> Order<'a> {
             schedule: plan.schedule,
             steps: plan.steps as u32,
             execution_provider: self.model.provider().to_owned(),
-            total_samples: frames.map(|frames| self.samples(frames, plan.sample_rate)),
+            total_samples,
             solver: plan.solver.to_string(),
             precision: self.model.precision().to_string(),
             warnings: Vec::new(),
@@ -156,12 +161,10 @@ impl<'a> Order<'a> {
     /// Samples to come where the mel of the call has `frames` frames.
     fn samples(&self, frames: usize, rate: u32) -> u64 {
         let mel = &self.model.manifest().mel;
-        let start = self.request.start;
-        let made = (start.frame as i64 + frames as i64) * mel.hop as i64;
-        // A positive shift takes from both ends; a negative one adds silence in front.
-        let shift = self.request.shift_samples;
-        let placed = usize::try_from(made - shift.max(2 * shift)).unwrap_or(0);
-        (resampled_len(placed, mel.sample_rate, rate) as u64).saturating_sub(start.sample)
+        let (start, shift) = (self.request.start, self.request.shift_samples);
+        let made = (start.frame as usize + frames) * mel.hop;
+        let all = Output::samples(made, shift, mel.sample_rate, rate) as u64;
+        all.saturating_sub(start.sample)
     }
 }
 

@@ -22,7 +22,6 @@ use crate::server::body::Answered;
 use crate::server::call::Call;
 use crate::server::connection::Peer;
 use crate::server::method::Method;
-use crate::server::request::encoding;
 use crate::server::status::failed;
 use crate::server::synthesis::{Answer, Event};
 use crate::server::whole::Whole;
@@ -78,7 +77,7 @@ async fn begin(site: &Site, call: &Call, parts: &Parts, body: Body) -> Result<Be
             (Event::Header(found), _) => header = Some(found),
             (Event::Chunk(chunk), Some(header)) => {
                 return Ok(Begun {
-                    first: with_length(chunk.audio, &header),
+                    first: chunk.audio,
                     header,
                     rest: events,
                 });
@@ -87,18 +86,6 @@ async fn begin(site: &Site, call: &Call, parts: &Parts, body: Body) -> Result<Be
         }
     }
     Err(failed("the call ended before its audio came".to_owned()).into())
-}
-
-/// The first piece of the audio, the whole length in its header where there is one.
-fn with_length(first: Bytes, header: &proto::StreamHeader) -> Bytes {
-    match (encoding(header.encoding), header.total_samples) {
-        (Ok((encoding, _)), Some(samples)) => {
-            let mut bytes = Vec::from(first);
-            encoding.set_length(&mut bytes, samples);
-            bytes.into()
-        }
-        _ => first,
-    }
 }
 
 /// All audio. An error in between breaks the answer off, so that it does not look whole.

@@ -1,6 +1,6 @@
 //! From the model's samples to those that were asked for: placed in time, then resampled.
 
-use crate::audio::{AudioError, StreamResampler};
+use crate::audio::{AudioError, StreamResampler, resampled_len};
 
 /// The last stage of a synthesis, for a signal that comes in pieces. Whole clips go through it as one piece.
 pub struct Output {
@@ -30,6 +30,14 @@ impl Output {
             unwanted: 0,
             resampler: StreamResampler::new(from, to)?,
         })
+    }
+
+    /// Samples that come of `made` samples of the model in all.
+    #[must_use]
+    pub fn samples(made: usize, shift: i64, from: u32, to: u32) -> usize {
+        // A positive shift takes from both ends; a negative one adds silence in front.
+        let placed = usize::try_from(made as i64 - shift.max(2 * shift)).unwrap_or(0);
+        resampled_len(placed, from, to)
     }
 
     /// Goes on inside a clip, to be called first: `made` samples of the clip lie before the first that will be pushed, and what is given
@@ -98,6 +106,8 @@ mod tests {
             output.push(piece, &mut out).unwrap();
         }
         output.finish(&mut out).unwrap();
+        let made = pieces.iter().map(|piece| piece.len()).sum();
+        assert_eq!(out.len(), Output::samples(made, shift, 22_050, 22_050));
         out
     }
 
