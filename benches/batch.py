@@ -92,4 +92,5 @@ def main() -> None:
         print(f"on one thread {alone:.1f} mels/s; {cores} cores make {rate / (cores * alone):.0%} of {cores} times as many")
 
 
-main()
+if __name__ == "__main__":
+    main()

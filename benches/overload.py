@@ -2,7 +2,7 @@
 
 Starts `vocode serve` on loopback with `--max-streams auto`, asks it how many streams it holds, and has `vocode load` bring `--times` as many
 listeners, in an open loop: they come at a steady rate whether or not the ones before were taken. Prints the streams that were offered, admitted
-and refused, those that played without a gap, the times to first audio, and the part of the time in which the model worked. Exits with 1 where
+and refused, those that played without a gap, the times to first audio and to a refusal, and the part of the time in which the model worked. Exits with 1 where
 an admitted stream had a gap or failed. Needs nothing but Python 3, a release build, and a machine that does nothing else.
 """
 
@@ -94,6 +94,8 @@ def main() -> None:
     print(f"the server holds {server.streams} streams; {offered} at once were offered for {args.seconds:.0f} s")
     print(f"offered {row['started']}, admitted {admitted}, refused {row['refused']}, without a gap {whole}")
     print(f"first audio: p50 {first['p50']:.0f} ms, p99 {first['p99']:.0f} ms, most {first['max']:.0f} ms")
+    refusal = row["refusal_ms"]
+    print(f"refused after: p50 {refusal['p50']:.1f} ms, p99 {refusal['p99']:.1f} ms, most {refusal['max']:.1f} ms")
     print(f"chunks late by at most {row['lateness_ms']['max']:.0f} ms; the model worked {100 * busy:.0f}% of the time")
     sys.exit(0 if whole == admitted else 1)
 

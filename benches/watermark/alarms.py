@@ -83,7 +83,7 @@ def roc(args: argparse.Namespace) -> None:
     left.axvline(-6, color="grey", lw=0.8)
     left.set(xlabel="log10 of the false-alarm probability asked for", ylabel="found", ylim=(-0.02, 1.02), title="10 s of marked audio")
     left.invert_xaxis()
-    left.legend(loc="lower left", fontsize=8)
+    left.legend(loc="center right", fontsize=8)
     share = np.arange(1, len(unmarked) + 1) / len(unmarked)
     right.step(unmarked, share, where="post", label="measured")
     right.plot(limits, 10**limits, "--", color="grey", label="the bound")

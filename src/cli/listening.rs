@@ -85,6 +85,8 @@ pub(super) struct StreamsResult {
     /// Streams whose audio ran dry at least once.
     pub(super) underruns: usize,
     pub(super) first_audio_ms: Quantiles,
+    /// From the call of each of these to its refusal.
+    pub(super) refusal_ms: Quantiles,
     /// How late chunks arrived, of all chunks but the first of each stream; those in time count as 0.
     pub(super) lateness_ms: Quantiles,
     /// The first of the failures.
@@ -118,11 +120,11 @@ streams  started  failed  underruns   first audio ms: p50    p95    p99    max  
 ";
 
 impl StreamsResult {
-    /// Counts what became of the streams; `is_refusal` tells those that were turned away from those that went wrong.
+    /// Counts what became of the streams; `refused_after` tells how soon one was turned away, and nothing of those that went wrong.
     pub(super) fn of<E: Display>(
         streams: u32,
         results: &[Result<Heard, E>],
-        is_refusal: impl Fn(&E) -> bool,
+        refused_after: impl Fn(&E) -> Option<Duration>,
     ) -> StreamsResult {
         // Three digits of up to an hour; what is beyond counts as an hour.
         let empty = || {
@@ -130,7 +132,7 @@ impl StreamsResult {
                 unreachable!("an hour at three digits is within hdrhistogram's limits")
             })
         };
-        let (mut first, mut late) = (empty(), empty());
+        let (mut first, mut late, mut refusals) = (empty(), empty(), empty());
         let (mut underruns, mut failures) = (0, Vec::new());
         for result in results {
             match result {
@@ -142,16 +144,22 @@ impl StreamsResult {
                         .iter()
                         .for_each(|&value| late.saturating_record(micros(value)));
                 }
-                Err(error) => failures.push(error),
+                Err(error) => {
+                    if let Some(time) = refused_after(error) {
+                        refusals.saturating_record(micros(time));
+                    }
+                    failures.push(error);
+                }
             }
         }
         StreamsResult {
             streams,
             started: results.len(),
             failed: failures.len(),
-            refused: failures.iter().filter(|error| is_refusal(error)).count(),
+            refused: refusals.len() as usize,
             underruns,
             first_audio_ms: Quantiles::of(&first),
+            refusal_ms: Quantiles::of(&refusals),
             lateness_ms: Quantiles::of(&late),
             failure: failures.first().map(ToString::to_string),
         }
@@ -180,8 +188,8 @@ impl StreamsResult {
             let admitted = self.started - self.refused;
             let whole = self.started - self.failed - self.underruns;
             line += &format!(
-                "         {} refused, {admitted} admitted, {whole} of them without a gap\n",
-                self.refused
+                "         {} refused, half of them within {:.1} ms and all within {:.1} ms; {admitted} admitted, {whole} of them without a gap\n",
+                self.refused, self.refusal_ms.p50, self.refusal_ms.max
             );
         }
         if let Some(failure) = &self.failure {
@@ -219,7 +227,7 @@ mod tests {
                 Err("an empty event"),
                 Err("all places are taken"),
             ],
-            |error| error.contains("taken"),
+            |error| error.contains("taken").then_some(Duration::from_millis(3)),
         );
         assert_eq!((row.started, row.failed, row.underruns), (4, 2, 1));
         assert_eq!(row.refused, 1);
@@ -227,7 +235,9 @@ mod tests {
         assert_eq!(row.lateness_ms.p50, 0.0);
         assert!((row.lateness_ms.max - 40.0).abs() < 0.5);
         assert!(row.line().contains("empty event"));
-        assert!(row.line().contains("1 refused, 3 admitted, 1 of them"));
+        assert!((row.refusal_ms.max - 3.0).abs() < 0.1);
+        assert!(row.line().contains("1 refused, half of them within 3.0 ms"));
+        assert!(row.line().contains("3 admitted, 1 of them"));
         assert!(!row.is_clean());
     }
 

@@ -3,8 +3,9 @@
 //! Listeners arrive at a steady rate whether or not earlier ones are served (an open loop), so that a server that falls behind is seen to fall
 //! behind.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::task::JoinSet;
@@ -84,13 +85,38 @@ async fn measure(
     for time in arrivals.times() {
         tokio::time::sleep_until((began + time).into()).await;
         let (client, mel, config) = (client.clone(), mel.clone(), config.clone());
-        calls.spawn(async move { listen(client, config, &mel).await });
+        calls.spawn(async move {
+            let called = Instant::now();
+            let heard = listen(client, config, &mel).await;
+            heard.map_err(|error| Failed {
+                error,
+                after: called.elapsed(),
+            })
+        });
     }
     let mut results = Vec::new();
     while let Some(result) = calls.join_next().await {
-        results.push(result.unwrap_or(Err(ClientError::EmptyEvent)));
+        // A task that panicked was a stream without an end.
+        results.push(result.unwrap_or(Err(Failed {
+            error: ClientError::EmptyEvent,
+            after: Duration::ZERO,
+        })));
     }
-    StreamsResult::of(arrivals.streams, &results, ClientError::is_refusal)
+    StreamsResult::of(arrivals.streams, &results, |failed| {
+        failed.error.is_refusal().then_some(failed.after)
+    })
+}
+
+/// How a stream ended that did not end well, and how long after it was asked for.
+struct Failed {
+    error: ClientError,
+    after: Duration,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
 }
 
 /// Plays one stream.

@@ -300,12 +300,14 @@ async fn a_message_that_unpacks_to_much_more_takes_no_memory() {
     let calls = channels.into_iter().map(|channel| async {
         let client = proto::vocoder_service_client::VocoderServiceClient::new(channel);
         let mut client = client.send_compressed(CompressionEncoding::Gzip);
+        // A connection that has asked for something is not closed while the message is packed, which takes seconds.
+        client.get_info(GetInfoRequest {}).await.unwrap();
         let mut request = stream_request(floats(), &demo());
         // A thousandth of it when it is packed.
         request.mel.as_mut().unwrap().data_f32le = vec![0; 32 << 20].into();
         client.vocode_stream(request).await.unwrap_err()
     });
-    // Packing takes a while, each on a thread of its own.
+    // Each packs on a thread of its own.
     for call in calls.map(tokio::spawn).collect::<Vec<_>>() {
         let status = call.await.unwrap();
         let is_refused = matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted);

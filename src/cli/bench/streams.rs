@@ -80,7 +80,7 @@ impl Streams {
                 seconds: args.stream_seconds,
             };
             let results = play(&scheduler, &request, &mel, arrivals)?;
-            let row = StreamsResult::of(count, &results, |_| false);
+            let row = StreamsResult::of(count, &results, |_| None);
             show(&row.line())?;
             Ok(streams.note(row, results))
         };
