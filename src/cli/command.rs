@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "server")]
 use super::{bench, client, load, serve};
-use super::{detect, doctor, inspect, mel, pages, schedules, setup, synth, tune, warm};
+use super::{detect, doctor, inspect, mel, pages, schedules, setup, synth_args, tune, warm};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +39,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
     #[command(flatten)]
-    pub(super) synth: synth::SynthArgs,
+    pub(super) synth: synth_args::SynthArgs,
 }
 
 #[derive(Debug, Subcommand)]

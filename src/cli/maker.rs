@@ -9,9 +9,9 @@ use super::flags::with_flags;
 use super::interrupt::{self, Watch};
 use super::jobs::Job;
 use super::summary::{Bar, Summary};
-use super::synth::{SynthArgs, read};
+use super::synth_args::SynthArgs;
 use crate::audio::{Encoded, InfoId, Limited, Provenance, limit, too_loud};
-use crate::mel::{MelConvention, Prepared};
+use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 /// Everything that stays the same from one input to the next.
@@ -205,4 +205,31 @@ impl Maker<'_> {
             fields: vec![(InfoId::Software, software), (InfoId::Comment, comment)],
         }
     }
+}
+
+/// Reads one mel and brings it to the model's convention.
+pub(super) fn read(
+    job: &Job,
+    from: &MelConvention,
+    to: &MelConvention,
+    args: &SynthArgs,
+) -> Result<Prepared, CliError> {
+    let label = job.source.label();
+    let limits = NpyLimits::default();
+    let mel = read_npy(
+        job.source.open()?,
+        Some(from.n_mels),
+        args.layout.into(),
+        &limits,
+    )
+    .map_err(|e| CliError::mel(&label, e))?;
+    let mel = match args.trim_padding {
+        true => trim_padding(mel, from).0,
+        false => mel,
+    };
+    let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
+    for note in &prepared.notes {
+        args.session.verbosity.warn(&format!("{label}: {note}"));
+    }
+    Ok(prepared)
 }

@@ -44,6 +44,7 @@ mod shard;
 mod suggest;
 mod summary;
 mod synth;
+mod synth_args;
 mod threads;
 mod tune;
 mod warm;

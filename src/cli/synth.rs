@@ -1,25 +1,17 @@
 //! The main job: mels in, speech out.
 
-use std::path::PathBuf;
-
-use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args};
-
 use super::args::load_bundle;
-use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
-use super::batch::{Batch, BatchArgs};
+use super::batch::Batch;
 use super::beside;
 use super::container::Container;
 use super::error::CliError;
 use super::jobs::{self, Job, Kinds};
-use super::maker::Maker;
+use super::maker::{Maker, read};
 use super::manifest;
 use super::output::Target;
-use super::sampling::SamplingArgs;
 use super::setup::load_runtime;
-use super::watermark::WatermarkArgs;
+use super::synth_args::SynthArgs;
 use crate::bundle::Bundle;
-use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
 use crate::runtime::{Provider, Runtime};
 use crate::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder};
 
@@ -28,67 +20,6 @@ const KINDS: Kinds = Kinds {
     output: "wav",
     others: &Container::EXTENSIONS,
 };
-
-/// Arguments of the main command.
-#[derive(Args, Debug)]
-pub struct SynthArgs {
-    /// Mel spectrograms (.npy), folders of them, or - for standard input
-    #[arg(required_unless_present = "manifest", value_name = "MEL")]
-    inputs: Vec<PathBuf>,
-    /// The file to write (.wav, .flac or .raw), or a folder for several inputs, or - for standard output, where the audio goes as it is made
-    /// [default: MEL's name with .wav]
-    #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// What is written, where no name says it: to standard output, or for several inputs [default: what -o ends in, or wav]
-    #[arg(long, env = "VOCODE_CONTAINER", value_enum, value_name = "KIND")]
-    pub(super) container: Option<Container>,
-    #[command(flatten)]
-    pub(super) sampling: SamplingArgs,
-    /// Seed of the noise: the same seed gives the same file
-    #[arg(long, env = "VOCODE_SEED", default_value_t = 0, value_name = "N")]
-    seed: u64,
-    /// Sample rate of the audio [default: the model's own]
-    #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
-    pub(super) sample_rate: Option<u32>,
-    /// How samples are stored
-    #[arg(
-        long,
-        env = "VOCODE_FORMAT",
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
-    pub(super) format: FormatArg,
-    /// Turn peaks beyond full scale down smoothly where samples are stored as integers; false clips them
-    #[arg(long, env = "VOCODE_LIMIT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
-    pub(super) limit: bool,
-    /// What the mel's numbers mean: hifigan, tacotron2, matcha and others of conventions/, or a TOML file [default: what the model takes]
-    #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
-    mel_convention: Option<ConventionArg>,
-    /// Which axis of the mel holds the bands
-    #[arg(
-        long,
-        env = "VOCODE_LAYOUT",
-        value_enum,
-        default_value_t,
-        value_name = "LAYOUT"
-    )]
-    layout: LayoutArg,
-    #[command(flatten)]
-    watermark: WatermarkArgs,
-    /// Cut frames at either end that hold one value in every band: the padding of a batch
-    #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
-    trim_padding: bool,
-    /// Print the summary as JSON, on standard output (standard error where the audio goes there)
-    #[arg(long, env = "VOCODE_JSON", value_parser = FalseyValueParser::new())]
-    pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) overwrite: Overwrite,
-    #[command(flatten)]
-    batch: BatchArgs,
-    #[command(flatten)]
-    pub(super) session: SessionArgs,
-}
 
 /// Runs the main command.
 pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
@@ -213,31 +144,4 @@ fn plan(args: &SynthArgs) -> Result<Vec<Job>, CliError> {
     let jobs = manifest::read(list, kinds.output)?;
     manifest::make_folders(&jobs)?;
     Ok(jobs)
-}
-
-/// Reads one mel and brings it to the model's convention.
-pub(super) fn read(
-    job: &Job,
-    from: &MelConvention,
-    to: &MelConvention,
-    args: &SynthArgs,
-) -> Result<Prepared, CliError> {
-    let label = job.source.label();
-    let limits = NpyLimits::default();
-    let mel = read_npy(
-        job.source.open()?,
-        Some(from.n_mels),
-        args.layout.into(),
-        &limits,
-    )
-    .map_err(|e| CliError::mel(&label, e))?;
-    let mel = match args.trim_padding {
-        true => trim_padding(mel, from).0,
-        false => mel,
-    };
-    let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
-    for note in &prepared.notes {
-        args.session.verbosity.warn(&format!("{label}: {note}"));
-    }
-    Ok(prepared)
 }
