@@ -3,7 +3,7 @@
     vocode MELS -o marked --watermark=cafe0123 && vocode MELS -o plain
     python benches/watermark/table.py marked --clips 50 -o attacks.json
     python benches/watermark/table.py marked --clips 200 --only "MP3 64" -o mp3.json
-    python benches/watermark/table.py marked-30 --clips 20 --only none --seconds 30 -o long.json
+    python benches/watermark/table.py marked-30 --clips 20 --seconds 30 -o long.json
     python benches/watermark/table.py plain --peer --clips 10 -o perth.json
 
 MELS are .npy of as many seconds as are looked at, or more. Needs numpy, soundfile and librosa, ffmpeg and sox; the peer needs resemble-perth.
