@@ -138,6 +138,9 @@ impl Callers {
 impl Visit {
     /// Counts audio that was made for the call.
     pub fn had(&self, audio: Duration) {
+        if self.allowance.audio.is_none() {
+            return;
+        }
         if let Some(usage) = self.callers.lock().get_mut(&self.caller) {
             usage.settle(self.allowance);
             usage.owed += audio.as_secs_f64();
@@ -148,11 +151,16 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut all = self.callers.lock();
-        if let Some(usage) = all.get_mut(&self.caller) {
-            usage.calls -= 1;
+        let Some(usage) = all.get_mut(&self.caller) else {
+            return;
+        };
+        usage.calls -= 1;
+        // Nothing is kept of those who have nothing. Where audio is counted, those who have left go when time has made up for theirs.
+        if self.allowance.audio.is_some() {
+            all.retain(|_, usage| usage.calls > 0 || usage.settle(self.allowance) > 0.0);
+        } else if usage.calls == 0 {
+            all.remove(&self.caller);
         }
-        // Nothing is kept of those who have nothing.
-        all.retain(|_, usage| usage.calls > 0 || usage.settle(self.allowance) > 0.0);
     }
 }
 
