@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .systems import LIBROSA, RUNTIME, TORCH, VOCODE
 
-COLOURS = {VOCODE: "tab:red", RUNTIME: "tab:blue", TORCH: "tab:orange", LIBROSA: "tab:gray"}
+COLOURS = {RUNTIME: "C0", VOCODE: "C1", TORCH: "C2", LIBROSA: "C4"}
+STYLE = Path(__file__).resolve().parents[2] / "models/training/vocode_training/plots.mplstyle"
 
 ABOUT = """\
 # Beside other vocoders
@@ -61,6 +62,13 @@ def figure_words(value: float) -> str:
 
 def plot(result: dict, path: Path) -> None:
     """Bars on a logarithmic axis, the fastest at the top, with lines from least to most."""
+    from matplotlib import style
+
+    with style.context(STYLE):
+        draw(result, path)
+
+
+def draw(result: dict, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -75,7 +83,7 @@ def plot(result: dict, path: Path) -> None:
         reach = [[value["median"] - value["min"] for value in values], [value["max"] - value["median"] for value in values]]
         axes.barh(labels, medians, xerr=reach, color=colours, ecolor="black", capsize=2)
         axes.set(xscale="log", xlabel=label)
-        axes.grid(alpha=0.3, axis="x")
+        axes.grid(visible=False, axis="y")
         axes.margins(x=0.15)
         for index, median in enumerate(medians):
             axes.annotate(figure_words(median), (values[index]["max"], index), textcoords="offset points", xytext=(4, -3), fontsize=8)
@@ -84,4 +92,4 @@ def plot(result: dict, path: Path) -> None:
     engines = dict.fromkeys(row["engine"] for row in rows)
     right.legend(handles=[Patch(color=COLOURS[engine], label=engine) for engine in engines])
     figure.suptitle(f"{result['seconds']:.1f} s of audio, {result['threads']} threads; left of the dashed line is faster than real time")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)

@@ -72,6 +72,7 @@ def roc(args: argparse.Namespace) -> None:
     import matplotlib.pyplot as plt
     import numpy as np
 
+    plt.style.use(Path(__file__).resolve().parents[2] / "models/training/vocode_training/plots.mplstyle")
     unmarked = np.sort(json.loads(args.roc.read_text())["log10"])
     limits = np.linspace(-30, 0, 601)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
@@ -90,7 +91,7 @@ def roc(args: argparse.Namespace) -> None:
     right.set(xlim=(0, -7), ylim=(1 / len(unmarked) / 2, 1.5), yscale="log", xlabel="log10 of the false-alarm probability asked for")
     right.set(ylabel="share of files without a mark that meet it", title=f"{len(unmarked)} looks at audio without a mark")
     right.legend()
-    figure.savefig(args.output, dpi=110)
+    figure.savefig(args.output)
 
 
 def main() -> None:

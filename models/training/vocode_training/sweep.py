@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from . import metrics
@@ -130,6 +131,7 @@ def table(points: list[Point], clips: list[Clip], machine: str, plot_name: str =
 
 
 def plot(points: list[Point], path: Path) -> None:
+    style.use(Path(__file__).with_name("plots.mplstyle"))
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for solver in dict.fromkeys(p.solver for p in points):
@@ -138,9 +140,8 @@ def plot(points: list[Point], path: Path) -> None:
         for p in line:
             axes.annotate(str(p.steps), (p.real_time_factor, p.pesq), textcoords="offset points", xytext=(4, 4), fontsize=7)
     axes.set(xscale="log", xlabel="real-time factor", ylabel="PESQ-wb", title="Quality against speed; the numbers are steps")
-    axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main() -> None:
