@@ -11,6 +11,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
+use vocode::audio::resample;
 
 const DEMO: &str = "models/demo/demo.npy";
 const SAMPLES: usize = 364 * 256;
@@ -146,6 +147,7 @@ fn what_is_wrong_with_the_flags_exits_with_2() {
         &["--provider", "cpu", "--fp16"],
         &["-o", "a.mp3"],
         &["-o", "a.flac", "--format", "f32"],
+        &["-o", "a.opus", "--format", "f32"],
         &["-o", "a.wav", "--container", "flac"],
         &["--skip-existing", "--force"],
     ] {
@@ -203,7 +205,7 @@ fn the_version_is_a_command_too() {
 #[test]
 fn the_ending_says_what_is_written() {
     let place = Place::new();
-    for name in ["x.wav", "x.flac", "x.raw"] {
+    for name in ["x.wav", "x.flac", "x.opus", "x.raw"] {
         place
             .vocode(&["a.npy", "-q", "-o", name])
             .assert()
@@ -219,9 +221,13 @@ fn the_ending_says_what_is_written() {
     // The header of the FLAC file knows its length.
     let head = fs::read(place.path("x.flac")).unwrap()[21..26].to_vec();
     assert_eq!(u32::from_be_bytes(head[1..].try_into().unwrap()), 45 * 256);
-    let piped = place.vocode(&["a.npy", "-q", "-o", "-", "--container", "flac"]);
-    let piped = { piped }.output().unwrap().stdout;
-    assert_eq!(piped, fs::read(place.path("x.flac")).unwrap());
+    for name in ["flac", "opus"] {
+        let piped = place.vocode(&["a.npy", "-q", "-o", "-", "--container", name]);
+        let piped = { piped }.output().unwrap().stdout;
+        let file = fs::read(place.path(&format!("x.{name}"))).unwrap();
+        assert!(piped == file, "{name}");
+    }
+    assert_opus(&place.path("x.opus"), &wav.samples);
     place.mel("b.npy");
     place
         .vocode(&["a.npy", "b.npy", "--container", "flac"])
@@ -230,11 +236,28 @@ fn the_ending_says_what_is_written() {
     assert!(place.has("a.flac") && place.has("b.flac"));
 }
 
+/// An Opus file holds the sound, which is lossy, in its place: what it says of itself is in it too, and `vocode mel` reads it.
+#[track_caller]
+fn assert_opus(file: &Path, wav: &[f32]) {
+    let opus = decoded(file);
+    let expected = resample(wav.to_vec(), 22_050, opus.sample_rate).unwrap();
+    assert_eq!(
+        (opus.sample_rate, opus.samples.len()),
+        (48_000, expected.len())
+    );
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    let powers = product(&expected, &expected) * product(&opus.samples, &opus.samples);
+    let likeness = product(&expected, &opus.samples) / powers.sqrt();
+    assert!(likeness > 0.9, "{likeness}");
+    let texts: Vec<_> = opus.tags.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(texts, ["ENCODER", "COMMENT"]);
+}
+
 #[test]
 fn a_client_writes_what_the_ending_says() {
     let server = server::Server::start(&["--provider", "cpu"]);
     let place = Place::new();
-    for name in ["x.wav", "x.flac", "x.raw"] {
+    for name in ["x.wav", "x.flac", "x.opus", "x.raw"] {
         place
             .vocode(&["client", "a.npy", "-o", name, "--addr", server.address()])
             .assert()
@@ -246,6 +269,11 @@ fn a_client_writes_what_the_ending_says() {
     );
     assert_eq!(wav.samples, flac.samples);
     assert_eq!(fs::read(place.path("x.raw")).unwrap().len(), 45 * 512);
+    assert_opus(&place.path("x.opus"), &wav.samples);
+    place
+        .vocode(&["mel", "x.opus", "-q", "-o", "again.npy"])
+        .assert()
+        .success();
     place.fails(
         &["client", "a.npy", "-o", "x.mp3"],
         2,

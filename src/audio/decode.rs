@@ -11,6 +11,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::probe::{Hint, ProbeResult};
 
 use super::mp4::{self, Edit};
+use super::opus::{decode_opus, is_opus};
 use super::riff::{self, Mended};
 use super::{AudioError, resample::check_rate};
 use crate::setters::setters;
@@ -29,6 +30,14 @@ setters!(DecodeLimits {
     max_seconds: f64,
     max_samples: usize,
 });
+
+impl DecodeLimits {
+    /// Samples that a clip of that rate may have.
+    pub(super) fn most(&self, sample_rate: u32) -> usize {
+        let longest = self.max_seconds * f64::from(sample_rate);
+        self.max_samples.min(longest as usize)
+    }
+}
 
 /// Largest sample that sound may have, 1 being full scale: floats go beyond it, but not by 24 dB.
 const MAX_PEAK: f32 = 16.0;
@@ -111,6 +120,9 @@ fn decode_here(
     extension: Option<&str>,
     limits: &DecodeLimits,
 ) -> Result<DecodedAudio, AudioError> {
+    if is_opus(&bytes) {
+        return decode_opus(bytes, limits);
+    }
     let edit = mp4::edit(&bytes);
     // The length of an AIFF's sound counts the 8 bytes in front of it, which some take for samples.
     let slack = if bytes.starts_with(b"FORM") { 8 } else { 0 };
@@ -283,8 +295,7 @@ impl Mixer {
             });
         }
         check_rate(found.0)?;
-        let longest = self.limits.max_seconds * f64::from(found.0);
-        let limit = self.limits.max_samples.min(longest as usize);
+        let limit = self.limits.most(found.0);
         if self.samples.len() + decoded.frames() > limit {
             return Err(AudioError::TooLong { limit });
         }

@@ -4,6 +4,7 @@ use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 
 use super::AudioError;
 use super::flac::{Flac, set_comments, set_length};
+use super::opus::Opus;
 use super::resample::check_rate;
 use super::wav::{Encoded, Provenance, SampleFormat, describe, encode_wav, quantise};
 
@@ -35,6 +36,8 @@ pub enum Encoding {
     ALaw,
     /// A FLAC stream of 16-bit samples, up to 96,000 Hz; in pieces of unknown length, its header leaves it open.
     Flac,
+    /// Opus of 64 kbit/s in an Ogg file, whose header needs no length. Any rate is taken and resampled to 48,000 Hz, which is what it is decoded at.
+    Opus,
 }
 
 impl Encoding {
@@ -46,7 +49,7 @@ impl Encoding {
         self.encode_with(samples, sample_rate, &Provenance::default())
     }
 
-    /// [`Encoding::encode`] with texts about the audio, which WAV and FLAC files hold.
+    /// [`Encoding::encode`] with texts about the audio, which WAV, FLAC and Opus files hold.
     ///
     /// # Errors
     /// Those of [`encode_wav`] and [`StreamEncoder`].
@@ -76,11 +79,18 @@ pub struct StreamEncoder {
     sample_rate: u32,
     begun: bool,
     clipped: usize,
-    flac: Option<Flac>,
+    packer: Packer,
     length: Option<u64>,
     provenance: Provenance,
     /// What stands behind the samples.
     padding: &'static [u8],
+}
+
+/// What makes blocks or packets of samples, in an encoding that has them.
+enum Packer {
+    None,
+    Flac(Flac),
+    Opus(Box<Opus>),
 }
 
 /// Encoded audio.
@@ -88,7 +98,7 @@ pub struct StreamEncoder {
 pub struct EncodedPiece {
     /// The bytes. Those of the first piece begin with the header of an encoding that has one.
     pub bytes: Vec<u8>,
-    /// The samples in them: FLAC holds back what does not fill a block.
+    /// The samples in them: FLAC and Opus hold back what does not fill a block.
     pub samples: usize,
 }
 
@@ -96,7 +106,7 @@ impl StreamEncoder {
     /// An encoder at the start of a signal.
     ///
     /// # Errors
-    /// [`AudioError::SampleRate`], [`AudioError::Flac`] for a rate that FLAC cannot have.
+    /// [`AudioError::SampleRate`], [`AudioError::Flac`] for a rate that FLAC cannot have, [`AudioError::Opus`].
     pub fn new(encoding: Encoding, sample_rate: u32) -> Result<StreamEncoder, AudioError> {
         check_rate(sample_rate)?;
         Ok(StreamEncoder {
@@ -104,9 +114,10 @@ impl StreamEncoder {
             sample_rate,
             begun: false,
             clipped: 0,
-            flac: match encoding {
-                Encoding::Flac => Some(Flac::new(sample_rate)?),
-                _ => None,
+            packer: match encoding {
+                Encoding::Flac => Packer::Flac(Flac::new(sample_rate)?),
+                Encoding::Opus => Packer::Opus(Box::new(Opus::new(sample_rate)?)),
+                _ => Packer::None,
             },
             length: None,
             provenance: Provenance::default(),
@@ -124,7 +135,7 @@ impl StreamEncoder {
     /// Takes further samples, which are finite; full scale is -1 to 1.
     ///
     /// # Errors
-    /// [`AudioError::Flac`].
+    /// [`AudioError::Flac`], [`AudioError::Opus`], [`AudioError::Resample`].
     pub fn push(&mut self, samples: &[f32]) -> Result<EncodedPiece, AudioError> {
         let mut bytes = self.header()?;
         let mut done = samples.len();
@@ -134,8 +145,15 @@ impl StreamEncoder {
             Encoding::ALaw => self.companded(samples, encode_alaw, &mut bytes),
             Encoding::Flac => {
                 let values: Vec<i32> = samples.iter().map(|&x| self.integer(x, 16)).collect();
-                if let Some(flac) = &mut self.flac {
+                if let Packer::Flac(flac) = &mut self.packer {
                     done = flac.push(&values, &mut bytes)?;
+                }
+            }
+            Encoding::Opus => {
+                // What plays it makes 16-bit samples of it.
+                let values: Vec<f32> = samples.iter().map(|&x| self.within(x)).collect();
+                if let Packer::Opus(opus) = &mut self.packer {
+                    done = opus.push(&values, &mut bytes)?;
                 }
             }
         }
@@ -148,12 +166,14 @@ impl StreamEncoder {
     /// What is left at the end of the signal.
     ///
     /// # Errors
-    /// [`AudioError::Flac`].
+    /// Those of [`StreamEncoder::push`].
     pub fn finish(&mut self) -> Result<EncodedPiece, AudioError> {
         let mut piece = self.push(&[])?;
-        if let Some(flac) = &mut self.flac {
-            piece.samples += flac.finish(&mut piece.bytes)?;
-        }
+        piece.samples += match &mut self.packer {
+            Packer::None => 0,
+            Packer::Flac(flac) => flac.finish(&mut piece.bytes)?,
+            Packer::Opus(opus) => opus.finish(&mut piece.bytes)?,
+        };
         piece.bytes.extend(self.padding);
         Ok(piece)
     }
@@ -168,14 +188,15 @@ impl StreamEncoder {
             return Ok(Vec::new());
         }
         let mut header = Vec::new();
-        match (self.encoding, &self.flac) {
+        match (self.encoding, &mut self.packer) {
             (Encoding::Wav(format), _) => {
                 header = format
                     .spec(self.sample_rate)
                     .into_header_for_infinite_file();
                 self.padding = describe(&mut header, self.length, format, &self.provenance);
             }
-            (_, Some(flac)) => {
+            (_, Packer::Opus(opus)) => header = opus.header(&self.provenance)?,
+            (_, Packer::Flac(flac)) => {
                 header = flac.header()?;
                 if let Some(length) = self.length {
                     set_length(&mut header, length);
@@ -203,6 +224,11 @@ impl StreamEncoder {
 
     fn companded(&mut self, samples: &[f32], law: fn(i16) -> u8, bytes: &mut Vec<u8>) {
         bytes.extend(samples.iter().map(|&x| law(self.integer(x, 16) as i16)));
+    }
+
+    fn within(&mut self, sample: f32) -> f32 {
+        self.clipped += usize::from(sample.abs() > 1.0);
+        sample.clamp(-1.0, 1.0)
     }
 
     fn integer(&mut self, sample: f32, bits: u16) -> i32 {
@@ -246,6 +272,7 @@ mod tests {
             Encoding::Wav(SampleFormat::S16),
             Encoding::MuLaw,
             Encoding::Flac,
+            Encoding::Opus,
         ] {
             let mut encoder = StreamEncoder::new(encoding, 22_050).unwrap();
             let mut pieces: Vec<EncodedPiece> = tone()
@@ -253,6 +280,12 @@ mod tests {
                 .map(|piece| encoder.push(piece).unwrap())
                 .collect();
             pieces.push(encoder.finish().unwrap());
+            assert!(
+                pieces
+                    .iter()
+                    .all(|piece| piece.samples == 0 || !piece.bytes.is_empty()),
+                "{encoding:?}: samples are told with their bytes"
+            );
             assert_eq!(
                 pieces.iter().map(|piece| piece.samples).sum::<usize>(),
                 tone().len()
@@ -343,6 +376,7 @@ mod tests {
             Encoding::Wav(SampleFormat::S24),
             Encoding::Wav(SampleFormat::F32),
             Encoding::Flac,
+            Encoding::Opus,
             Encoding::MuLaw,
         ] {
             for length in [0, 1, 2, 2999] {

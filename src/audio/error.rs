@@ -6,7 +6,7 @@ use thiserror::Error;
 pub enum AudioError {
     /// No reader recognised the container or the codec.
     #[error(
-        "not an audio file that can be read ({reason}): expected WAV, FLAC, MP3, Ogg Vorbis, AIFF, .au or M4A"
+        "not an audio file that can be read ({reason}): expected WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, .au or M4A"
     )]
     Unsupported { reason: String },
     /// The file is of a known kind, but its contents are damaged.
@@ -42,4 +42,7 @@ pub enum AudioError {
     /// The FLAC encoder refused the rate or failed.
     #[error("writing FLAC failed: {reason}")]
     Flac { reason: String },
+    /// The Opus encoder refused the rate or failed.
+    #[error("writing Opus failed: {reason}")]
+    Opus { reason: String },
 }

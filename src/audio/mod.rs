@@ -16,6 +16,8 @@ mod flac;
 mod limit;
 #[cfg(feature = "formats")]
 mod mp4;
+#[cfg(feature = "formats")]
+mod opus;
 mod resample;
 #[cfg(feature = "formats")]
 mod riff;

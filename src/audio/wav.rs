@@ -42,7 +42,7 @@ impl SampleFormat {
     }
 }
 
-/// The field of a RIFF `LIST/INFO` chunk, or of a FLAC file's Vorbis comment, that a text goes to.
+/// The field of a RIFF `LIST/INFO` chunk, or of the Vorbis comment of a FLAC or Opus file, that a text goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InfoId {
     /// `ISFT`: the software that made the file.
@@ -62,7 +62,7 @@ impl InfoId {
         }
     }
 
-    /// The name of the text in a Vorbis comment, which FLAC has.
+    /// The name of the text in a Vorbis comment, which FLAC and Opus have.
     pub(super) fn vorbis(self) -> &'static str {
         match self {
             Self::Software => "ENCODER",

@@ -45,7 +45,7 @@ pub struct ClientArgs {
     /// The mel spectrogram (.npy), or - for standard input
     #[arg(value_name = "MEL")]
     input: PathBuf,
-    /// The file to write (.wav, .flac or .raw), or - for standard output, where the audio goes as it comes [default: MEL's name with .wav]
+    /// The file to write (.wav, .flac, .opus or .raw), or - for standard output, where the audio goes as it comes [default: MEL's name with .wav]
     #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
     /// What is written, where no name says it [default: what -o ends in, or wav]

@@ -9,7 +9,7 @@ use super::{detect, doctor, inspect, mel, pages, schedules, setup, synth_args, t
 const EXAMPLES: &str = "\
 Examples:
   vocode mel.npy                            one mel to mel.wav beside it
-  vocode mel.npy -o speech.flac             to another file: .wav, .flac or .raw
+  vocode mel.npy -o speech.flac             to another file: .wav, .flac, .opus or .raw
   vocode mels/ -o out/                      every .npy of a folder
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording

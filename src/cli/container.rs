@@ -17,25 +17,29 @@ pub enum Container {
     Wav,
     /// FLAC, 16-bit
     Flac,
+    /// Opus of 64 kbit/s in an Ogg file
+    Opus,
     /// Samples without a header, little-endian
     Raw,
 }
 
 impl Container {
     /// Endings of files that are sounds, and the kind that each means.
-    const ENDINGS: [(&str, Container); 4] = [
+    const ENDINGS: [(&str, Container); 5] = [
         ("wav", Container::Wav),
         ("flac", Container::Flac),
+        ("opus", Container::Opus),
         ("raw", Container::Raw),
         ("pcm", Container::Raw),
     ];
 
     /// The endings of the files that are written.
-    pub(super) const EXTENSIONS: [&str; 4] = [
+    pub(super) const EXTENSIONS: [&str; 5] = [
         Self::ENDINGS[0].0,
         Self::ENDINGS[1].0,
         Self::ENDINGS[2].0,
         Self::ENDINGS[3].0,
+        Self::ENDINGS[4].0,
     ];
 
     /// The ending of a file of this kind.
@@ -43,6 +47,7 @@ impl Container {
         match self {
             Container::Wav => "wav",
             Container::Flac => "flac",
+            Container::Opus => "opus",
             Container::Raw => "raw",
         }
     }
@@ -76,12 +81,15 @@ impl Container {
     /// How the samples are stored, where that can be.
     ///
     /// # Errors
-    /// [`CliError::Usage`] for another format than 16 bits in FLAC.
+    /// [`CliError::Usage`] for another format than 16 bits in FLAC or Opus.
     pub(super) fn check(self, format: FormatArg) -> Result<(), CliError> {
         match (self, SampleFormat::from(format)) {
             (Container::Wav | Container::Raw, _) | (_, SampleFormat::S16) => Ok(()),
-            _ => Err(CliError::usage(
+            (Container::Flac, _) => Err(CliError::usage(
                 "FLAC is written in 16 bits: leave --format out, or write a .wav file",
+            )),
+            (Container::Opus, _) => Err(CliError::usage(
+                "Opus has no format of samples: leave --format out, or write a .wav file",
             )),
         }
     }
@@ -91,6 +99,7 @@ impl Container {
         match self {
             Container::Wav => Encoding::Wav(format.into()),
             Container::Flac => Encoding::Flac,
+            Container::Opus => Encoding::Opus,
             Container::Raw => Encoding::Pcm(format.into()),
         }
     }
@@ -108,8 +117,11 @@ impl Container {
     ) -> Result<Encoded, AudioError> {
         match self {
             Container::Wav => encode_wav(samples, rate, format.into(), provenance),
-            Container::Flac => Encoding::Flac.encode_with(samples, rate, provenance),
             Container::Raw => Encoding::Pcm(format.into()).encode(samples, rate),
+            Container::Flac | Container::Opus => {
+                let encoding = self.encoding(format);
+                encoding.encode_with(samples, rate, provenance)
+            }
         }
     }
 }
@@ -122,6 +134,7 @@ mod tests {
     fn a_name_says_what_is_written() {
         let of = |name: &str, asked| Container::of(&Target::File(name.into()), asked);
         assert_eq!(of("a.FLAC", None).unwrap(), Container::Flac);
+        assert_eq!(of("a.opus", None).unwrap(), Container::Opus);
         assert_eq!(of("a.pcm", None).unwrap(), Container::Raw);
         assert_eq!(of("a", None).unwrap(), Container::Wav);
         assert_eq!(of("a", Some(Container::Raw)).unwrap(), Container::Raw);

@@ -32,7 +32,7 @@ Exit codes: 0 a watermark in at least one file, 1 in none, 2 the command line is
 #[derive(Args, Debug)]
 #[command(after_help = ABOUT)]
 pub struct DetectArgs {
-    /// Audio: WAV, FLAC, MP3, Ogg Vorbis, AIFF, .au or M4A files of any rate, folders of them, or - for standard input
+    /// Audio: WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, .au or M4A files of any rate, folders of them, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     inputs: Vec<PathBuf>,
     /// File with the key that the watermark was put in with [default: the key that everybody has]

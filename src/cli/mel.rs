@@ -15,7 +15,9 @@ use crate::mel::{Mel, MelConvention, analyse, write_npy};
 pub(super) const MAX_AUDIO_BYTES: u64 = 2 << 30;
 
 /// Extensions of recordings.
-pub(super) const AUDIO: &[&str] = &["wav", "flac", "mp3", "ogg", "aiff", "aif", "m4a", "au"];
+pub(super) const AUDIO: &[&str] = &[
+    "wav", "flac", "mp3", "ogg", "opus", "aiff", "aif", "m4a", "au",
+];
 
 const KINDS: Kinds = Kinds {
     inputs: AUDIO,
@@ -26,7 +28,7 @@ const KINDS: Kinds = Kinds {
 /// Arguments of `vocode mel`.
 #[derive(Args, Debug)]
 pub struct MelArgs {
-    /// Recordings: WAV, FLAC, MP3, Ogg Vorbis, AIFF, .au or M4A files of any rate, folders of them, or - for standard input
+    /// Recordings: WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, .au or M4A files of any rate, folders of them, or - for standard input
     #[arg(required = true, value_name = "AUDIO")]
     inputs: Vec<PathBuf>,
     /// The .npy file to write, or a folder for several inputs, or - for standard output

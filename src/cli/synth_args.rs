@@ -17,7 +17,7 @@ pub struct SynthArgs {
     /// Mel spectrograms (.npy), folders of them, or - for standard input
     #[arg(required_unless_present = "manifest", value_name = "MEL")]
     pub(super) inputs: Vec<PathBuf>,
-    /// The file to write (.wav, .flac or .raw), or a folder for several inputs, or - for standard output, where the audio goes as it is made
+    /// The file to write (.wav, .flac, .opus or .raw), or a folder for several inputs, or - for standard output, where the audio goes as it is made
     /// [default: MEL's name with .wav]
     #[arg(short, long, env = "VOCODE_OUTPUT", value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

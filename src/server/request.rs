@@ -279,6 +279,7 @@ pub(super) fn encoding(wire: i32) -> Result<(Encoding, AudioEncoding), Status> {
         AudioEncoding::Mulaw => (Encoding::MuLaw, known),
         AudioEncoding::Alaw => (Encoding::ALaw, known),
         AudioEncoding::Flac => (Encoding::Flac, known),
+        AudioEncoding::Opus => (Encoding::Opus, known),
     })
 }
 

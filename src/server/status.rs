@@ -167,7 +167,9 @@ pub(super) fn of_vocoder(error: &VocoderError) -> Status {
 pub(super) fn of_audio(error: &AudioError) -> Status {
     match error {
         AudioError::SampleRate { .. } => invalid("config.sample_rate_hz", error.to_string()),
-        AudioError::Flac { .. } => invalid("config.encoding", error.to_string()),
+        AudioError::Flac { .. } | AudioError::Opus { .. } => {
+            invalid("config.encoding", error.to_string())
+        }
         AudioError::TooBigForWav { .. } => beyond("mel", error.to_string()),
         other => failed(other.to_string()),
     }

@@ -198,6 +198,16 @@ async fn every_encoding_holds_the_same_audio() {
         }
         close(whole.audio.to_vec(), &format!("{encoding:?} at once"));
     }
+    let opus = stream(&server, with(AudioEncoding::Opus)).await;
+    assert!(
+        opus.chunks > 3 && opus.samples == reference().len() as u64,
+        "it comes while it is made, and its chunks tell their samples"
+    );
+    let clip = decode(opus.bytes, None, &DecodeLimits::default()).unwrap();
+    assert_eq!(
+        clip.samples.len(),
+        resampled_len(reference().len(), 22_050, clip.sample_rate)
+    );
     let unspecified = stream(&server, SynthesisConfig::default()).await;
     assert_eq!(unspecified.header.encoding(), AudioEncoding::PcmS16le);
     let integers: Vec<f32> = unspecified

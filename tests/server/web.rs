@@ -79,6 +79,14 @@ async fn the_audio_is_that_of_the_service_in_every_encoding() {
         let worst = difference(&decoded(answer).samples, reference());
         assert!(worst < 1e-4, "{what}: {worst}");
     }
+    let opus = vocode(&server, "", &[("accept", "audio/ogg")]);
+    assert_eq!(opus.header("content-type"), "audio/ogg");
+    let sound = decoded(&opus);
+    assert!(sound.warnings.is_empty(), "{:?}", sound.warnings);
+    assert_eq!(
+        sound.samples.len(),
+        vocode::audio::resampled_len(reference().len(), 22_050, 48_000)
+    );
     let raw = vocode(&server, "encoding=pcm_f32le", &[("accept", "audio/flac")]);
     let worst = difference(&samples(&raw.body), reference());
     assert!(worst < 1e-4, "raw: {worst}");

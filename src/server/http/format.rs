@@ -8,7 +8,7 @@ use super::problem::Problem;
 use crate::proto::AudioEncoding;
 
 /// The types that a caller may accept, with what each is answered with.
-const ACCEPTED: [(&str, AudioEncoding); 10] = [
+const ACCEPTED: [(&str, AudioEncoding); 12] = [
     ("*/*", AudioEncoding::WavS16),
     ("audio/*", AudioEncoding::WavS16),
     ("audio/wav", AudioEncoding::WavS16),
@@ -17,6 +17,8 @@ const ACCEPTED: [(&str, AudioEncoding); 10] = [
     ("audio/vnd.wave", AudioEncoding::WavS16),
     ("audio/flac", AudioEncoding::Flac),
     ("audio/x-flac", AudioEncoding::Flac),
+    ("audio/ogg", AudioEncoding::Opus),
+    ("audio/opus", AudioEncoding::Opus),
     ("application/*", AudioEncoding::PcmS16le),
     ("application/octet-stream", AudioEncoding::PcmS16le),
 ];
@@ -26,6 +28,7 @@ pub(super) fn media_type(encoding: AudioEncoding) -> &'static str {
     match encoding {
         AudioEncoding::WavS16 | AudioEncoding::WavF32 => "audio/wav",
         AudioEncoding::Flac => "audio/flac",
+        AudioEncoding::Opus => "audio/ogg",
         _ => "application/octet-stream",
     }
 }
@@ -72,7 +75,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<AudioEncoding, Problem> {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             Status::invalid_argument(
-                "Accept names no type that is made here: there is audio/wav, audio/flac and application/octet-stream (16-bit PCM), or the parameter encoding",
+                "Accept names no type that is made here: there is audio/wav, audio/flac, audio/ogg (Opus) and application/octet-stream (16-bit PCM), or the parameter encoding",
             ),
         )
     })
@@ -97,7 +100,7 @@ mod tests {
             ("*/*", Some(AudioEncoding::WavS16)),
             ("audio/flac", Some(AudioEncoding::Flac)),
             (
-                "audio/ogg, audio/flac;q=0.5, audio/wav;q=0.4",
+                "audio/mpeg, audio/flac;q=0.5, audio/wav;q=0.4",
                 Some(AudioEncoding::Flac),
             ),
             (

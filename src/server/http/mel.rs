@@ -57,7 +57,7 @@ async fn make(site: &Site, call: &Call, parts: &Parts, body: Body) -> Result<Vec
     identify(call, asked.request_id)?;
     let model = site.shared.models()?.get(&asked.config.model)?;
     call.facts().model = Some(model.name.clone());
-    let expected = "a recording: WAV, FLAC, MP3, Ogg Vorbis, AIFF, .au or M4A";
+    let expected = "a recording: WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, .au or M4A";
     let recording = body::read(body, &parts.headers, call, site, expected).await?;
     let turn = site.analyses.acquire().await;
     let _turn = turn.map_err(|error| failed(error.to_string()))?;

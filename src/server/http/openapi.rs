@@ -109,7 +109,7 @@ fn vocode() -> Value {
         "responses": responses(json!({
             "description": "The audio.",
             "headers": Map::from_iter(headers),
-            "content": {"audio/wav": {}, "audio/flac": {}, "application/octet-stream": {}},
+            "content": {"audio/wav": {}, "audio/flac": {}, "audio/ogg": {}, "application/octet-stream": {}},
         })),
     })
 }
@@ -122,7 +122,7 @@ fn mel() -> Value {
         "parameters": parameters(&OF_MEL),
         "requestBody": {
             "required": true,
-            "description": "A recording: WAV, FLAC, MP3, Ogg Vorbis, AIFF, .au or M4A, of any rate.",
+            "description": "A recording: WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, .au or M4A, of any rate.",
             "content": {"audio/*": {}, "application/octet-stream": {}},
         },
         "responses": responses(json!({"description": "A .npy file.", "content": {"application/octet-stream": {}}})),

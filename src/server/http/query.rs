@@ -63,6 +63,7 @@ const ENCODINGS: &[&str] = &[
     "wav_s16",
     "wav_f32",
     "flac",
+    "opus",
     "pcm_s16le",
     "pcm_f32le",
     "mulaw",
@@ -195,7 +196,7 @@ pub(super) static OF_VOCODE: [Parameter; 22] = [
     },
     Parameter {
         name: "encoding",
-        about: "How the audio is written. When left out, as Accept asks for: audio/wav, audio/flac or application/octet-stream (16-bit PCM); else WAV.",
+        about: "How the audio is written. When left out, as Accept asks for: audio/wav, audio/flac, audio/ogg (Opus) or application/octet-stream (16-bit PCM); else WAV.",
         example: "flac",
         form: Form::OneOf(ENCODINGS),
         set: |asked, text| {

@@ -17,6 +17,7 @@ class AudioEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIO_ENCODING_MULAW: _ClassVar[AudioEncoding]
     AUDIO_ENCODING_ALAW: _ClassVar[AudioEncoding]
     AUDIO_ENCODING_FLAC: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_OPUS: _ClassVar[AudioEncoding]
 
 class MelLayout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +32,7 @@ AUDIO_ENCODING_WAV_F32: AudioEncoding
 AUDIO_ENCODING_MULAW: AudioEncoding
 AUDIO_ENCODING_ALAW: AudioEncoding
 AUDIO_ENCODING_FLAC: AudioEncoding
+AUDIO_ENCODING_OPUS: AudioEncoding
 MEL_LAYOUT_UNSPECIFIED: MelLayout
 MEL_LAYOUT_FRAMES_FIRST: MelLayout
 MEL_LAYOUT_BANDS_FIRST: MelLayout
