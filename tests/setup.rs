@@ -5,10 +5,13 @@ mod common;
 mod stand_in;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use predicates::prelude::*;
+use sha2::{Digest, Sha256};
 use vocode::runtime::{Flavour, WHEEL_VERSION};
 
 fn vocode() -> Command {
@@ -71,7 +74,6 @@ fn setup_runs_nothing_of_the_current_folder_or_of_pythonpath() {
 
 /// A wheel of the library that the tests have, or of another file under its name.
 fn wheel(path: &Path, library: &Path, content: &[u8]) {
-    use std::io::Write;
     let name = library.file_name().unwrap().to_str().unwrap();
     let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
     let stored =
@@ -132,6 +134,94 @@ fn a_wheel_that_is_there_is_installed_without_python_and_without_a_network() {
     setup(&good)
         .success()
         .stderr(predicate::str::contains("is there already"));
+}
+
+/// A package index (PEP 691) on loopback that has one wheel with a hash; returns its address.
+fn package_index(name: String, wheel: Vec<u8>, hash: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = String::new();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            lines.read_line(&mut asked).unwrap();
+            let mut line = String::from("more");
+            while !line.trim().is_empty() {
+                line.clear();
+                lines.read_line(&mut line).unwrap();
+            }
+            let list = format!(
+                r#"{{"meta": {{"api-version": "1.1"}}, "name": "onnxruntime", "files": [{{"filename": "{name}", "url": "../../files/{name}", "hashes": {{"sha256": "{hash}"}}}}]}}"#
+            );
+            let (status, body) = match asked.split_whitespace().nth(1) {
+                Some("/simple/onnxruntime/") => ("200 OK", list.as_bytes()),
+                Some(path) if path == format!("/files/{name}") => ("200 OK", &wheel[..]),
+                _ => ("404 Not Found", &b""[..]),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            // Whoever has seen enough is gone.
+            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.write_all(body);
+        }
+    });
+    format!("http://{address}/simple")
+}
+
+#[test]
+fn a_machine_without_python_gets_the_wheel_from_the_index() {
+    let runtime = common::ensure_runtime();
+    let library = runtime.library();
+    let name = library.file_name().unwrap().to_str().unwrap();
+    if !name.contains(WHEEL_VERSION) {
+        eprintln!("skipped: {name} is another version than that of the wheel");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("good.whl");
+    wheel(&file, library, &fs::read(library).unwrap());
+    let content = fs::read(&file).unwrap();
+    let hash: String = Sha256::digest(&content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let platform = match (cfg!(target_os = "macos"), cfg!(target_arch = "aarch64")) {
+        (true, _) => "macosx_14_0_arm64",
+        (_, true) => "manylinux_2_28_aarch64",
+        _ => "manylinux_2_28_x86_64",
+    };
+    let called = |python| format!("onnxruntime-{WHEEL_VERSION}-{python}-{python}-{platform}.whl");
+    let setup = |name: String, hash: &str, data: &Path| {
+        let index = package_index(name, content.clone(), hash.to_owned());
+        let mut command = vocode();
+        command
+            .arg("setup")
+            .env_clear()
+            // No Python is there.
+            .env("PATH", folder.path())
+            .env("PIP_INDEX_URL", index)
+            .env("VOCODE_DATA_DIR", data)
+            .assert()
+    };
+    let data = tempfile::tempdir().unwrap();
+    for (name, hash, told) in [
+        (called("cp311"), &*hash, "for this machine"),
+        (called("cp312"), "00ff", "expected 00ff"),
+    ] {
+        setup(name, hash, data.path())
+            .code(1)
+            .stderr(predicate::str::contains(told).and(predicate::str::contains("--from WHEEL")));
+        let left = files(data.path());
+        assert!(left.iter().all(|file| file.ends_with(".lock")), "{left:?}");
+    }
+    setup(called("cp312"), &hash, data.path())
+        .success()
+        .stderr(predicate::str::contains("is ready"));
+    let installed = data.path().join("onnxruntime").join(WHEEL_VERSION);
+    assert_eq!(files(&installed), [installed.join(name)]);
 }
 
 /// Whether a process is at work.

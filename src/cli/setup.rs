@@ -104,13 +104,13 @@ impl Announcer {
             }
             SetupEvent::Fetching { version, folder } => {
                 self.say(&format!(
-                    "getting ONNX Runtime {version} with pip, once, into {}",
+                    "getting ONNX Runtime {version}, once, into {}",
                     folder.display()
                 ));
-                self.start("asking pip");
+                self.start("asking the package index");
             }
             SetupEvent::Detail(line) => {
-                tracing::info!("pip: {line}");
+                tracing::info!("setup: {line}");
                 self.line.set_message(visible(line).into_owned());
             }
             SetupEvent::Working => {}

@@ -37,6 +37,18 @@ pub enum SetupError {
     /// pip could not get the wheel.
     #[error(transparent)]
     Pip(PipError),
+    /// There is no Python whose pip could fetch, and the package index gave nothing either.
+    #[error(
+        "ONNX Runtime could not be fetched from {index}: {reason}. Python's pip, which knows more ways, is not there. Check the network \
+         (HTTPS_PROXY, SSL_CERT_FILE and PIP_INDEX_URL count), give a wheel that you have with `vocode setup --from WHEEL`, or point `ort_lib` at \
+         a libonnxruntime.so"
+    )]
+    Index {
+        /// The page that was asked.
+        index: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// A file that was given as a wheel cannot be used.
     #[error(
         "{} is no wheel of ONNX Runtime {WHEEL_VERSION} for this machine: {reason}; get it where there is a network, by \

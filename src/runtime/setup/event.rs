@@ -19,7 +19,7 @@ pub enum SetupEvent<'a> {
         /// Where it will be.
         folder: &'a Path,
     },
-    /// A line that pip wrote.
+    /// A line that pip wrote, or what else is new.
     Detail(&'a str),
     /// Nothing new, which is told several times a second while others are waited for.
     Working,

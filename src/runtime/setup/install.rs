@@ -1,7 +1,7 @@
 //! Installing ONNX Runtime: the official `onnxruntime` wheel, fetched by pip or given as a file, into vocode's data folder.
 //!
-//! pip brings what a downloader of our own would have to grow: mirrors, proxies, certificates, hash checks. Only the
-//! library is kept of the wheel. Each version has its own folder, which appears whole or not at all, and a lock makes
+//! pip brings what a downloader of our own would have to grow: mirrors, proxies, certificates, hash checks. Where there is no
+//! pip, the one wheel of a CPU comes straight from the package index. Only the library is kept of the wheel. Each version has its own folder, which appears whole or not at all, and a lock makes
 //! processes that start together install once.
 
 use std::fs::{self, File, TryLockError};
@@ -11,8 +11,14 @@ use std::time::Duration;
 
 use super::error::SetupError;
 use super::event::{Installed, OnSetupEvent, SetupEvent};
+#[cfg(feature = "cli")]
+use super::index;
 use super::pip;
+#[cfg(feature = "cli")]
+use super::pip::PipError;
 use super::policy::offline;
+#[cfg(feature = "cli")]
+use super::unpack::unpack;
 #[cfg(feature = "cli")]
 use crate::runtime::locate::Rejection;
 use crate::runtime::locate::{Flavour, WHEEL_VERSION, checksum, places, probe};
@@ -32,7 +38,11 @@ pub fn install(
     data_folder: Option<&Path>,
     on_event: &mut OnSetupEvent<'_>,
 ) -> Result<Installed, SetupError> {
-    install_with(flavour, data_folder, Supply::Pip(&pip::PYTHONS), on_event)
+    let supply = Supply::Network {
+        pythons: &pip::PYTHONS,
+        index: None,
+    };
+    install_with(flavour, data_folder, supply, on_event)
 }
 
 /// Installs ONNX Runtime from wheels that are there: that of ONNX Runtime, and for a GPU those of the CUDA libraries too. Needs neither Python nor a
@@ -53,8 +63,13 @@ pub fn install_from(
 /// Where the library comes from.
 #[derive(Clone, Copy)]
 enum Supply<'a> {
-    /// pip fetches it, by the first of these Python programs that there is.
-    Pip(&'a [&'a str]),
+    /// pip fetches it, by the first of these Python programs that there is; without one it comes from the package index, that of the environment where none
+    /// is named.
+    Network {
+        pythons: &'a [&'a str],
+        #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "it needs zip"))]
+        index: Option<&'a str>,
+    },
     /// These files are its wheels.
     #[cfg(feature = "cli")]
     Wheels(&'a [PathBuf]),
@@ -62,7 +77,7 @@ enum Supply<'a> {
 
 impl Supply<'_> {
     fn needs_network(self) -> bool {
-        matches!(self, Supply::Pip(_))
+        matches!(self, Supply::Network { .. })
     }
 
     /// The folder of unpacked wheels, below `work`.
@@ -73,18 +88,26 @@ impl Supply<'_> {
         on_event: &mut OnSetupEvent<'_>,
     ) -> Result<PathBuf, SetupError> {
         match self {
-            Supply::Pip(pythons) => {
-                let wheels = requirements(flavour);
-                Ok(pip::fetch(
-                    pythons,
-                    &wheels.iter().map(String::as_str).collect::<Vec<_>>(),
-                    work,
-                    &mut |line| on_event(line.map_or(SetupEvent::Working, SetupEvent::Detail)),
-                )?)
-            }
+            #[cfg(feature = "cli")]
+            Supply::Network { pythons, index } => match by_pip(flavour, pythons, work, on_event) {
+                // What the libraries of a GPU need besides is for pip to find out.
+                Err(SetupError::Pip(PipError::NoPython { .. } | PipError::NoPip { .. }))
+                    if flavour == Flavour::Cpu =>
+                {
+                    let wheel =
+                        index::fetch(index, "onnxruntime", WHEEL_VERSION, work, &mut |line| {
+                            let event = line.map_or(SetupEvent::Working, SetupEvent::Detail);
+                            tell(on_event, event)
+                        })?;
+                    unpack(&[wheel], work, &mut || tell(on_event, SetupEvent::Working))
+                }
+                other => other,
+            },
+            #[cfg(not(feature = "cli"))]
+            Supply::Network { pythons, .. } => by_pip(flavour, pythons, work, on_event),
             #[cfg(feature = "cli")]
             Supply::Wheels(files) => {
-                super::unpack::unpack(files, work, &mut || tell(on_event, SetupEvent::Working))
+                unpack(files, work, &mut || tell(on_event, SetupEvent::Working))
             }
         }
     }
@@ -113,6 +136,19 @@ impl Supply<'_> {
             (_, error) => error,
         }
     }
+}
+
+fn by_pip(
+    flavour: Flavour,
+    pythons: &[&str],
+    work: &Path,
+    on_event: &mut OnSetupEvent<'_>,
+) -> Result<PathBuf, SetupError> {
+    let wheels = requirements(flavour);
+    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
+    let tell =
+        &mut |line: Option<&str>| on_event(line.map_or(SetupEvent::Working, SetupEvent::Detail));
+    Ok(pip::fetch(pythons, &wheels, work, tell)?)
 }
 
 fn install_with(
@@ -297,6 +333,9 @@ mod tests {
     use super::super::pip::PipError;
     use super::*;
 
+    /// An index at which nobody answers.
+    const NOWHERE: &str = "http://127.0.0.1:9/simple";
+
     /// Another test's fork would hold a freshly written script open for writing, and then it cannot be started.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -317,7 +356,10 @@ mod tests {
         let error = install_with(
             Flavour::Cpu,
             Some(&data),
-            Supply::Pip(&[&python]),
+            Supply::Network {
+                pythons: &[&python],
+                index: Some(NOWHERE),
+            },
             &mut |_| ControlFlow::Continue(()),
         )
         .unwrap_err();
@@ -330,29 +372,34 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_python_is_told_so() {
+    fn a_machine_without_python_and_without_an_index_is_told_so() {
         let folder = tempfile::tempdir().unwrap();
-        let error = install_with(
-            Flavour::Cpu,
-            Some(folder.path()),
-            Supply::Pip(&["no-such-python"]),
-            &mut |_| ControlFlow::Continue(()),
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, SetupError::Pip(PipError::NoPython { .. })),
-            "{error}"
-        );
+        let fails = |flavour| {
+            let supply = Supply::Network {
+                pythons: &["no-such-python"],
+                index: Some(NOWHERE),
+            };
+            let nothing = &mut |_: SetupEvent<'_>| ControlFlow::Continue(());
+            install_with(flavour, Some(folder.path()), supply, nothing).unwrap_err()
+        };
+        let error = fails(Flavour::Gpu);
+        let no_python = matches!(error, SetupError::Pip(PipError::NoPython { .. }));
+        assert!(no_python, "{error}");
         assert!(error.to_string().contains("`ort_lib`"), "{error}");
+        #[cfg(feature = "cli")]
+        {
+            let error = fails(Flavour::Cpu);
+            assert!(matches!(error, SetupError::Index { .. }), "{error}");
+            assert!(error.to_string().contains("--from WHEEL"), "{error}");
+        }
     }
 
     #[test]
-    fn a_python_without_pip_is_told_so() {
+    fn a_python_without_pip_is_none() {
         let (error, _folder) = failure("echo 'No module named pip' >&2; exit 1");
-        assert!(
-            matches!(error, SetupError::Pip(PipError::NoPip { .. })),
-            "{error}"
-        );
+        #[cfg(feature = "cli")]
+        assert!(matches!(error, SetupError::Index { .. }), "{error}");
+        #[cfg(not(feature = "cli"))]
         assert!(
             error.to_string().contains("apt install python3-pip"),
             "{error}"

@@ -1,7 +1,10 @@
-//! Setting the library up where it was not found: when that is allowed, and the wheel that pip fetches or that is there.
+//! Setting the library up where it was not found: when that is allowed, and the wheel that pip fetches, or that comes from the
+//! package index without Python, or that is there.
 
 mod error;
 mod event;
+#[cfg(feature = "cli")]
+mod index;
 mod install;
 mod pip;
 mod policy;

@@ -16,7 +16,7 @@ pub(super) const PYTHONS: [&str; 2] = ["python3", "python"];
 
 /// The Python whose wheels are fetched, whichever runs pip: the library inside does not need it, and one wheel for each
 /// platform is one library, whose hash is known.
-const WHEEL_PYTHON: &str = "3.12";
+pub(super) const WHEEL_PYTHON: &str = "3.12";
 
 /// Keeps Python from running files that lie in the current folder or that `PYTHONPATH` names (`./pip.py` among them).
 const ISOLATED: &str = "-I";
