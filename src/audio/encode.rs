@@ -89,7 +89,7 @@ pub struct StreamEncoder {
 /// What makes blocks or packets of samples, in an encoding that has them.
 enum Packer {
     None,
-    Flac(Flac),
+    Flac(Box<Flac>),
     Opus(Box<Opus>),
 }
 
@@ -115,7 +115,7 @@ impl StreamEncoder {
             begun: false,
             clipped: 0,
             packer: match encoding {
-                Encoding::Flac => Packer::Flac(Flac::new(sample_rate)?),
+                Encoding::Flac => Packer::Flac(Box::new(Flac::new(sample_rate)?)),
                 Encoding::Opus => Packer::Opus(Box::new(Opus::new(sample_rate)?)),
                 _ => Packer::None,
             },
