@@ -40,15 +40,22 @@ pub(super) fn with_flags(message: &str) -> Cow<'_, str> {
     )
 }
 
-/// What is wrong with a mel, and the command that makes it again where the mel is of a kind that cannot be converted.
+/// What is wrong with a mel, and the way out where the mel is of a kind that does not convert exactly.
 pub(super) fn mel_problem(error: &MelError) -> String {
-    let way_out = match error {
-        MelError::Incompatible { to, .. } => {
-            format!(" (`vocode mel IN.wav --mel-convention {to}` makes one)")
+    let again = |to: &str| format!("`vocode mel IN.wav --mel-convention {to}` makes one");
+    match error {
+        MelError::Incompatible {
+            to, approximate, ..
+        } => {
+            let way = match approximate {
+                true => "; --approximate-mel converts it approximately, which loses little",
+                false => "",
+            };
+            format!("{error} ({}{way})", again(to))
         }
-        _ => String::new(),
-    };
-    format!("{error}{way_out}")
+        MelError::TooFar { to, .. } => format!("{error} ({})", again(to)),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use super::jobs::Job;
 use super::summary::{Bar, Summary};
 use super::synth_args::SynthArgs;
 use crate::audio::{Encoded, InfoId, Limited, Provenance, limit, too_loud};
-use crate::mel::{MelConvention, NpyLimits, Prepared, prepare, read_npy, trim_padding};
+use crate::mel::{
+    MelConvention, NpyLimits, Prepared, prepare, prepare_approximately, read_npy, trim_padding,
+};
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
 /// Everything that stays the same from one input to the next.
@@ -227,7 +229,11 @@ pub(super) fn read(
         true => trim_padding(mel, from).0,
         false => mel,
     };
-    let prepared = prepare(mel, from, to).map_err(|e| CliError::mel(&label, e))?;
+    let prepared = match args.approximate_mel {
+        true => prepare_approximately(mel, from, to),
+        false => prepare(mel, from, to),
+    }
+    .map_err(|e| CliError::mel(&label, e))?;
     for note in &prepared.notes {
         args.session.verbosity.warn(&format!("{label}: {note}"));
     }

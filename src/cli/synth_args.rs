@@ -47,6 +47,9 @@ pub struct SynthArgs {
     /// What the mel's numbers mean: hifigan, tacotron2, matcha and others of conventions/, or a TOML file [default: what the model takes]
     #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
     pub(super) mel_convention: Option<ConventionArg>,
+    /// Take mels of other rates, hops and bands too, approximately, where that was measured to lose little
+    #[arg(long, env = "VOCODE_APPROXIMATE_MEL", value_parser = FalseyValueParser::new())]
+    pub(super) approximate_mel: bool,
     /// Which axis of the mel holds the bands
     #[arg(
         long,

@@ -1,8 +1,9 @@
-//! From one convention to another: exactly, or not at all.
+//! From one convention to another, exactly; [`approximate`](super::approximate) has the other way.
 
 use super::check::{Range, check_for};
 use super::differences::mismatches;
 use super::guess::Statistics;
+use super::losses::is_taken;
 use super::{Framing, Mel, MelConvention, MelError};
 
 /// A mel that is ready for a model, and what the caller has to do about its frames.
@@ -52,14 +53,10 @@ impl Conversion {
                 from: from.name.clone(),
                 to: to.name.clone(),
                 reasons,
+                approximate: is_taken(from, to),
             });
         }
-        let half = (to.hop / 2) as i64;
-        let shift_samples = match (from.framing, to.framing) {
-            (Framing::Center, Framing::Hop) => half,
-            (Framing::Hop, Framing::Center) => -half,
-            _ => 0,
-        };
+        let shift_samples = shift_samples(from, to);
         Ok(Conversion {
             range: Range::of(&from.before_moments(), to),
             shift_samples,
@@ -87,7 +84,7 @@ impl Conversion {
         let mut notes = check_for(&mel, &self.from, &self.to)?;
         notes.extend_from_slice(&self.notes);
         Ok(Prepared {
-            mel: self.recompress(self.before_moments(mel)?)?,
+            mel: self.recompress(without_moments(mel, &self.from)?)?,
             shift_samples: self.shift_samples,
             notes,
         })
@@ -104,19 +101,9 @@ impl Conversion {
                 shape: piece.view().shape().to_vec(),
             });
         }
-        let piece = self.before_moments(piece)?;
+        let piece = without_moments(piece, &self.from)?;
         self.range.admit(&piece, &Statistics::of(&piece))?;
         self.recompress(piece)
-    }
-
-    /// The values before each band was normalised by a mean and a deviation of its own.
-    fn before_moments(&self, mel: Mel) -> Result<Mel, MelError> {
-        let Some(moments) = &self.from.compression.per_band else {
-            return Ok(mel);
-        };
-        let mut values = mel.into_values();
-        moments.undo(&mut values);
-        Mel::new(values)
     }
 
     /// Every value through the inverse of one compression and into the other; never below the floor.
@@ -134,6 +121,26 @@ impl Conversion {
         }
         Mel::new(values)
     }
+}
+
+/// [`Prepared::shift_samples`] between conventions whose frames lie equally far apart.
+pub(super) fn shift_samples(from: &MelConvention, to: &MelConvention) -> i64 {
+    let half = (to.hop / 2) as i64;
+    match (from.framing, to.framing) {
+        (Framing::Center, Framing::Hop) => half,
+        (Framing::Hop, Framing::Center) => -half,
+        _ => 0,
+    }
+}
+
+/// The values of a mel in `from` before each band was normalised by a mean and a deviation of its own.
+pub(super) fn without_moments(mel: Mel, from: &MelConvention) -> Result<Mel, MelError> {
+    let Some(moments) = &from.compression.per_band else {
+        return Ok(mel);
+    };
+    let mut values = mel.into_values();
+    moments.undo(&mut values);
+    Mel::new(values)
 }
 
 fn remarks(from: &MelConvention, to: &MelConvention, shift_samples: i64) -> Vec<String> {

@@ -246,6 +246,22 @@ pub enum MelError {
         to: String,
         /// Every difference that stands in the way.
         reasons: Vec<String>,
+        /// Whether [`prepare_approximately`](super::prepare_approximately) takes it.
+        approximate: bool,
+    },
+
+    /// Two conventions between which not even the approximate way is taken.
+    #[error(
+        "a `{from}` mel is not converted to `{to}`, which the model expects, approximately either: {reason}. \
+         Make the mel again as `{to}`, or use a `model` made for `{from}`"
+    )]
+    TooFar {
+        /// Convention of the mel.
+        from: String,
+        /// Convention of the model.
+        to: String,
+        /// What speaks against it.
+        reason: String,
     },
 
     /// No preset of that name.

@@ -17,16 +17,20 @@
 //! ```
 
 pub mod analysis;
+pub mod approximate;
 pub mod check;
 pub mod compression;
 pub mod convention;
 pub mod convert;
 pub mod detect;
 mod differences;
+mod envelope;
 mod error;
 mod filterbank;
+mod frames;
 mod guess;
 pub mod layout;
+mod losses;
 mod moments;
 pub mod npy;
 mod npz;
@@ -40,6 +44,7 @@ mod traits;
 use ndarray::{Array2, ArrayView2};
 
 pub use analysis::analyse;
+pub use approximate::{Approximation, prepare_approximately};
 pub use check::check;
 pub use compression::{Compression, FloorMode, LogKind};
 pub use convention::{FilterNorm, Framing, MelConvention, MelScale};

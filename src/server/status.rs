@@ -104,7 +104,9 @@ pub(super) fn of_mel(error: &MelError) -> Status {
         MelError::NonFinite {
             value, band, frame, ..
         } => not_finite("mel", *value, *band, *frame as u64),
-        MelError::Incompatible { from, to, reasons } => mismatch(
+        MelError::Incompatible {
+            from, to, reasons, ..
+        } => mismatch(
             from,
             to,
             format!(
@@ -322,7 +324,12 @@ mod tests {
 
         let (from, to) = ("lmnt".to_owned(), "hifigan".to_owned());
         let reasons = vec!["hop is 300".to_owned()];
-        let mismatch = of_mel(&MelError::Incompatible { from, to, reasons });
+        let mismatch = of_mel(&MelError::Incompatible {
+            from,
+            to,
+            reasons,
+            approximate: false,
+        });
         assert_eq!(mismatch.code(), Code::FailedPrecondition);
         let details = mismatch.get_error_details();
         let info = details.error_info().unwrap();

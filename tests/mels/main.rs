@@ -1,6 +1,9 @@
 //! Mels as people have them: each kind is taken right, or told with advice that, followed, gives the right audio.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod approximate;
 
 use std::fs;
 use std::path::Path;

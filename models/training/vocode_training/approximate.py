@@ -1,0 +1,142 @@
+"""What `vocode --approximate-mel` loses: PESQ-wb and DistillMOS of mels of other conventions against those of the right mel.
+
+`python -m vocode_training.approximate --data SPEECH --binary vocode --converter approximate_mel --out tables.md` writes the table of
+docs/approximate-mels.md. SPEECH is a folder with manifest.tsv; of its split the first clip of each of 24 speakers is taken, cut to 8 s. The mels
+are made by `vocode mel`, and converted by the example program `approximate_mel`, which refuses nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+
+from .data import clip_paths, read_clip
+from .mel import HOP, SAMPLE_RATE
+from .metrics import distillmos, pesq_wb
+
+CLIPS = 24
+LONGEST = 8 * SAMPLE_RATE // HOP * HOP
+SHORTEST = 3 * SAMPLE_RATE
+RIGHT = "hifigan"
+# All that do not convert exactly; `parallelwavegan` has the bands and frames of `espnet`.
+NAMED = ("lmnt", "vocos24k", "rayhane", "coqui", "espnet", "bigvgan22k", "bigvgan24k", "f5tts", "speecht5", "cosyvoice2")
+
+
+class Clip(NamedTuple):
+    """A recording at SAMPLE_RATE."""
+
+    name: str
+    audio: np.ndarray
+
+
+class Score(NamedTuple):
+    pesq: float
+    distillmos: float
+
+
+def load(data: Path, split: str) -> list[Clip]:
+    """The first long enough clip of each speaker, of CLIPS speakers spread over the list."""
+    clips: dict[str, Clip] = {}
+    for path in clip_paths(data, split):
+        speaker = path.parent.name
+        if speaker in clips or speaker.startswith("singing"):
+            continue
+        audio = read_clip(path)
+        if len(audio) >= SHORTEST:
+            audio = audio[:LONGEST]
+            clips[speaker] = Clip(f"{len(clips):02}", audio[: len(audio) // HOP * HOP])
+    found = list(clips.values())
+    if len(found) < CLIPS:
+        raise SystemExit(f"{data} has {len(found)} speakers in '{split}', expected at least {CLIPS}")
+    return [found[i * len(found) // CLIPS] for i in range(CLIPS)]
+
+
+def run(*words: object) -> str:
+    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
+
+
+class Maker:
+    """The programs, and a folder for what they make."""
+
+    def __init__(self, args: argparse.Namespace, clips: list[Clip], folder: Path) -> None:
+        self.args, self.clips, self.folder = args, clips, folder
+        (folder / "wav").mkdir()
+        for clip in clips:
+            soundfile.write(folder / "wav" / f"{clip.name}.wav", clip.audio, SAMPLE_RATE, subtype="FLOAT")
+
+    def audio(self, convention: str) -> list[np.ndarray]:
+        """The audio of all clips by way of their mels in one convention; as long as the clips."""
+        mels, ready, out = (self.folder / kind / convention for kind in ("mels", "ready", "audio"))
+        run(self.args.binary, "mel", self.folder / "wav", "-o", f"{mels}/", "--mel-convention", convention, "--quiet")
+        shift = 0
+        if convention == RIGHT:
+            ready = mels
+        else:
+            shift = int(run(self.args.converter, convention, RIGHT, mels, ready))
+        run(self.args.binary, ready, "-o", f"{out}/", "--format", "f32", "--seed", 0, "--quiet")
+        return [self.placed(out / f"{clip.name}.wav", shift, len(clip.audio)) for clip in self.clips]
+
+    @staticmethod
+    def placed(path: Path, shift: int, length: int) -> np.ndarray:
+        audio = soundfile.read(path, dtype="float32")[0][shift:]
+        return np.pad(audio, (0, max(0, length - len(audio))))[:length]
+
+
+def score(job: tuple[np.ndarray, np.ndarray]) -> Score:
+    torch.set_num_threads(1)
+    return Score(pesq_wb(*job), distillmos(job[0]))
+
+
+def row(name: str, scores: np.ndarray, right: np.ndarray) -> str:
+    """`scores` and `right` of shape [clips, 2]: PESQ-wb and DistillMOS."""
+    lost = right - scores
+    worst = lost[:, 0].max()
+    return f"| {name} | {scores[:, 0].mean():.2f} | {lost[:, 0].mean():+.2f} | {worst:+.2f} | {scores[:, 1].mean():.2f} | {lost[:, 1].mean():+.2f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
+    parser.add_argument("--split", default="heldout")
+    parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
+    parser.add_argument("--converter", type=Path, required=True, help="the example program approximate_mel")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="file for the tables, beside standard output")
+    args = parser.parse_args()
+    clips = load(args.data, args.split)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+        maker = Maker(args, clips, Path(name))
+
+        def scores(convention: str) -> np.ndarray:
+            jobs = zip(maker.audio(convention), (clip.audio for clip in clips), strict=True)
+            return np.array(list(pool.map(score, jobs)))
+
+        right = scores(RIGHT)
+        say(f"{CLIPS} clips of as many speakers, {sum(len(clip.audio) for clip in clips) / SAMPLE_RATE:.0f} s.")
+        say("")
+        say("| mel | PESQ-wb | lost | by the clip that lost most | DistillMOS | lost |")
+        say("|---|---:|---:|---:|---:|---:|")
+        say(row(f"`{RIGHT}`, the right one", right, right))
+        for convention in NAMED:
+            say(row(f"`{convention}`", scores(convention), right))
+    if args.out:
+        args.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

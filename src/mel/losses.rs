@@ -1,0 +1,159 @@
+//! What the approximate way from other conventions to `hifigan` loses, as measured, and what is taken by that.
+//!
+//! The figures are those of `docs/approximate-mels.md`, made by `models/training/vocode_training/approximate.py`.
+
+use super::MelConvention;
+use super::differences::mismatches;
+
+/// PESQ-wb that may be lost.
+const BEARABLE: f64 = 0.3;
+
+/// The convention that the losses were measured to: what the built-in model takes.
+const TARGET: &str = "hifigan";
+
+/// PESQ-wb lost by the named conventions that do not convert exactly, the mean of 24 clips.
+const NAMED: [(&str, f64); 11] = [
+    ("lmnt", 0.07),
+    ("vocos24k", 0.08),
+    ("rayhane", 0.07),
+    ("coqui", 0.09),
+    ("espnet", 0.09),
+    ("parallelwavegan", 0.09),
+    ("bigvgan22k", 0.04),
+    ("bigvgan24k", 0.06),
+    ("f5tts", 0.08),
+    ("speecht5", 0.66),
+    ("cosyvoice2", 1.07),
+];
+
+/// The most that was lost inside of [`outside`]'s bounds.
+const INSIDE: f64 = 0.09;
+
+/// Whether a convention is taken approximately.
+pub(super) enum Verdict {
+    /// It is, with the remark to make on it.
+    Taken(String),
+    /// It is not, and why.
+    Refused(String),
+}
+
+/// Judges two conventions between which there is no exact way.
+pub(super) fn verdict(from: &MelConvention, to: &MelConvention) -> Verdict {
+    let target = MelConvention::named(TARGET);
+    if target.is_none_or(|target| !mismatches(&target, to).is_empty()) {
+        return Verdict::Refused(format!(
+            "what is lost was measured for models that take `{TARGET}`, and this one takes `{}`",
+            to.name
+        ));
+    }
+    let how = format!(
+        "`{}` is converted approximately, by way of a spectral envelope",
+        from.name
+    );
+    match (measured(from), outside(from)) {
+        (Some((name, loss)), _) if loss > BEARABLE => Verdict::Refused(format!(
+            "in the convention `{name}` 24 clips lost {loss:.2} of PESQ-wb, and more than {BEARABLE} is too much"
+        )),
+        (Some((_, loss)), _) => {
+            Verdict::Taken(format!("{how}: on 24 clips that lost {loss:.2} of PESQ-wb"))
+        }
+        (None, Some(reason)) => Verdict::Refused(reason),
+        (None, None) => Verdict::Taken(format!(
+            "{how}: it was not measured itself, but what lies around it, of which 24 clips lost at most {INSIDE:.2} of PESQ-wb"
+        )),
+    }
+}
+
+/// Whether an approximate way is offered.
+pub(super) fn is_taken(from: &MelConvention, to: &MelConvention) -> bool {
+    matches!(verdict(from, to), Verdict::Taken(_))
+}
+
+/// The named convention with these bands and frames that lost most, and how much.
+fn measured(from: &MelConvention) -> Option<(&'static str, f64)> {
+    NAMED
+        .into_iter()
+        .filter(|(name, _)| {
+            MelConvention::named(name).is_some_and(|named| mismatches(from, &named).is_empty())
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Why a convention lies outside of those that were measured to lose little, if it does.
+fn outside(from: &MelConvention) -> Option<String> {
+    let rate = f64::from(from.sample_rate);
+    let milliseconds = |samples: usize| 1e3 * samples as f64 / rate;
+    let below = |hz: &&f64| **hz < 8_000.0;
+    let bands = from.band_centres().iter().filter(below).count();
+    let bounds = [
+        ("sample rate in Hz", rate, 22_050.0, 24_000.0),
+        ("lowest edge in Hz", from.f_min, 0.0, 80.0),
+        ("highest edge in Hz", from.f_max, 7_600.0, 12_000.0),
+        ("number of bands below 8000 Hz", bands as f64, 71.0, 89.0),
+        ("hop in ms", milliseconds(from.hop), 10.6, 11.7),
+        ("window in ms", milliseconds(from.win_length), 42.6, 46.5),
+        ("n_fft in ms", milliseconds(from.n_fft), 42.6, 46.5),
+        ("power", from.power, 1.0, 1.0),
+        ("magnitude_epsilon", from.magnitude_epsilon, 0.0, 1e-9),
+    ];
+    let within = |found: f64, low: f64, high: f64| (low..=high).contains(&found);
+    let (what, found, low, high) = bounds
+        .into_iter()
+        .find(|(_, found, low, high)| !within(*found, *low, *high))?;
+    Some(format!(
+        "its {what} is {found:.4}, and what was measured to lose little has {low} to {high}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> MelConvention {
+        MelConvention::named(name).unwrap()
+    }
+
+    fn refusal(from: &MelConvention, to: &str) -> Option<String> {
+        match verdict(from, &named(to)) {
+            Verdict::Taken(_) => None,
+            Verdict::Refused(reason) => Some(reason),
+        }
+    }
+
+    #[test]
+    fn every_named_convention_is_exact_or_measured() {
+        for name in MelConvention::names() {
+            let from = named(name);
+            let exact = mismatches(&from, &named(TARGET)).is_empty();
+            assert!(exact || measured(&from).is_some(), "{name}");
+            // What loses little is what the bounds are drawn around.
+            if let Some((_, loss)) = measured(&from) {
+                assert_eq!(outside(&from).is_none(), loss <= BEARABLE, "{name}");
+                assert_eq!(refusal(&from, TARGET).is_none(), loss <= BEARABLE, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_figure_or_the_setting() {
+        let reason = refusal(&named("speecht5"), TARGET).unwrap();
+        assert!(
+            reason.contains("speecht5") && reason.contains("PESQ"),
+            "{reason}"
+        );
+        let mut narrow = named("tacotron2");
+        narrow.f_max = 4_000.0;
+        let reason = refusal(&narrow, TARGET).unwrap();
+        assert!(reason.contains("highest edge in Hz is 4000"), "{reason}");
+        let reason = refusal(&named("espnet"), "vocos24k").unwrap();
+        assert!(reason.contains("vocos24k"), "{reason}");
+    }
+
+    #[test]
+    fn another_name_or_logarithm_does_not_hide_what_was_measured() {
+        let mut mine = named("speecht5");
+        mine.name = "mine".to_owned();
+        mine.compression.floor = 1e-5;
+        assert!(refusal(&mine, TARGET).unwrap().contains("speecht5"));
+    }
+}
