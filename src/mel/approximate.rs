@@ -1,7 +1,7 @@
 //! From one convention to another where there is no exact way: by way of an envelope over linear frequency.
 //!
-//! Each frame's bands become the magnitude of a sound that has them ([`Envelope`]), which is read at the bins of the other convention, goes
-//! through its filters, and is interpolated over time where the hops differ. What that loses was measured ([`losses`](super::losses)).
+//! Each frame's bands become the magnitude of a sound that has them (`mel/envelope.rs`), which is read at the bins of the other convention, goes
+//! through its filters, and is interpolated over time where the hops differ. What that loses was measured (`mel/losses.rs`).
 
 use ndarray::Array2;
 
