@@ -10,7 +10,7 @@ use numpy::{PyArray2, PyArrayDyn, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use vocode::audio::resample;
-use vocode::mel::{Prepared, analyse, prepare};
+use vocode::mel::{Prepared, analyse, prepare, prepare_approximately};
 use vocode::vocoder::Output;
 use vocode::{
     Bundle, LoadOptions, Manifest, Mel, Runtime, SessionOptions, SynthesisOptions, VocoderError,
@@ -105,6 +105,7 @@ impl Vocoder {
     /// layout : "bands-first", "frames-first" ([frames, n_mels]) or "auto", which goes by the shape.
     /// lengths : frames of each mel of a padded batch; what comes after is silence in the audio.
     /// trim_padding : cut frames at either end that hold one value in every band.
+    /// approximate_mel : take mels of other rates, hops and bands too, approximately, where that was measured to lose little; a warning says how much.
     /// sample_rate : of the audio, in Hz; the model's own when None.
     /// watermark : True puts a watermark in, which `detect` finds; a number of 32 bits is what it says, else a hash of the model and the key.
     /// watermark_key : bytes, at least 16, without which nobody finds it; a key that everybody has when None.
@@ -112,7 +113,7 @@ impl Vocoder {
     /// Returns
     /// -------
     /// float32, full scale 1: [samples] for one mel, [batch, samples] for a batch.
-    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, sample_rate=None, watermark=None, watermark_key=None))]
+    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, approximate_mel=false, sample_rate=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn decode<'py>(
         &self,
@@ -126,6 +127,7 @@ impl Vocoder {
         layout: &str,
         lengths: Option<Vec<usize>>,
         trim_padding: bool,
+        approximate_mel: bool,
         sample_rate: Option<u32>,
         watermark: Option<WatermarkArgument>,
         watermark_key: Option<&[u8]>,
@@ -152,7 +154,11 @@ impl Vocoder {
             if trim_padding {
                 mel = vocode::mel::trim_padding(mel, &from).0;
             }
-            let prepared = prepare(mel, &from, &self.manifest.mel).map_err(errors::mel)?;
+            let prepared = match approximate_mel {
+                true => prepare_approximately(mel, &from, &self.manifest.mel),
+                false => prepare(mel, &from, &self.manifest.mel),
+            };
+            let prepared = prepared.map_err(errors::mel)?;
             options::warn(py, &prepared.notes)?;
             let clip = py.detach(|| self.make(&prepared, &options, sample_rate))?;
             longest = longest.max(clip.len());

@@ -124,6 +124,21 @@ def test_schedules_solvers_and_rates_are_the_callers_choice(client, mel):
     assert client.vocode(padded, steps=1, trim_padding=True).audio.size == 256 * mel.shape[1]
 
 
+def test_a_mel_of_another_kind_is_taken_approximately_where_that_is_asked_for(client, vocoder, mel):
+    recording = vocoder.decode(mel, steps=1)
+    mel = vocoder.mel(recording, 22_050, mel_convention="vocos24k")
+    for call in (client.vocode, vocoder.decode):
+        with pytest.raises(vocode_onnx.VocodeError, match="approximate_mel"):
+            call(mel, steps=1, mel_convention="vocos24k")
+    arguments = {"steps": 1, "mel_convention": "vocos24k", "approximate_mel": True}
+    with pytest.warns(UserWarning, match="of PESQ-wb"):
+        expected = vocoder.decode(mel, **arguments)
+    with pytest.warns(UserWarning, match="of PESQ-wb"):
+        streamed = np.concatenate(list(client.stream(mel, **arguments)))
+    assert abs(expected.size - recording.size) < 1024
+    np.testing.assert_allclose(streamed, expected, atol=1e-4)
+
+
 def test_remarks_are_warnings_of_the_callers_line(client, mel):
     for call in (client.vocode, lambda *a, **k: list(client.stream(*a, **k))):
         with pytest.warns(UserWarning, match="half a hop") as warned:

@@ -7,6 +7,8 @@
 //! ```
 
 #[cfg(feature = "formats")]
+mod clip;
+#[cfg(feature = "formats")]
 mod decode;
 #[cfg(feature = "formats")]
 mod encode;
@@ -26,7 +28,9 @@ mod wav;
 
 pub use crate::rates::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 #[cfg(feature = "formats")]
-pub use decode::{DECODER_THREAD, DecodeLimits, DecodedAudio, decode};
+pub use clip::{DecodeLimits, DecodedAudio};
+#[cfg(feature = "formats")]
+pub use decode::{DECODER_THREAD, decode};
 #[cfg(feature = "formats")]
 pub use encode::{EncodedPiece, Encoding, StreamEncoder, too_loud};
 pub use error::AudioError;

@@ -7,7 +7,7 @@ use opus_pure::{
     OpusHead, OpusTags, RateControl, Trim,
 };
 
-use super::decode::{DecodeLimits, DecodedAudio};
+use super::clip::{DecodeLimits, DecodedAudio};
 use super::resample::{StreamResampler, resampled_len};
 use super::{AudioError, Provenance};
 

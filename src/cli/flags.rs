@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::mel::MelError;
 
 /// Fields as the library calls them, and their flags.
-const FLAGS: [(&str, &str); 21] = [
+const FLAGS: [(&str, &str); 22] = [
+    ("`approximate_mel`", "--approximate-mel"),
     ("`api_keys`", "--api-keys"),
     ("`device`", "--device"),
     ("`engine_cache`", "--engine-cache"),
@@ -40,20 +41,12 @@ pub(super) fn with_flags(message: &str) -> Cow<'_, str> {
     )
 }
 
-/// What is wrong with a mel, and the way out where the mel is of a kind that does not convert exactly.
+/// What is wrong with a mel, and the command that makes it again where the mel is of a kind that does not convert exactly.
 pub(super) fn mel_problem(error: &MelError) -> String {
-    let again = |to: &str| format!("`vocode mel IN.wav --mel-convention {to}` makes one");
     match error {
-        MelError::Incompatible {
-            to, approximate, ..
-        } => {
-            let way = match approximate {
-                true => "; --approximate-mel converts it approximately, which loses little",
-                false => "",
-            };
-            format!("{error} ({}{way})", again(to))
+        MelError::Incompatible { to, .. } | MelError::TooFar { to, .. } => {
+            format!("{error} (`vocode mel IN.wav --mel-convention {to}` makes one)")
         }
-        MelError::TooFar { to, .. } => format!("{error} ({})", again(to)),
         _ => error.to_string(),
     }
 }

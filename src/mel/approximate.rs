@@ -86,6 +86,15 @@ impl Approximation {
         }
     }
 
+    /// [`Prepared::shift_samples`].
+    #[must_use]
+    pub fn shift_samples(&self) -> i64 {
+        match self.frames {
+            Some(_) => 0,
+            None => shift_samples(&self.from, &self.to),
+        }
+    }
+
     /// Checks a whole mel and brings it to the other convention.
     ///
     /// # Errors
@@ -94,10 +103,6 @@ impl Approximation {
         let mut notes = check_for(&mel, &self.from, &self.to)?;
         notes.extend(self.note.clone());
         let bands = self.log_bands(&without_moments(mel, &self.from)?);
-        let shift_samples = match self.frames {
-            Some(_) => 0,
-            None => shift_samples(&self.from, &self.to),
-        };
         let mut values = match self.frames {
             Some(frames) => {
                 let count = frames.count(bands.ncols());
@@ -113,7 +118,7 @@ impl Approximation {
         }
         Ok(Prepared {
             mel: Mel::new(values)?,
-            shift_samples,
+            shift_samples: self.shift_samples(),
             notes,
         })
     }

@@ -236,8 +236,9 @@ pub enum MelError {
     /// Two conventions between which there is no exact conversion.
     #[error(
         "a `{from}` mel cannot be converted exactly to `{to}`, which the model expects: {}. \
-         Make the mel again as `{to}`, or use a `model` made for `{from}`",
-        reasons.join("; ")
+         Make the mel again as `{to}`, or use a `model` made for `{from}`{way}",
+        reasons.join("; "),
+        way = if *approximate { "; `approximate_mel` takes it approximately, which loses little" } else { "" }
     )]
     Incompatible {
         /// Convention of the mel.

@@ -5,16 +5,41 @@ use tonic::Status;
 
 use super::status::{invalid, of_mel};
 use super::wire_mel::{self, FrameLimit};
-use crate::mel::{Conversion, Mel, MelConvention, MelError, Moment, Prepared, trim_padding};
+use crate::mel::{
+    Approximation, Conversion, Mel, MelConvention, MelError, Moment, Prepared, trim_padding,
+};
 use crate::proto;
 
 /// Reads the mel of one call and brings it to its model's convention.
 pub(super) struct MelDecoder {
     bands: usize,
     from: MelConvention,
-    conversion: Conversion,
+    way: Way,
     trim: bool,
     frames: u64,
+}
+
+/// How a mel comes to the model's convention.
+enum Way {
+    Exact(Box<Conversion>),
+    /// For mels that are there whole.
+    Approximate(Box<Approximation>),
+}
+
+impl Way {
+    /// The exact one where there is one.
+    fn between(
+        from: &MelConvention,
+        model: &MelConvention,
+        approximate: bool,
+    ) -> Result<Way, MelError> {
+        match Conversion::new(from, model) {
+            Err(MelError::Incompatible { .. }) if approximate => {
+                Ok(Way::Approximate(Box::new(Approximation::new(from, model)?)))
+            }
+            exact => Ok(Way::Exact(Box::new(exact?))),
+        }
+    }
 }
 
 impl MelDecoder {
@@ -36,26 +61,35 @@ impl MelDecoder {
         normalise(&mut from, &config.mel_mean, &config.mel_std)?;
         Ok(MelDecoder {
             bands: from.n_mels,
-            conversion: Conversion::new(&from, model).map_err(|e| of_mel(&e))?,
+            way: Way::between(&from, model, config.approximate_mel).map_err(|e| of_mel(&e))?,
             from,
             trim: config.trim_padding,
             frames: config.start_frame,
         })
     }
 
-    /// Whether padding is to be cut, for which a mel must come whole.
-    pub fn trims(&self) -> bool {
-        self.trim
+    /// The conversion of a mel that comes in pieces, or not from its first frame on.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT where the mel must come whole.
+    pub fn of_pieces(&self) -> Result<&Conversion, Status> {
+        let (field, what) = match &self.way {
+            Way::Exact(conversion) if !self.trim => return Ok(conversion),
+            Way::Exact(_) => ("config.trim_padding", "padding is cut"),
+            Way::Approximate(_) => ("config.approximate_mel", "a mel is converted approximately"),
+        };
+        let message = format!(
+            "{what} where the mel comes whole: by Vocode or VocodeStream, and without start_frame"
+        );
+        Err(invalid(field, message))
     }
 
     /// [`Prepared::shift_samples`] of the mel.
     pub fn shift_samples(&self) -> i64 {
-        self.conversion.shift_samples()
-    }
-
-    /// Remarks on the conversion; none of them is an error.
-    pub fn notes(&self) -> &[String] {
-        self.conversion.notes()
+        match &self.way {
+            Way::Exact(conversion) => conversion.shift_samples(),
+            Way::Approximate(approximation) => approximation.shift_samples(),
+        }
     }
 
     /// A mel that comes whole.
@@ -65,7 +99,11 @@ impl MelDecoder {
             true => trim_padding(mel, &self.from).0,
             false => mel,
         };
-        self.conversion.whole(mel).map_err(|e| of_mel(&e))
+        let prepared = match &self.way {
+            Way::Exact(conversion) => conversion.whole(mel),
+            Way::Approximate(approximation) => approximation.whole(mel),
+        };
+        prepared.map_err(|e| of_mel(&e))
     }
 
     /// Further frames of a mel that comes in pieces, as `[n_mels, frames]` in the model's convention.
@@ -75,7 +113,7 @@ impl MelDecoder {
         limit: FrameLimit,
     ) -> Result<Array2<f32>, Status> {
         let mel = self.read(message, limit)?;
-        let converted = self.conversion.apply(mel).map_err(|e| of_mel(&e))?;
+        let converted = self.of_pieces()?.apply(mel).map_err(|e| of_mel(&e))?;
         Ok(converted.into_values())
     }
 
@@ -182,5 +220,29 @@ mod tests {
             decoder("tacotron2", &hifigan()).unwrap().shift_samples(),
             128
         );
+    }
+
+    #[test]
+    fn what_does_not_convert_exactly_is_taken_where_that_is_asked_for_and_the_mel_comes_whole() {
+        let decoder = |named: &str| {
+            let config = proto::SynthesisConfig {
+                mel_convention: named.to_owned(),
+                approximate_mel: true,
+                ..proto::SynthesisConfig::default()
+            };
+            MelDecoder::new(&config, &hifigan())
+        };
+        let refused = decoder("speecht5").map(|_| ()).unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().contains("PESQ"), "{refused}");
+        let mut espnet = decoder("espnet").unwrap();
+        assert_eq!(
+            espnet.of_pieces().unwrap_err().code(),
+            Code::InvalidArgument
+        );
+        let piece = espnet.piece(&message(), FrameLimit::Stream(9));
+        assert_eq!(piece.unwrap_err().code(), Code::InvalidArgument);
+        // What converts exactly does so in pieces too.
+        assert!(decoder("tacotron2").unwrap().of_pieces().is_ok());
     }
 }

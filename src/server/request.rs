@@ -81,6 +81,9 @@ impl<'a> Order<'a> {
         let (encoding, wire) = encoding(config.encoding)?;
         let start = start(&config, encoding, model, shared.limits.max_stream_frames)?;
         let decoder = MelDecoder::new(&config, &model.manifest().mel)?;
+        if start.frame > 0 {
+            decoder.of_pieces()?;
+        }
         let given = |value: u32| (value != 0).then_some(value);
         let frames = |value: u32| given(value).map(|frames| frames as usize);
         let request = StreamRequest {
@@ -254,12 +257,6 @@ fn start(
         return Err(invalid(
             "config.encoding",
             "a file does not begin in its middle: to go on from start_sample or start_frame, ask for PCM, mu-law or A-law",
-        ));
-    }
-    if config.trim_padding && start.frame > 0 {
-        return Err(invalid(
-            "config.trim_padding",
-            "padding is cut where the mel comes whole: send it whole, without start_frame, or cut as it was cut before",
         ));
     }
     Ok(start)

@@ -145,17 +145,12 @@ async fn live(
         return Err(invalid("config", "the first request must hold the config"));
     };
     let mut order = Order::read(shared, &call, config)?;
-    if order.decoder.trims() {
-        return Err(invalid(
-            "config.trim_padding",
-            "padding is cut where the mel comes whole, by Vocode and VocodeStream",
-        ));
-    }
+    let notes = order.decoder.of_pieces()?.notes().to_vec();
     let (mut opened, input) = order.open(shared, &call, id, None)?;
-    opened.header.warnings = order.decoder.notes().to_vec();
-    for note in order.decoder.notes() {
+    for note in &notes {
         tracing::warn!("{note}");
     }
+    opened.header.warnings = notes;
     let feed = feed_live(shared, requests, order.decoder, input);
     let deliver = Synthesis::new(call, opened).deliver(events);
     tokio::try_join!(feed, deliver).map(|_| ())

@@ -105,13 +105,29 @@ pub(super) fn of_mel(error: &MelError) -> Status {
             value, band, frame, ..
         } => not_finite("mel", *value, *band, *frame as u64),
         MelError::Incompatible {
-            from, to, reasons, ..
-        } => mismatch(
+            from,
+            to,
+            reasons,
+            approximate,
+        } => {
+            let way = match approximate {
+                true => "; config.approximate_mel takes it approximately, which loses little",
+                false => "",
+            };
+            mismatch(
+                from,
+                to,
+                format!(
+                    "a `{from}` mel cannot be converted exactly to `{to}`, which the model takes: {}{way}",
+                    reasons.join("; ")
+                ),
+            )
+        }
+        MelError::TooFar { from, to, reason } => mismatch(
             from,
             to,
             format!(
-                "a `{from}` mel cannot be converted exactly to `{to}`, which the model takes: {}",
-                reasons.join("; ")
+                "a `{from}` mel is not converted to `{to}`, which the model takes, approximately either: {reason}"
             ),
         ),
         MelError::OutOfRange { convention, .. } | MelError::Implausible { convention, .. } => {

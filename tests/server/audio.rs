@@ -464,3 +464,44 @@ async fn the_header_says_what_is_odd_about_a_mel_and_the_config_mends_it() {
     // Its values come back within rounding, which integers may amplify.
     assert!(difference(&audio, &expected) < 0.1);
 }
+
+/// The audio is that of the command line, whose own tests say how good it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_convert_exactly_is_taken_where_that_is_asked_for() {
+    let server = Server::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (npy, wav) = (folder.path().join("a.npy"), folder.path().join("a.wav"));
+    let run = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("vocode").unwrap();
+        command.args(arguments).assert().success();
+    };
+    let espnet = ["--mel-convention", "espnet"];
+    let (npy, wav) = (npy.to_str().unwrap(), wav.to_str().unwrap());
+    run(&[&["mel", "models/demo/demo.flac", "-o", npy], &espnet[..]].concat());
+    let flags = ["--approximate-mel", "--format", "f32"];
+    run(&[&[npy, "-o", wav], &espnet[..], &flags[..]].concat());
+    let config = |approximate_mel| SynthesisConfig {
+        approximate_mel,
+        mel_convention: "espnet".to_owned(),
+        ..floats()
+    };
+    let ask = async |config| {
+        let request = VocodeRequest {
+            config: Some(config),
+            mel: Some(proto::Mel {
+                npy_bytes: std::fs::read(npy).unwrap().into(),
+                ..proto::Mel::default()
+            }),
+            request_id: String::new(),
+        };
+        server.client().await.vocode(request).await
+    };
+    let refused = ask(config(false)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    assert!(refused.message().contains("approximate_mel"), "{refused}");
+    let answer = ask(config(true)).await.unwrap().into_inner();
+    let warnings = answer.header.unwrap().warnings;
+    assert!(warnings[0].contains("of PESQ-wb"), "{warnings:?}");
+    let expected = decode(std::fs::read(wav).unwrap(), None, &DecodeLimits::default()).unwrap();
+    assert!(difference(&samples(&answer.audio), &expected.samples) < 1e-4);
+}

@@ -83,7 +83,15 @@ async fn an_answer_begins_where_it_is_asked_to() {
                 trim_padding: true,
                 ..config(3, 0)
             },
-            "send it whole",
+            "comes whole",
+        ),
+        (
+            SynthesisConfig {
+                approximate_mel: true,
+                mel_convention: "espnet".to_owned(),
+                ..config(3, 0)
+            },
+            "comes whole",
         ),
     ];
     for (config, words) in refused {

@@ -78,6 +78,7 @@ class Vocoder:
         layout: _Layout = "bands-first",
         lengths: Sequence[int] | None = None,
         trim_padding: bool = False,
+        approximate_mel: bool = False,
         sample_rate: int | None = None,
         watermark: bool | int | None = None,
         watermark_key: bytes | None = None,

@@ -98,7 +98,7 @@ const REQUEST_ID: Parameter = Parameter {
 pub(super) static OF_MEL: [Parameter; 2] = [MODEL, REQUEST_ID];
 
 /// Of a request for audio.
-pub(super) static OF_VOCODE: [Parameter; 22] = [
+pub(super) static OF_VOCODE: [Parameter; 23] = [
     MODEL,
     Parameter {
         name: "steps",
@@ -243,6 +243,16 @@ pub(super) static OF_VOCODE: [Parameter; 22] = [
         form: Form::Switch,
         set: |asked, text| {
             asked.config.trim_padding = switch(text)?;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "approximate_mel",
+        about: "Take a mel of another rate, hop or bands too, approximately, where that was measured to lose little; Vocode-Warning says how much.",
+        example: "true",
+        form: Form::Switch,
+        set: |asked, text| {
+            asked.config.approximate_mel = switch(text)?;
             Ok(())
         },
     },
@@ -408,11 +418,11 @@ mod tests {
 
     #[test]
     fn parameters_become_the_fields_of_their_names() {
-        let read = asked("steps=2&seed=7&mel_mean=-5,0.5&trim_padding=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
+        let read = asked("steps=2&seed=7&mel_mean=-5,0.5&trim_padding=true&approximate_mel=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
         let config = read.config;
         assert_eq!(config.schedule.unwrap().kind, Some(Kind::Steps(2)));
         assert_eq!((config.seed, config.mel_mean), (Some(7), vec![-5.0, 0.5]));
-        assert!(config.trim_padding);
+        assert!(config.trim_padding && config.approximate_mel);
         assert_eq!(config.encoding, i32::from(AudioEncoding::Flac));
         assert_eq!(config.solver.unwrap().name, "heun");
         assert_eq!(

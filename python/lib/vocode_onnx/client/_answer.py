@@ -35,11 +35,11 @@ class Speech:
         return f"Speech({len(self.audio)} samples at {self.sample_rate} Hz, {self.header.steps} steps, seed {self.header.seed})"
 
 
-def whole(answer: pb.VocodeResponse, frames: int, trimmed: bool, stacklevel: int) -> Speech:
-    """The answer to a unary call that sent `frames`, of which padding may be `trimmed`. Its remarks become warnings."""
+def whole(answer: pb.VocodeResponse, frames: int, changed: bool, stacklevel: int) -> Speech:
+    """The answer to a unary call that sent `frames`, whose number the server may have `changed`. Its remarks become warnings."""
     if not answer.HasField("header") or not answer.HasField("summary"):
         raise _broken("it has no header or no summary")
-    if not trimmed:
+    if not changed:
         _same("frames", answer.summary.frames, frames)
     _same("samples", answer.summary.samples, len(answer.audio) / SAMPLE_BYTES)
     _float_samples(answer.header)
@@ -51,10 +51,10 @@ def whole(answer: pb.VocodeResponse, frames: int, trimmed: bool, stacklevel: int
 class Reading:
     """Follows one streamed answer, event by event, over as many calls as it takes."""
 
-    def __init__(self, trimmed: bool) -> None:
-        """`trimmed`: padding of the mel may be cut, so that fewer frames count."""
+    def __init__(self, changed: bool) -> None:
+        """`changed`: the server may make another number of frames of the mel, by cutting padding or by an approximate conversion."""
         self.header: pb.StreamHeader | None = None
-        self._trimmed = trimmed
+        self._changed = changed
         self.summary: pb.StreamSummary | None = None
         self.samples = 0
         """Samples that have come: another call goes on with this one."""
@@ -79,7 +79,7 @@ class Reading:
         if kind != "summary":
             raise _broken("it has an empty event; the server may be of another version")
         _same("samples", event.summary.samples, self.samples - self._first)
-        if not self._trimmed:
+        if not self._changed:
             _same("frames", event.summary.frames, frames)
         self.summary = event.summary
         self.summary.samples = self.samples

@@ -39,6 +39,8 @@ class Options(TypedDict, total=False):
     """Whether mels are [n_mels, frames], the default, or [frames, n_mels]."""
     trim_padding: bool
     """Cut frames at either end that hold one value in every band; not in live calls."""
+    approximate_mel: bool
+    """Take mels of other rates, hops and bands too, approximately, where that was measured to lose little; not in live calls."""
     sample_rate: int
     """Samples a second of the audio; the model's own where it is left out."""
     first_chunk_frames: int
@@ -67,6 +69,11 @@ class Order:
         self.request_id = options.get("request_id", "")
         self.timeout = options.get("timeout")
         self.config = _config(steps, seed, options)
+
+    @property
+    def changes_frames(self) -> bool:
+        """Whether the server may make another number of frames of a mel."""
+        return self.config.trim_padding or self.config.approximate_mel
 
     def mel(self, mel: MelLike) -> pb.Mel:
         """The mel, frame by frame.
@@ -102,6 +109,7 @@ def _config(steps: int | None, seed: int, options: Options) -> pb.SynthesisConfi
         first_chunk_frames=options.get("first_chunk_frames", 0),
         solver=pb.Solver(name=solver) if isinstance(solver, str) else solver,
         trim_padding=options.get("trim_padding", False),
+        approximate_mel=options.get("approximate_mel", False),
         mel_mean=_numbers(mean),
         mel_std=_numbers(std),
     )

@@ -59,7 +59,7 @@ class Client:
             answer = self._stub.Vocode(request, metadata=self._server.metadata, timeout=order.timeout)
         except grpc.RpcError as error:
             raise exception(error, self._server.address) from None
-        return whole(answer, request.mel.n_frames, order.config.trim_padding, stacklevel=2)
+        return whole(answer, request.mel.n_frames, order.changes_frames, stacklevel=2)
 
     def stream(self, mel: MelLike, steps: int | None = None, seed: int = 0, **options: Unpack[Options]) -> SpeechStream:
         """A whole mel, [n_mels, frames], for audio as it is made, [samples] each: `VocodeStream`. Arguments and errors are those of `vocode`."""
@@ -111,7 +111,7 @@ class SpeechStream(Iterator[NDArray[np.float32]]):
 
     def __init__(self, begin: Callable[[int], Any], feed: Feed, address: str) -> None:
         self._begin, self._feed, self._address = begin, feed, address
-        self._reading, self._tries = Reading(feed.order.config.trim_padding), Tries()
+        self._reading, self._tries = Reading(feed.order.changes_frames), Tries()
         self._call = begin(0)
         self._over = False
         self.resumed = 0
