@@ -300,6 +300,8 @@ mod tests {
             message.contains("`model` made for lmnt") && message.contains("scale = 0.01"),
             "{message}"
         );
+        let way = "pass `mel_convention` lmnt and `approximate_mel`";
+        assert!(message.contains(way), "{message}");
     }
 
     #[test]

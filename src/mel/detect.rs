@@ -7,6 +7,7 @@
 
 use super::differences::mismatches;
 use super::guess::{Guess, Likelihood, Statistics};
+use super::losses::is_taken;
 use super::scales::{likely_scales, nepers};
 use super::traits::Traits;
 use super::{Compression, LogKind, Mel, MelConvention};
@@ -313,9 +314,18 @@ pub(super) fn detect_for(
         .collect();
     guesses.sort_by_key(refused);
     for guess in &mut guesses {
-        if refused(guess) {
+        if let Some(convention) = guess.convention.as_ref()
+            && !mismatches(convention, model).is_empty()
+        {
+            let way = match is_taken(convention, model) {
+                true => format!(
+                    "pass `mel_convention` {} and `approximate_mel`, or make",
+                    convention.name
+                ),
+                false => "make".to_owned(),
+            };
             guess.advice = format!(
-                "the model takes `{}`: make the mel again as that, or use a `model` made for {}",
+                "the model takes `{}`: {way} the mel again as that, or use a `model` made for {}",
                 model.name, guess.name
             );
         }

@@ -144,7 +144,7 @@ pub enum MelError {
     /// No side has the number of bands that was asked for.
     #[error(
         "expected {expected} mel bands, found shape {shape:?}: give a mel of {expected} bands, \
-         or a `model` for this one"
+         or a `model` for this one, or say with `mel_convention` of which kind it is and try `approximate_mel`"
     )]
     Bands {
         /// Bands expected.

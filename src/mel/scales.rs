@@ -35,7 +35,7 @@ fn mapped(low: f64, high: f64) -> Option<Compression> {
     })
 }
 
-const EDGES: &str = "; give `f_min` and `f_max` too where its bands do not span 0 to 8000 Hz";
+const EDGES: &str = "; where its bands do not span 0 to 8000 Hz give `f_min` and `f_max` too, and `approximate_mel`";
 
 fn scales() -> [Scale; 6] {
     [
@@ -46,8 +46,7 @@ fn scales() -> [Scale; 6] {
                 ..Compression::ln(1e-10)
             }),
             recipe: "{ kind = \"log10\", floor = 1e-10 }",
-            more: "; ESPnet, ParallelWaveGAN and TensorFlowTTS have bands of 80 to 7600 Hz: say so with `f_min` and `f_max`, as a model for 0 to 8000 Hz \
-                   needs another mel, made with these edges and np.log",
+            more: "; of a mel of ESPnet, ParallelWaveGAN or TensorFlowTTS, whose bands span 80 to 7600 Hz, pass `mel_convention` espnet and `approximate_mel` instead",
         },
         Scale {
             name: "decibels mapped to -4 to 4",

@@ -153,6 +153,19 @@ fn without_the_flag_the_refusal_names_it_where_it_would_help() {
 }
 
 #[test]
+fn a_mel_of_a_kind_that_was_not_told_is_told_the_flags_that_take_it() {
+    for (name, words) in [
+        ("espnet", "--mel-convention espnet and --approximate-mel"),
+        ("lmnt", "--mel-convention lmnt and --approximate-mel"),
+        ("vocos24k", "try --approximate-mel"),
+    ] {
+        let folder = folder_with_mel(name);
+        let (_, _, said) = vocode(folder.path(), &["mel.npy", "-o", "out.wav"]);
+        assert!(said.contains(words), "{name}: {said}");
+    }
+}
+
+#[test]
 fn what_loses_too_much_is_refused_with_the_figure() {
     let folder = folder_with_mel("speecht5");
     let flags = ["mel.npy", "-o", "out.wav", "--approximate-mel"];
