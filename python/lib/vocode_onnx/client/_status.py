@@ -26,7 +26,8 @@ def exception(error: Any, address: str) -> ServiceError:
     code, words = error.code().name, error.details() or ""
     if code == "UNAVAILABLE" and words.startswith("failed to connect"):
         return UnavailableError(f"cannot reach {address}: {words}: see that `vocode serve` runs there", code)
-    if code == "DEADLINE_EXCEEDED" and "Deadline Exceeded" in words:
+    # Whoever sees it first says so: gRPC here, or the server.
+    if code == "DEADLINE_EXCEEDED" and ("Deadline Exceeded" in words or "call's own deadline" in words):
         return DeadlineError("the call took longer than its `timeout`", code)
     bad_request, retry_info, error_info = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
     for detail in _details(error):
