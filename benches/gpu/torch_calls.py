@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "models/training"))
 
 from vocode_training import warm  # noqa: E402
-from vocode_training.mel import HOP, SAMPLE_RATE  # noqa: E402
+from vocode_training.mel import HIFIGAN  # noqa: E402
 
 BATCHES, CORES, RUNS = (1, 8, 64), (16, 64, 128, 256), 15
 
@@ -45,11 +45,11 @@ def main() -> None:
         for batch, core in itertools.product(batches, CORES):
             frames = core + 2 * context
             cond = conditioner(torch.zeros(batch, 80, frames, device=device))
-            inputs = (torch.randn(batch, frames * HOP, device=device), torch.full((batch,), 0.5, device=device), cond)
+            inputs = (torch.randn(batch, frames * HIFIGAN.hop, device=device), torch.full((batch,), 0.5, device=device), cond)
             row: dict[str, object] = {"kind": kind, "device": name, "windows": batch, "core_frames": core}
             try:
                 seconds = median(net, inputs)
-                row |= {"milliseconds": 1e3 * seconds, "real_time_factor": seconds * SAMPLE_RATE / (batch * core * HOP)}
+                row |= {"milliseconds": 1e3 * seconds, "real_time_factor": seconds * HIFIGAN.sample_rate / (batch * core * HIFIGAN.hop)}
             except Exception as error:  # compiling may fail in many ways, and that is a result
                 row["not_measured"] = str(error)[:300]
             print(json.dumps(row), flush=True)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from vocode_training import checkpoint, export
+from vocode_training.mel import HIFIGAN, Convention
 from vocode_training.network import Config, Model
 
 ROOT = Path(__file__).parents[3]
@@ -34,10 +35,10 @@ def demo_mel() -> np.ndarray:
     return np.load(DEMO / "demo.npy")
 
 
-def random_model(config: Config) -> Model:
+def random_model(config: Config, convention: Convention = HIFIGAN) -> Model:
     """A model no weight of which is zero: some begin at zero, and would hide a wrong export."""
     torch.manual_seed(0)
-    model = Model(config).eval()
+    model = Model(config, convention).eval()
     for parameter in model.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.05)

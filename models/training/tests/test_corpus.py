@@ -13,7 +13,7 @@ import torch
 
 from vocode_training import augment, corpus, data, voice
 from vocode_training.augment import Augmentation, Dice
-from vocode_training.mel import LOG_FLOOR, SAMPLE_RATE
+from vocode_training.mel import HIFIGAN
 
 
 @pytest.fixture
@@ -21,19 +21,19 @@ def source(tmp_path: Path, speech: torch.Tensor) -> Path:
     """Two speakers of the same words, one turned over; of one short words; and recordings that are to be left out."""
     folder = tmp_path / "source"
     audio = speech[0].numpy()
-    silence = np.zeros(SAMPLE_RATE, np.float32)
+    silence = np.zeros(HIFIGAN.sample_rate, np.float32)
     files = {
         "up/a.wav": np.concatenate([silence, audio, silence]),
         "down/a.wav": -audio,
-        "short/a.wav": audio[SAMPLE_RATE : 2 * SAMPLE_RATE],
-        "short/b.wav": audio[2 * SAMPLE_RATE : 3 * SAMPLE_RATE],
+        "short/a.wav": audio[HIFIGAN.sample_rate : 2 * HIFIGAN.sample_rate],
+        "short/b.wav": audio[2 * HIFIGAN.sample_rate : 3 * HIFIGAN.sample_rate],
         "bad/silent.wav": silence,
         "bad/clipped.wav": np.clip(30 * audio, -0.9, 0.9),
         "bad/noisy.wav": audio + 0.05 * np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32),
     }
     for name, samples in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="FLOAT")
+        soundfile.write(folder / name, samples, HIFIGAN.sample_rate, subtype="FLOAT")
     (folder / "bad" / "text.wav").write_text("no audio")
     return folder
 
@@ -57,12 +57,12 @@ def test_a_corpus_is_trimmed_levelled_of_one_polarity_and_says_what_it_left_out(
     assert set(left_out) == {"silent.wav", "clipped.wav", "noisy.wav", "text.wav"}
     assert "clipped" in left_out["clipped.wav"] and "speech and noise" in left_out["noisy.wav"] and "not decoded" in left_out["text.wav"]
     audio = {row["speaker"]: soundfile.read(tmp_path / "out" / row["file"])[0] for row in rows}
-    seconds = speech.shape[1] / SAMPLE_RATE
-    assert len(audio["source.up"]) / SAMPLE_RATE < seconds + 0.3
-    assert 1.5 < len(audio["source.short"]) / SAMPLE_RATE < 2.2
+    seconds = speech.shape[1] / HIFIGAN.sample_rate
+    assert len(audio["source.up"]) / HIFIGAN.sample_rate < seconds + 0.3
+    assert 1.5 < len(audio["source.short"]) / HIFIGAN.sample_rate < 2.2
     # Both polarities become the same one.
-    assert voice.residual_skewness(audio["source.up"], SAMPLE_RATE) < 0
-    assert voice.residual_skewness(audio["source.down"], SAMPLE_RATE) < 0
+    assert voice.residual_skewness(audio["source.up"], HIFIGAN.sample_rate) < 0
+    assert voice.residual_skewness(audio["source.down"], HIFIGAN.sample_rate) < 0
     assert {row["speaker"]: row["polarity"] for row in rows}["source.up"] != {row["speaker"]: row["polarity"] for row in rows}["source.down"]
     assert all(0.1 < np.abs(a).max() <= 0.951 for a in audio.values())
 
@@ -74,11 +74,11 @@ def test_a_source_without_a_licence_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_bandwidth_is_where_the_spectrum_ends() -> None:
-    noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal(HIFIGAN.sample_rate).astype(np.float32)
     spectrum = np.fft.rfft(noise)
-    spectrum[np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE) > 7600] = 0
-    assert 7400 < voice.bandwidth(np.fft.irfft(spectrum).astype(np.float32), SAMPLE_RATE) < 7900
-    assert voice.bandwidth(noise, SAMPLE_RATE) > 10_900
+    spectrum[np.fft.rfftfreq(len(noise), 1 / HIFIGAN.sample_rate) > 7600] = 0
+    assert 7400 < voice.bandwidth(np.fft.irfft(spectrum).astype(np.float32), HIFIGAN.sample_rate) < 7900
+    assert voice.bandwidth(noise, HIFIGAN.sample_rate) > 10_900
 
 
 def test_speakers_are_drawn_by_the_root_of_their_seconds() -> None:
@@ -91,16 +91,16 @@ def test_speakers_are_drawn_by_the_root_of_their_seconds() -> None:
 def test_augmented_mels_are_blurred_noisy_or_as_they_were() -> None:
     torch.manual_seed(0)
     clean = torch.randn(64, 80, 20) - 5
-    clean[:, 70:] = LOG_FLOOR
+    clean[:, 70:] = HIFIGAN.log_floor
     dice = Dice(torch.Generator().manual_seed(0))
-    assert augment.mel(clean, Augmentation(), dice) is clean
-    blurred = augment.mel(clean, Augmentation(smooth=0.5), dice)
+    assert augment.mel(clean, HIFIGAN.log_floor, Augmentation(), dice) is clean
+    blurred = augment.mel(clean, HIFIGAN.log_floor, Augmentation(smooth=0.5), dice)
     changed = (blurred - clean).abs().amax((1, 2)) > 1e-4
     assert 15 < int(changed.sum()) < 45
     rough = lambda m: m[:, :60].diff(dim=1).abs().mean((1, 2))  # noqa: E731
     assert (rough(blurred)[changed] < rough(clean)[changed]).all()
-    assert (blurred[:, 72:] == LOG_FLOOR).all()
-    noisy = augment.mel(clean, Augmentation(noise=1.0), dice)
+    assert (blurred[:, 72:] == HIFIGAN.log_floor).all()
+    noisy = augment.mel(clean, HIFIGAN.log_floor, Augmentation(noise=1.0), dice)
     assert 0.02 < float((noisy - clean)[:, :70].std()) < 0.2
 
 
@@ -109,7 +109,7 @@ def test_sets_and_speakers_whose_names_join_alike_stay_apart(tmp_path: Path, spe
     audio = speech[0].numpy()
     rows = [("a", "b", "one.wav"), ("a-b", "a-b", "two.wav")]
     for _, _, file in rows:
-        soundfile.write(tmp_path / file, audio, SAMPLE_RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / file, audio, HIFIGAN.sample_rate, subtype="FLOAT")
     (tmp_path / "sources.tsv").write_text("set\tspeaker\tfile\tlicence\n" + "".join(f"{s}\t{n}\t{f}\tCC0 1.0\n" for s, n, f in rows))
     monkeypatch.setattr(sys, "argv", ["corpus", "--source", str(tmp_path), "--out", str(tmp_path / "corpus")])
     corpus.main()

@@ -15,24 +15,25 @@ import torch
 from conftest import random_model
 
 from vocode_training import checkpoint, envelope, export, onnx_model, reference
-from vocode_training.mel import HOP, LOG_FLOOR, mel_spectrogram
+from vocode_training.mel import HIFIGAN, VOCOS24K, Convention
 from vocode_training.network import Config, Model
 
 CONFIGS = [Config(), Config(fold=32, channels=24, layers=5, cycle=3, cond_channels=48, cond_blocks=1, step_channels=32)]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("convention", [HIFIGAN, VOCOS24K], ids=lambda c: c.name)
 @pytest.mark.parametrize("frames", [1, 24])
-def test_graphs_agree_on_random_input(config: Config, frames: int) -> None:
-    model = random_model(config)
+def test_graphs_agree_on_random_input(config: Config, convention: Convention, frames: int) -> None:
+    model = random_model(config, convention)
     graphs = [g.SerializeToString() for g in onnx_model.graphs(model)]
-    assert export.parity(model, *graphs, *export.random_input(frames)) < 1e-4
+    assert export.parity(model, *graphs, *export.random_input(model, frames)) < 1e-4
 
 
 def test_graphs_agree_on_speech(model: Model, speech: torch.Tensor) -> None:
     graphs = [g.SerializeToString() for g in onnx_model.graphs(model)]
-    mel = mel_spectrogram(speech)
-    excitation = envelope.whiten(speech, mel, torch.full((envelope.BINS,), -1.0))
+    mel = HIFIGAN.mel(speech)
+    excitation = envelope.whiten(HIFIGAN, speech, mel, torch.full((envelope.BINS,), -1.0))
     noise = torch.from_numpy(reference.noise(0, 0, speech.shape[1]))
     assert export.parity(model, *graphs, mel, 0.5 * noise + 0.5 * excitation, torch.tensor([0.5])) < 1e-4
 
@@ -42,7 +43,7 @@ def test_half_weights_agree_with_the_rounded_model(checkpoint_file: Path, tmp_pa
     model, _ = checkpoint.load_model(checkpoint_file)
     export.round_to_half(model)
     graphs = [(tmp_path / f"{name}.onnx").read_bytes() for name in ("conditioner", "denoiser")]
-    assert export.parity(model, *graphs, *export.random_input()) < 1e-4
+    assert export.parity(model, *graphs, *export.random_input(model)) < 1e-4
     assert len(graphs[1]) < 0.6 * len(onnx_model.denoiser_graph(model.denoiser).SerializeToString())
 
 
@@ -64,7 +65,7 @@ def test_graphs_are_of_opset_17_with_free_batch_and_time(bundle: Path) -> None:
 
 
 def test_the_shapes_inside_are_what_their_names_say(model: Model) -> None:
-    known = {"B": 2, "F": 3, "N": 3 * HOP}
+    known = {"B": 2, "F": 3, "N": 3 * HIFIGAN.hop}
 
     def size(dim: onnx.TensorShapeProto.Dimension) -> int:
         if not dim.dim_param:
@@ -94,7 +95,7 @@ def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path
     for name, expected in manifest["sha256"].items():
         assert hashlib.sha256((bundle / f"{name}.onnx").read_bytes()).hexdigest() == expected
     assert manifest["name"] == "test"
-    assert manifest["mel"]["hop"] == HOP
+    assert manifest["mel"]["hop"] == HIFIGAN.hop
     assert manifest["consistency"] == {"passes": 2}
     assert manifest["schedules"]["default"] in manifest["schedules"]["named"]
     _, equaliser = checkpoint.load_model(checkpoint_file)
@@ -121,16 +122,16 @@ def test_nothing_beyond_the_contexts_is_heard(model: Model, where: int) -> None:
     reach = {"mel": config.conditioner_context(), "x": config.denoiser_context()}
     generator = torch.Generator().manual_seed(0)
     mel = torch.randn(1, 80, 41, generator=generator) - 5.0
-    x = torch.randn(1, 41 * HOP, generator=generator)
+    x = torch.randn(1, 41 * HIFIGAN.hop, generator=generator)
     t = torch.tensor([0.3])
     with torch.inference_mode():
         cond = model.conditioner(mel)
         changed = mel.clone()
-        changed[..., where] = LOG_FLOOR
+        changed[..., where] = HIFIGAN.log_floor
         moved = (model.conditioner(changed) - cond).abs().amax((0, 1)).nonzero()[:, 0]
         assert int((moved - where).abs().max()) <= reach["mel"]
         changed = x.clone()
-        changed[:, where * HOP : (where + 1) * HOP] += 1.0
+        changed[:, where * HIFIGAN.hop : (where + 1) * HIFIGAN.hop] += 1.0
         difference = model.denoiser(changed, t, cond) - model.denoiser(x, t, cond)
-        moved = difference.unflatten(1, (-1, HOP)).abs().amax((0, 2)).nonzero()[:, 0]
+        moved = difference.unflatten(1, (-1, HIFIGAN.hop)).abs().amax((0, 2)).nonzero()[:, 0]
         assert int((moved - where).abs().max()) <= reach["x"]

@@ -13,7 +13,7 @@ from conftest import random_model
 
 from vocode_training import checkpoint, losses, voice
 from vocode_training.discriminator import Discriminator
-from vocode_training.mel import SAMPLE_RATE
+from vocode_training.mel import HIFIGAN
 from vocode_training.network import Config
 
 SMALL = Config(channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16)
@@ -37,7 +37,7 @@ def run(data: Path, out: Path, start: Path, *words: str) -> dict:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_run_moves_model_and_discriminators_and_keeps_all_random_states(tmp_path: Path, speech: torch.Tensor, start: Path, processes: str) -> None:
-    soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), SAMPLE_RATE)
+    soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), HIFIGAN.sample_rate)
     payload = run(tmp_path, tmp_path / "run", start, "--processes", processes)
     before = checkpoint.load(start)["model"]
     assert payload["step"] > 0
@@ -55,7 +55,7 @@ def test_a_run_moves_model_and_discriminators_and_keeps_all_random_states(tmp_pa
 
 def test_the_short_windows_see_what_long_ones_do_not(speech: torch.Tensor) -> None:
     """An all-pass that spreads every pulse over 4 milliseconds leaves magnitudes of long windows, and not those of short ones."""
-    audio = speech[:, : 2 * SAMPLE_RATE]
+    audio = speech[:, : 2 * HIFIGAN.sample_rate]
     hertz = torch.linspace(0, 1, audio.shape[1] // 2 + 1)
     spread = torch.fft.irfft(torch.fft.rfft(audio) * torch.exp(1j * 140 * hertz**2), audio.shape[1])
     quieter = 0.9 * audio
@@ -65,10 +65,10 @@ def test_the_short_windows_see_what_long_ones_do_not(speech: torch.Tensor) -> No
 
 def test_kurtosis_tells_pulses_from_noise() -> None:
     torch.manual_seed(0)
-    noise = 0.1 * torch.randn(SAMPLE_RATE).numpy()
-    pulses = 0.01 * torch.randn(SAMPLE_RATE).numpy()
+    noise = 0.1 * torch.randn(HIFIGAN.sample_rate).numpy()
+    pulses = 0.01 * torch.randn(HIFIGAN.sample_rate).numpy()
     pulses[::200] += 1.0
-    flat, peaked = voice.pulse_kurtosis(noise, SAMPLE_RATE), voice.pulse_kurtosis(pulses, SAMPLE_RATE)
+    flat, peaked = voice.pulse_kurtosis(noise, HIFIGAN.sample_rate), voice.pulse_kurtosis(pulses, HIFIGAN.sample_rate)
     assert all(abs(k) < 0.6 for k in flat)
     assert all(k > 3 for k in peaked)
 
@@ -77,10 +77,10 @@ def test_band_limited_recordings_are_compared_below_their_limit_only() -> None:
     torch.manual_seed(0)
     audio = torch.randn(2, 8192)
     cutoff = torch.tensor([4000.0, float("inf")])
-    passed = losses.low_passed(audio, cutoff)
+    passed = losses.low_passed(audio, cutoff, HIFIGAN.sample_rate)
     spectrum, original = torch.fft.rfft(passed).abs(), torch.fft.rfft(audio).abs()
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[1])
+    hertz = torch.linspace(0, HIFIGAN.sample_rate / 2, spectrum.shape[1])
     assert spectrum[0, hertz > 4200].max() < 1e-3 * original[0].max()
     torch.testing.assert_close(spectrum[0, hertz < 3800], original[0, hertz < 3800], atol=1e-2, rtol=0)
     torch.testing.assert_close(passed[1], audio[1], atol=1e-5, rtol=0)
-    assert losses.low_passed(audio, torch.full((2,), float("inf"))) is audio
+    assert losses.low_passed(audio, torch.full((2,), float("inf")), HIFIGAN.sample_rate) is audio

@@ -16,10 +16,10 @@ from conftest import random_model
 
 from vocode_training import int8, integers, warm
 from vocode_training.export import random_input
-from vocode_training.mel import HOP, SAMPLE_RATE
+from vocode_training.mel import HIFIGAN
 from vocode_training.network import Config, Model
 
-CONTEXT = 8 * HOP
+CONTEXT = 8 * HIFIGAN.hop
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def small() -> Model:
 @torch.inference_mode()
 def both(model: Model, calibration: int8.Calibration) -> tuple[np.ndarray, np.ndarray]:
     """PyTorch's prediction and the graph's, without the context of the window."""
-    mel, x, t = random_input(40)
+    mel, x, t = random_input(model, 40)
     cond = model.conditioner(mel)
     graph = int8.denoiser_graph(model.denoiser, calibration).SerializeToString()
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -39,7 +39,7 @@ def both(model: Model, calibration: int8.Calibration) -> tuple[np.ndarray, np.nd
 
 
 def scales(model: Model) -> tuple[float, ...]:
-    mel, x, t = random_input(40)
+    mel, x, t = random_input(model, 40)
     with torch.inference_mode():
         return tuple(int8.best_scale(state) for state in int8.states(model.denoiser, x, t, model.conditioner(mel)))
 
@@ -69,11 +69,11 @@ def test_residual_biases_and_growth_are_folded_without_loss(small: Model) -> Non
 
 
 def test_a_bundle_in_integers_loads_and_runs(bundle: Path, tmp_path: Path, speech: torch.Tensor) -> None:
-    soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), SAMPLE_RATE)
+    soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), HIFIGAN.sample_rate)
     shutil.copytree(bundle, tmp_path / "out")
     integers.main([str(tmp_path / "out"), "--data", str(tmp_path)])
     model, _ = warm.load_bundle(bundle)
-    mel, x, t = random_input(40)
+    mel, x, t = random_input(model, 40)
     session = onnxruntime.InferenceSession(tmp_path / "out/denoiser.int8.onnx", providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         cond = model.conditioner(mel)

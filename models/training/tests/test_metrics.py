@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from vocode_training import metrics, pitch
-from vocode_training.evaluate import load_clips, markdown, summarise
-from vocode_training.mel import SAMPLE_RATE
+from vocode_training.evaluate import altered, load_clips, markdown, summarise
+from vocode_training.mel import HIFIGAN
 from vocode_training.metrics import Scores, score
 from vocode_training.sweep import Point, table
 from vocode_training.systems import Clip, griffin_lim
@@ -32,13 +32,13 @@ def test_a_recording_is_equal_to_itself(audio: np.ndarray) -> None:
 
 
 def test_a_semitone_up_is_a_hundred_cents() -> None:
-    tone = np.sin(2 * np.pi * np.cumsum(np.full(2 * SAMPLE_RATE, 200.0)) / SAMPLE_RATE).astype(np.float32)
-    higher = np.sin(2 * np.pi * np.cumsum(np.full(2 * SAMPLE_RATE, 200.0 * 2 ** (1 / 12))) / SAMPLE_RATE).astype(np.float32)
-    assert pitch.compare(higher, tone, SAMPLE_RATE).pitch_rmse == pytest.approx(100.0, abs=5.0)
+    tone = np.sin(2 * np.pi * np.cumsum(np.full(2 * HIFIGAN.sample_rate, 200.0)) / HIFIGAN.sample_rate).astype(np.float32)
+    higher = np.sin(2 * np.pi * np.cumsum(np.full(2 * HIFIGAN.sample_rate, 200.0 * 2 ** (1 / 12))) / HIFIGAN.sample_rate).astype(np.float32)
+    assert pitch.compare(higher, tone, HIFIGAN.sample_rate).pitch_rmse == pytest.approx(100.0, abs=5.0)
 
 
 def test_whispering_loses_voicing(audio: np.ndarray) -> None:
-    found = pitch.compare(whispered(audio), audio, SAMPLE_RATE)
+    found = pitch.compare(whispered(audio), audio, HIFIGAN.sample_rate)
     assert found.voicing_f1 < 0.5 and found.periodicity_rmse > 0.4
 
 
@@ -119,3 +119,11 @@ def test_the_sweeps_table_has_the_learned_judges_where_they_were_asked(audio: np
         page = table([Point("euler", 4, 4, "fast", 3.6, 0.8, 0.1, heard, heard, 0.03)], clips, "a machine")
         rows = [line for line in page.splitlines() if line.startswith("|")]
         assert [row.count("|") - 1 for row in rows] == [columns] * 3
+
+
+def test_altered_clips_are_louder_or_noisier_by_what_was_asked(audio: np.ndarray) -> None:
+    clip = Clip("a", "one", audio)
+    quiet = altered(clip, -20.0, None)
+    np.testing.assert_allclose(quiet.audio, 0.1 * audio, rtol=1e-5)
+    noise = altered(clip, 0.0, 15.0).audio - audio
+    assert 10 * np.log10(np.square(audio).mean() / np.square(noise).mean()) == pytest.approx(15.0, abs=0.2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vocode_training import reference
-from vocode_training.mel import HOP, LOG_FLOOR
+from vocode_training.mel import HIFIGAN
 
 # Known answers of the Random123 distribution, philox4x32 with ten rounds: counter, key, result.
 PI = ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0))
@@ -44,8 +44,8 @@ class Fixed:
 
     conditioner_context = 2
     denoiser_context = 3
-    hop = HOP
-    floor = LOG_FLOOR
+    hop = HIFIGAN.hop
+    floor = HIFIGAN.log_floor
     log_equaliser = np.zeros(1025, np.float32)
     passes = 0
 
@@ -68,9 +68,9 @@ def test_the_last_step_is_the_estimate() -> None:
 def test_the_state_walks_in_a_straight_line() -> None:
     graphs = Fixed(0.5)
     reference.sample_excitation(graphs, np.zeros((80, 4)), [0.0, 0.2, 0.7], seed=1)
-    start = reference.noise(1, 0, 4 * HOP)
+    start = reference.noise(1, 0, 4 * HIFIGAN.hop)
     for x, t, _ in graphs.calls:
-        inside = x[0, 3 * HOP : -3 * HOP]
+        inside = x[0, 3 * HIFIGAN.hop : -3 * HIFIGAN.hop]
         np.testing.assert_allclose(inside, (1 - t) * start + t * 0.5, atol=1e-6)
 
 
@@ -78,8 +78,8 @@ def test_outside_the_clip_is_silence() -> None:
     graphs = Fixed(0.5)
     reference.sample_excitation(graphs, np.zeros((80, 4)), [0.0, 0.5], seed=1)
     for x, _, cond in graphs.calls:
-        assert x.shape == (1, 10 * HOP)
+        assert x.shape == (1, 10 * HIFIGAN.hop)
         assert cond.shape == (1, 80, 10)
-        assert not x[0, : 3 * HOP].any() and not x[0, -3 * HOP :].any()
-        assert np.all(cond[..., :3] == np.float32(LOG_FLOOR)) and np.all(cond[..., -3:] == np.float32(LOG_FLOOR))
+        assert not x[0, : 3 * HIFIGAN.hop].any() and not x[0, -3 * HIFIGAN.hop :].any()
+        assert np.all(cond[..., :3] == np.float32(HIFIGAN.log_floor)) and np.all(cond[..., -3:] == np.float32(HIFIGAN.log_floor))
         assert np.all(cond[..., 3:-3] == 0)

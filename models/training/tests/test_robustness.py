@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vocode_training.mel import LOG_FLOOR, N_MELS, SAMPLE_RATE
+from vocode_training.mel import HIFIGAN
 from vocode_training.robustness import WRONG, Program, dbfs, hop_buzz, rms, white
 from vocode_training.systems import Clip
 
@@ -18,10 +18,10 @@ RIGHT = {"[frames, bands], which is told from the shape"}
 
 
 def test_a_pulse_at_the_frames_rate_is_heard() -> None:
-    noise = white(20 * SAMPLE_RATE)
-    t = np.arange(len(noise)) / SAMPLE_RATE
+    noise = white(20 * HIFIGAN.sample_rate)
+    t = np.arange(len(noise)) / HIFIGAN.sample_rate
     assert abs(hop_buzz(noise)) < 3.0
-    assert hop_buzz(noise * (1 + 0.3 * np.sin(2 * np.pi * t * SAMPLE_RATE / 256))) > 10.0
+    assert hop_buzz(noise * (1 + 0.3 * np.sin(2 * np.pi * t * HIFIGAN.sample_rate / 256))) > 10.0
 
 
 def test_levels_are_of_full_scale() -> None:
@@ -29,7 +29,7 @@ def test_levels_are_of_full_scale() -> None:
 
 
 def test_silence_comes_out_silent(vocode: Path, tmp_path: Path) -> None:
-    outcome = Program(vocode, None, tmp_path).run(np.full((N_MELS, 60), LOG_FLOOR, np.float32))
+    outcome = Program(vocode, None, tmp_path).run(np.full((HIFIGAN.n_mels, 60), HIFIGAN.log_floor, np.float32))
     assert outcome.code == 0 and len(outcome.audio) == 60 * 256
     assert rms(outcome.audio) < 3e-5
     assert outcome.mebibytes > 1.0

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
 
-from vocode_training import checkpoint, loop, train
+from vocode_training import checkpoint, conventions, export, loop, train, warm
+from vocode_training.mel import VOCOS24K
 from vocode_training.network import Config
 
 SMALL = Config(fold=16, channels=8, layers=3, cycle=2, cond_channels=16, cond_blocks=1, step_channels=16)
@@ -30,7 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, seconds: float, 
     """A training run under a clock that ticks a second whenever it is read; its last checkpoint."""
     ticks = itertools.count()
     words = ["--data", data, "--out", out, "--minutes", seconds / 60, "--batch", 2, "--frames", 8, "--precision", "float32", *more]
-    words += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.to_dict().items()]
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in asdict(SMALL).items() if name in Config.sizes()]
     with monkeypatch.context() as patch:
         patch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
         patch.setattr(sys, "argv", ["train", *map(str, words)])
@@ -74,3 +77,25 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(checkpoint_file: Path, mo
     with pytest.raises(KeyboardInterrupt):
         state.save(checkpoint_file)
     assert checkpoint_file.read_bytes() == before
+
+
+def test_a_run_in_another_convention_learns_its_mel_at_its_rate(monkeypatch: pytest.MonkeyPatch, recordings: Path, tmp_path: Path) -> None:
+    last = run(monkeypatch, recordings, tmp_path / "run", 5.5, "--convention", "vocos24k")
+    model, equaliser = checkpoint.load_model(tmp_path / "run" / "last.pt")
+    assert (model.convention, model.config.n_mels) == (VOCOS24K, 100)
+    assert last["audio_seconds"] == pytest.approx(last["step"] * 2 * 8 * 256 / 24_000)
+    export.main([str(tmp_path / "run" / "last.pt"), "--out", str(tmp_path / "bundle"), "--training-data", "none"])
+    manifest = tomllib.loads((tmp_path / "bundle" / "bundle.toml").read_text())
+    assert manifest["mel"] == conventions.VOCOS24K
+    # What --init takes has its convention too.
+    again, kept = warm.load_start(tmp_path / "bundle")
+    assert again.convention == VOCOS24K
+    torch.testing.assert_close(kept, equaliser, atol=1e-5, rtol=0.0)
+
+
+def test_a_convention_that_vocode_converts_is_refused(
+    monkeypatch: pytest.MonkeyPatch, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        run(monkeypatch, recordings, tmp_path / "run", 5.5, "--convention", "lmnt")
+    assert "natural logarithms" in capsys.readouterr().err

@@ -20,19 +20,31 @@ import soundfile
 import torch
 
 from .data import clip_paths, read_clip
-from .mel import HOP, SAMPLE_RATE
+from .mel import HIFIGAN
 from .metrics import distillmos, pesq_wb
 
 CLIPS = 24
-LONGEST = 8 * SAMPLE_RATE // HOP * HOP
-SHORTEST = 3 * SAMPLE_RATE
+RATE, HOP = HIFIGAN.sample_rate, HIFIGAN.hop
+LONGEST = 8 * RATE // HOP * HOP
+SHORTEST = 3 * RATE
 RIGHT = "hifigan"
 # All that do not convert exactly; `parallelwavegan` has the bands and frames of `espnet`.
 NAMED = ("lmnt", "vocos24k", "rayhane", "coqui", "espnet", "bigvgan22k", "bigvgan24k", "f5tts", "speecht5", "cosyvoice2")
 
 
+# Conventions without a name, as TOML: powers, and hops of 12 to 13 ms with the windows that go with them.
+UNNAMED = {
+    "powers": 'base = "hifigan"\npower = 2.0\ncompression = { kind = "ln", floor = 1e-10 }\n',
+    "powers-htk": 'base = "tacotron2"\nscale = "htk"\nnorm = "none"\npower = 2.0\ncompression = { kind = "ln", floor = 1e-10 }\n',
+    "hop-275": 'base = "tacotron2"\nn_fft = 2048\nhop = 275\nwin_length = 1100\n',
+    "hop-300-at-24k": 'base = "espnet"\nsample_rate = 24000\nn_fft = 2048\nhop = 300\nwin_length = 1200\n',
+    "hop-200-at-16k": 'base = "espnet"\nsample_rate = 16000\nn_fft = 1024\nhop = 200\nwin_length = 800\n',
+    "hop-220": 'base = "tacotron2"\nhop = 220\nwin_length = 880\n',
+}
+
+
 class Clip(NamedTuple):
-    """A recording at SAMPLE_RATE."""
+    """A recording at RATE."""
 
     name: str
     audio: np.ndarray
@@ -71,11 +83,15 @@ class Maker:
         self.args, self.clips, self.folder = args, clips, folder
         (folder / "wav").mkdir()
         for clip in clips:
-            soundfile.write(folder / "wav" / f"{clip.name}.wav", clip.audio, SAMPLE_RATE, subtype="FLOAT")
+            soundfile.write(folder / "wav" / f"{clip.name}.wav", clip.audio, RATE, subtype="FLOAT")
 
     def audio(self, convention: str) -> list[np.ndarray]:
         """The audio of all clips by way of their mels in one convention; as long as the clips."""
         mels, ready, out = (self.folder / kind / convention for kind in ("mels", "ready", "audio"))
+        if convention in UNNAMED:
+            file = self.folder / f"{convention}.toml"
+            file.write_text(f'name = "{convention}"\n{UNNAMED[convention]}')
+            convention = str(file)
         run(self.args.binary, "mel", self.folder / "wav", "-o", f"{mels}/", "--mel-convention", convention, "--quiet")
         shift = 0
         if convention == RIGHT:
@@ -109,6 +125,7 @@ def main() -> None:
     parser.add_argument("--split", default="heldout")
     parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
     parser.add_argument("--converter", type=Path, required=True, help="the example program approximate_mel")
+    parser.add_argument("--only", nargs="+", choices=[*NAMED, *UNNAMED], help="these conventions alone")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, help="file for the tables, beside standard output")
     args = parser.parse_args()
@@ -127,12 +144,12 @@ def main() -> None:
             return np.array(list(pool.map(score, jobs)))
 
         right = scores(RIGHT)
-        say(f"{CLIPS} clips of as many speakers, {sum(len(clip.audio) for clip in clips) / SAMPLE_RATE:.0f} s.")
+        say(f"{CLIPS} clips of as many speakers, {sum(len(clip.audio) for clip in clips) / RATE:.0f} s.")
         say("")
         say("| mel | PESQ-wb | lost | by the clip that lost most | DistillMOS | lost |")
         say("|---|---:|---:|---:|---:|---:|")
         say(row(f"`{RIGHT}`, the right one", right, right))
-        for convention in NAMED:
+        for convention in args.only or (*NAMED, *UNNAMED):
             say(row(f"`{convention}`", scores(convention), right))
     if args.out:
         args.out.write_text("\n".join(lines) + "\n")

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 
 from .losses import low_passed
-from .mel import LOG_FLOOR, SAMPLE_RATE
-
-NYQUIST = SAMPLE_RATE / 2
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,13 @@ class Dice:
         return self.uniform(count) < share
 
 
-def recording(audio: Tensor, how: Augmentation, dice: Dice) -> Tensor:
-    """Gain of -9 to +3 dB, or -40 to -28; some crops low-passed. `[B, T]` both."""
+def recording(audio: Tensor, rate: int, how: Augmentation, dice: Dice) -> Tensor:
+    """Gain of -9 to +3 dB, or -40 to -28; some crops low-passed. `[B, T]` at `rate`, both."""
     count = len(audio)
     decibels = dice.uniform(count, -9.0, 3.0) - 31.0 * dice.chosen(count, how.quiet)
     audio = audio * 10 ** (decibels / 20)[:, None]
     passed = dice.chosen(count, how.low_pass)
-    return low_passed(audio, torch.where(passed, dice.uniform(count, 3400.0, 8000.0), 2 * NYQUIST))
+    return low_passed(audio, torch.where(passed, dice.uniform(count, 3400.0, 8000.0), rate), rate)
 
 
 def _smoothed(mel: Tensor, width: Tensor, dim: int) -> Tensor:
@@ -58,8 +55,8 @@ def _smoothed(mel: Tensor, width: Tensor, dim: int) -> Tensor:
     return (padded.unfold(dim, 2 * reach + 1, 1) * weights[:, None, None]).sum(-1)
 
 
-def mel(clean: Tensor, how: Augmentation, dice: Dice) -> Tensor:
-    """A mel `[B, n_mels, F]` as an acoustic model might have made it; values at the floor stay there."""
+def mel(clean: Tensor, floor: float, how: Augmentation, dice: Dice) -> Tensor:
+    """A mel `[B, n_mels, F]` as an acoustic model might have made it; values at `floor`, that of silence, stay there."""
     if not (how.smooth or how.noise or how.contrast):
         return clean
     count = len(clean)
@@ -71,4 +68,4 @@ def mel(clean: Tensor, how: Augmentation, dice: Dice) -> Tensor:
     factor = torch.where(dice.chosen(count, how.contrast), dice.uniform(count, 0.8, 1.1), 1.0)[:, None, None]
     centre = found.mean((1, 2), keepdim=True)
     found = centre + (found - centre) * factor
-    return torch.where(clean <= LOG_FLOOR, clean, found).clamp(min=LOG_FLOOR)
+    return torch.where(clean <= floor, clean, found).clamp(min=floor)

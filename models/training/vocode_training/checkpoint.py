@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from . import parallel
+from .mel import Convention
 from .network import Config, Model
 
 
@@ -42,6 +43,7 @@ class State:
             return
         payload = {
             "config": self.model.config.to_dict(),
+            "convention": self.model.convention.table(),
             "model": self.model.state_dict(),
             "ema": self.average.module.state_dict(),
             "ema_updates": self.average.n_averaged,
@@ -90,7 +92,7 @@ def load(path: Path) -> dict[str, Any]:
 def load_model(path: Path) -> tuple[Model, Tensor]:
     """The averaged model of a checkpoint and its equaliser, ready to run or export."""
     payload = load(path)
-    model = Model(Config(**payload["config"]))
+    model = Model(Config(**payload["config"]), Convention.of(payload["convention"]))
     model.load_state_dict(payload["ema"])
     return model.eval(), payload["log_equaliser"]
 

@@ -12,30 +12,33 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from . import mel as melspec
+from .mel import Convention
 
 # Most that a band is scaled by in one pass, as a natural logarithm.
 LIMIT = 2.0
-# Windows of a frame's own length at hop 256, squared and added up.
-OLA_SUM = 1.5
 
 
-@lru_cache(maxsize=4)
-def _tensors(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The filterbank `[n_mels, bins]`, the shares of the bands in each bin `[bins, n_mels]` (they add up to 1, or are all 0), the window."""
-    bank = torch.tensor(melspec.filterbank(), dtype=torch.float32)
+@lru_cache(maxsize=8)
+def _tensors(convention: Convention, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The filterbank `[n_mels, bins]`, the shares of the bands in each bin `[bins, n_mels]` (they add up to 1, or are all 0), and the window
+    of `n_fft` samples, zero where `win_length` does not reach."""
+    bank = torch.tensor(convention.filterbank(), dtype=torch.float32)
     shares = bank.T / bank.sum(0)[:, None].clamp(min=1e-12)
-    return bank.to(device), shares.to(device), torch.hann_window(melspec.N_FFT, device=device)
+    side = (convention.n_fft - convention.win_length) // 2
+    window = torch.nn.functional.pad(torch.hann_window(convention.win_length), (side, convention.n_fft - convention.win_length - side))
+    return bank.to(device), shares.to(device), window.to(device)
 
 
-def refine(audio: Tensor, mel: Tensor, passes: int = 1) -> Tensor:
-    """`audio [B, F * hop]` and the `hifigan` mel `[B, n_mels, F]` that it should have -> audio that is closer to it, same shape.
+def refine(convention: Convention, audio: Tensor, mel: Tensor, passes: int = 1) -> Tensor:
+    """`audio [B, F * hop]` and the mel `[B, n_mels, F]` that it should have -> audio that is closer to it, same shape.
 
     Frames whose window leaves the clip are left as they are: what their mel saw beyond the end is not known.
     """
-    bank, shares, window = _tensors(audio.device)
-    n_fft, hop = melspec.N_FFT, melspec.HOP
-    frames, margin = mel.shape[-1], (n_fft - hop) // 2
+    bank, shares, window = _tensors(convention, audio.device)
+    n_fft, hop, margin = convention.n_fft, convention.hop, convention.before
+    # The squared windows over one sample.
+    overlap = 0.375 * convention.win_length / hop
+    frames = mel.shape[-1]
     first = -(-margin // hop)
     last = (frames * hop + margin - n_fft) // hop
     if last < first:
@@ -45,12 +48,11 @@ def refine(audio: Tensor, mel: Tensor, passes: int = 1) -> Tensor:
         start, count = first * hop - margin, last - first + 1
         part = audio[:, start : start + (count - 1) * hop + n_fft].float()
         spectrum = torch.stft(part, n_fft, hop, n_fft, window, center=False, return_complex=True)
-        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + melspec.EPSILON)
-        found = torch.log(torch.clamp(bank @ magnitude, min=melspec.FLOOR))
+        found = torch.log(torch.clamp(bank @ convention.magnitudes(spectrum), min=convention.floor))
         wanted = mel[..., first : last + 1].float()
         gain = torch.exp(shares @ (wanted - found).clamp(-LIMIT, LIMIT)) - 1.0
         change = torch.fft.irfft((spectrum * gain).transpose(1, 2), n_fft) * window
         total = (count - 1) * hop + n_fft
         folded = torch.nn.functional.fold(change.transpose(1, 2), (1, total), (1, n_fft), stride=(1, hop))[:, 0, 0]
-        audio = audio + torch.nn.functional.pad(folded / OLA_SUM, (start, audio.shape[1] - start - total))
+        audio = audio + torch.nn.functional.pad(folded / overlap, (start, audio.shape[1] - start - total))
     return audio

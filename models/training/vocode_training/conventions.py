@@ -8,31 +8,39 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from . import mel
+Table = dict[str, Any]
 
-Convention = dict[str, Any]
-
-HIFIGAN: Convention = {
+HIFIGAN: Table = {
     "name": "hifigan",
-    "sample_rate": mel.SAMPLE_RATE,
-    "n_fft": mel.N_FFT,
-    "win_length": mel.N_FFT,
-    "hop": mel.HOP,
-    "n_mels": mel.N_MELS,
-    "f_min": mel.F_MIN,
-    "f_max": mel.F_MAX,
+    "sample_rate": 22_050,
+    "n_fft": 1024,
+    "win_length": 1024,
+    "hop": 256,
+    "n_mels": 80,
+    "f_min": 0.0,
+    "f_max": 8_000.0,
     "scale": "slaney",
     "norm": "slaney",
     "framing": "hop",
     "power": 1.0,
-    "magnitude_epsilon": mel.EPSILON,
+    "magnitude_epsilon": 1e-9,
     "gain": 1.0,
-    "compression": {"kind": "ln", "floor": mel.FLOOR},
+    "compression": {"kind": "ln", "floor": 1e-5},
 }
-TACOTRON2: Convention = {**HIFIGAN, "name": "tacotron2", "framing": "center", "magnitude_epsilon": 0.0}
+TACOTRON2: Table = {**HIFIGAN, "name": "tacotron2", "framing": "center", "magnitude_epsilon": 0.0}
+VOCOS24K: Table = {
+    **TACOTRON2,
+    "name": "vocos24k",
+    "sample_rate": 24_000,
+    "n_mels": 100,
+    "f_max": 12_000.0,
+    "scale": "htk",
+    "norm": "none",
+    "compression": {"kind": "ln", "floor": 1e-7},
+}
 
 
-def lmnt(sample_rate: int = 22_050, n_fft: int = 1024, hop: int = 256, n_mels: int = 80) -> Convention:
+def lmnt(sample_rate: int = 22_050, n_fft: int = 1024, hop: int = 256, n_mels: int = 80) -> Table:
     """lmnt-com/diffwave: window 4 hops, HTK bands from 20 Hz, 20 log10(max(x, 1e-5)) - 20 mapped from [-100, 0] dB to [0, 1].
 
     torchaudio's `normalized=True` divides by the root of the window's energy, 3/8 of its length for a periodic Hann window.
@@ -55,24 +63,10 @@ def lmnt(sample_rate: int = 22_050, n_fft: int = 1024, hop: int = 256, n_mels: i
     }
 
 
-PRESETS: dict[str, Convention] = {
-    "hifigan": HIFIGAN,
-    "tacotron2": TACOTRON2,
-    "lmnt": lmnt(),
-    "vocos24k": {
-        **TACOTRON2,
-        "name": "vocos24k",
-        "sample_rate": 24_000,
-        "n_mels": 100,
-        "f_max": 12_000.0,
-        "scale": "htk",
-        "norm": "none",
-        "compression": {"kind": "ln", "floor": 1e-7},
-    },
-}
+PRESETS: dict[str, Table] = {"hifigan": HIFIGAN, "tacotron2": TACOTRON2, "lmnt": lmnt(), "vocos24k": VOCOS24K}
 
 
-def named(word: str) -> Convention:
+def named(word: str) -> Table:
     """A preset by name, or a TOML file: every field, or `base = "PRESET"` and the fields that differ."""
     if word in PRESETS:
         return PRESETS[word]
@@ -92,10 +86,10 @@ def named(word: str) -> Convention:
     return {**PRESETS[base], **table, "compression": compression}
 
 
-def floor_value(convention: Convention) -> float:
+def floor_value(table: Table) -> float:
     """The mel value of silence."""
-    c = convention["compression"]
-    log = {"ln": math.log, "log10": math.log10, "db": lambda x: 20.0 / convention.get("power", 1.0) * math.log10(x)}[c["kind"]]
+    c = table["compression"]
+    log = {"ln": math.log, "log10": math.log10, "db": lambda x: 20.0 / table.get("power", 1.0) * math.log10(x)}[c["kind"]]
     value = c.get("scale", 1.0) * log(c["floor"]) + c.get("offset", 0.0)
     low, high = c.get("clip", (-math.inf, math.inf))
     return (min(max(value, low), high) - c.get("mean", 0.0)) / c.get("std", 1.0)
@@ -110,6 +104,6 @@ def toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table(convention: Convention) -> str:
+def lines(table: Table) -> str:
     """The lines of a convention: a file of its own, or what follows `[mel]` in a manifest."""
-    return "".join(f"{key} = {toml(value)}\n" for key, value in convention.items())
+    return "".join(f"{key} = {toml(value)}\n" for key, value in table.items())

@@ -13,40 +13,54 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import mel as melspec
+from .mel import Convention
 
 FFT = 2048
-WINDOW = 1024
 BINS = FFT // 2 + 1
 LIFTER = 100
 SMOOTH = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
-OFFSET = (FFT - WINDOW) // 2
+# Length of a window in hops.
+OVERLAP = 4
 # Outside frames on each side whose windows still reach into the clip.
-EDGE = 2
+EDGE = OVERLAP // 2
 GAIN_RANGE = (1e-5, 1e3)
-OLA_SUM = 2.0  # periodic Hann 1024 at hop 256
+# Periodic Hann windows over one sample.
+OLA_SUM = OVERLAP / 2
 
 
-@lru_cache(maxsize=1)
-def _interpolation() -> tuple[np.ndarray, np.ndarray]:
+def window_length(convention: Convention) -> int:
+    """Samples of a frame's window, which lies in the middle of an FFT block."""
+    return OVERLAP * convention.hop
+
+
+def centres(convention: Convention) -> np.ndarray:
+    """The centre of gravity of each filter, `[n_mels]` in Hz."""
+    bank = convention.filterbank()
+    return bank @ (np.arange(bank.shape[1]) * convention.sample_rate / convention.n_fft) / bank.sum(1)
+
+
+def between(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The matrix `[points, places]` of linear interpolation from rising places, the outer ones repeated beyond."""
+    right = np.clip(np.searchsorted(places, points), 1, len(places) - 1)
+    weight = np.clip((points - places[right - 1]) / (places[right] - places[right - 1]), 0.0, 1.0)
+    matrix = np.zeros((len(points), len(places)))
+    matrix[np.arange(len(points)), right - 1] = 1.0 - weight
+    matrix[np.arange(len(points)), right] += weight
+    return matrix
+
+
+def _interpolation(convention: Convention) -> tuple[np.ndarray, np.ndarray]:
     """Matrix `[BINS, n_mels]` and offset `[BINS]` from log band magnitudes to the log magnitude of each bin."""
-    bank = melspec.filterbank()
-    hertz = np.arange(bank.shape[1]) * melspec.SAMPLE_RATE / melspec.N_FFT
-    centres = (bank * hertz).sum(1) / bank.sum(1)
-    bins = np.arange(BINS) * melspec.SAMPLE_RATE / FFT
-    right = np.clip(np.searchsorted(centres, bins), 1, len(centres) - 1)
-    weight = np.clip((bins - centres[right - 1]) / (centres[right] - centres[right - 1]), 0.0, 1.0)
-    matrix = np.zeros((BINS, len(centres)))
-    matrix[np.arange(BINS), right - 1] = 1.0 - weight
-    matrix[np.arange(BINS), right] += weight
-    slope = np.where(bins > centres[-1], -2.0 * np.log(np.maximum(bins, 1.0) / centres[-1]), 0.0)
-    offset = slope - matrix @ np.log(bank.sum(1))
-    return matrix, offset
+    found = centres(convention)
+    bins = np.arange(BINS) * convention.sample_rate / FFT
+    matrix = between(found, bins)
+    slope = np.where(bins > found[-1], -2.0 * np.log(np.maximum(bins, 1.0) / found[-1]), 0.0)
+    return matrix, slope - matrix @ convention.log_sums()
 
 
-@lru_cache(maxsize=4)
-def _tensors(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    matrix, offset = _interpolation()
+@lru_cache(maxsize=8)
+def _tensors(convention: Convention, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    matrix, offset = _interpolation(convention)
     taper = np.zeros(FFT)
     n = np.arange(LIFTER + 1)
     taper[: LIFTER + 1] = 0.5 + 0.5 * np.cos(math.pi * n / (LIFTER + 1))
@@ -55,15 +69,15 @@ def _tensors(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     def tensor(x: np.ndarray) -> Tensor:
         return torch.tensor(x, dtype=torch.float32, device=device)
 
-    return tensor(matrix), tensor(offset)[:, None], tensor(taper), torch.hann_window(WINDOW, device=device)
+    return tensor(matrix), tensor(offset)[:, None], tensor(taper), torch.hann_window(window_length(convention), device=device)
 
 
-def log_gain(mel: Tensor, log_equaliser: Tensor | None = None) -> Tensor:
+def log_gain(convention: Convention, mel: Tensor, log_equaliser: Tensor | None = None) -> Tensor:
     """Log amplitude of the envelope, `[B, n_mels, F + 2 EDGE + 4]` -> `[B, BINS, F + 2 EDGE]`.
 
     `mel` carries EDGE frames on each side for the windows and two more for the smoothing.
     """
-    matrix, offset, taper, _ = _tensors(mel.device)
+    matrix, offset, taper, _ = _tensors(convention, mel.device)
     rough = matrix @ mel.float() + offset
     power = torch.exp(2.0 * rough)
     frames = mel.shape[-1] - 4
@@ -76,36 +90,46 @@ def log_gain(mel: Tensor, log_equaliser: Tensor | None = None) -> Tensor:
     return lifted.clamp(math.log(GAIN_RANGE[0]), math.log(GAIN_RANGE[1]))
 
 
-def pad_mel(mel: Tensor, frames: int = EDGE + 2) -> Tensor:
+def pad_mel(convention: Convention, mel: Tensor, frames: int = EDGE + 2) -> Tensor:
     """The mel with the convention's floor outside the clip."""
-    return torch.nn.functional.pad(mel, (frames, frames), value=melspec.LOG_FLOOR)
+    return torch.nn.functional.pad(mel, (frames, frames), value=convention.log_floor)
 
 
-def apply_gain(signal: Tensor, gain: Tensor) -> Tensor:
-    """Filter `[B, F * hop]` by `gain` `[B, BINS, F + 2 EDGE]`; the signal is zero outside.
+def filter_blocks(convention: Convention, signal: Tensor, gain: Tensor) -> Tensor:
+    """Filter the frames of `signal`, which begins with the first frame's window, by `gain` `[B, BINS, frames]`, and overlap-add them.
 
-    Frames of 1024 (Hann) centred on f * hop + hop / 2, FFT 2048 with 512 zeros on each side, overlap-add.
+    The result `[B, (frames - 1) * hop + FFT]` begins with the first frame's FFT block, (FFT - window) / 2 before its window.
     """
-    window = _tensors(signal.device)[3]
-    hop = melspec.HOP
-    frames = gain.shape[-1]
-    # The first frame, f = -EDGE, starts at -EDGE * hop + hop / 2 - WINDOW / 2.
-    margin = EDGE * hop - hop // 2 + WINDOW // 2
-    padded = torch.nn.functional.pad(signal.float(), (margin, margin))
-    blocks = padded.unfold(-1, WINDOW, hop)[:, :frames] * window
-    spectrum = torch.fft.rfft(torch.nn.functional.pad(blocks, (OFFSET, OFFSET)))
+    length, hop, frames = window_length(convention), convention.hop, gain.shape[-1]
+    side = (FFT - length) // 2
+    blocks = signal.float().unfold(-1, length, hop)[:, :frames] * _tensors(convention, signal.device)[3]
+    spectrum = torch.fft.rfft(torch.nn.functional.pad(blocks, (side, FFT - length - side)))
     filtered = torch.fft.irfft(spectrum * gain.transpose(-1, -2), FFT)
     total = (frames - 1) * hop + FFT
-    folded = torch.nn.functional.fold(filtered.transpose(-1, -2), (1, total), (1, FFT), stride=(1, hop))[:, 0, 0]
-    start = margin + OFFSET
-    return folded[:, start : start + signal.shape[-1]] / OLA_SUM
+    return torch.nn.functional.fold(filtered.transpose(-1, -2), (1, total), (1, FFT), stride=(1, hop))[:, 0, 0] / OLA_SUM
 
 
-def unwhiten(excitation: Tensor, mel: Tensor, log_equaliser: Tensor) -> Tensor:
+def reach(convention: Convention) -> int:
+    """Samples from the first window of an outside frame, frame -EDGE, to sample 0."""
+    return EDGE * convention.hop - convention.centre + window_length(convention) // 2
+
+
+def apply_gain(convention: Convention, signal: Tensor, gain: Tensor) -> Tensor:
+    """Filter `[B, F * hop]` by `gain` `[B, BINS, F + 2 EDGE]`; the signal is zero outside.
+
+    Frames of 4 hops (Hann) about `convention.centre`, in the middle of FFT blocks, overlap-add.
+    """
+    margin = reach(convention)
+    filtered = filter_blocks(convention, torch.nn.functional.pad(signal.float(), (margin, margin)), gain)
+    start = margin + (FFT - window_length(convention)) // 2
+    return filtered[:, start : start + signal.shape[-1]]
+
+
+def unwhiten(convention: Convention, excitation: Tensor, mel: Tensor, log_equaliser: Tensor) -> Tensor:
     """Put the envelope of `mel` `[B, n_mels, F]` back on an excitation `[B, F * hop]`."""
-    return apply_gain(excitation, torch.exp(log_gain(pad_mel(mel), log_equaliser)))
+    return apply_gain(convention, excitation, torch.exp(log_gain(convention, pad_mel(convention, mel), log_equaliser)))
 
 
-def whiten(audio: Tensor, mel: Tensor, log_equaliser: Tensor | None = None) -> Tensor:
+def whiten(convention: Convention, audio: Tensor, mel: Tensor, log_equaliser: Tensor | None = None) -> Tensor:
     """Take the envelope of `mel` out of `audio` `[B, F * hop]`."""
-    return apply_gain(audio, torch.exp(-log_gain(pad_mel(mel), log_equaliser)))
+    return apply_gain(convention, audio, torch.exp(-log_gain(convention, pad_mel(convention, mel), log_equaliser)))

@@ -1,7 +1,7 @@
 """Score systems on held-out clips: `python -m vocode_training.evaluate --data SPEECH --binary vocode --bundle DIR --steps 4 6`.
 
 The recording itself and Griffin-Lim (32 iterations) on the same mels stand beside what is asked for. All systems start from
-the `hifigan` mel of the recording, cut to whole frames. Results are means over clips, for each speaker and in all.
+the mel of the recording in `--convention`, cut to whole frames. Results are means over clips, for each speaker and in all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 
 from . import voice
 from .data import clip_paths, read_clip
-from .mel import HOP
+from .mel import HIFIGAN, Convention, add_option
 from .metrics import Scores, score
 from .systems import Clip, Synthesiser, checkpoint_synthesiser, griffin_lim, read_wav, run_binary
 
@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
     parser.add_argument("--split", default="valid")
+    add_option(parser)
     parser.add_argument("--limit", type=int, default=0, help="only so many clips of each speaker, spread over the list")
     parser.add_argument("--binary", type=Path, help="the vocode program")
     parser.add_argument("--bundle", type=Path, help="bundle for --binary; its built-in model where none is given")
@@ -46,13 +47,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
     parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency for --checkpoint")
     parser.add_argument("--wavs", action="append", default=[], metavar="NAME=DIR", help="audio made elsewhere, DIR/SPEAKER__CLIP.wav")
+    parser.add_argument("--level", type=float, default=0.0, help="dB by which the recordings are made louder, before all else")
+    parser.add_argument("--snr", type=float, help="dB of the recordings over white noise that is added to them")
     parser.add_argument("--no-baselines", action="store_true", help="leave out the recording and Griffin-Lim")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("evaluation"), help="folder for the audio made and for scores.md and scores.json")
     return parser.parse_args()
 
 
-def load_clips(data: Path, split: str, limit: int) -> list[Clip]:
+def load_clips(data: Path, split: str, limit: int, convention: Convention = HIFIGAN) -> list[Clip]:
     """The clips of a split; the speaker is the file's folder."""
     paths = clip_paths(data, split)
     if limit:
@@ -62,19 +65,27 @@ def load_clips(data: Path, split: str, limit: int) -> list[Clip]:
         paths = [p for group in speakers.values() for p in group[:: max(1, -(-len(group) // limit))]]
     clips = []
     for path in paths:
-        audio = read_clip(path)
-        audio = audio[: len(audio) // HOP * HOP]
-        clips.append(Clip(f"{path.parent.name}__{path.stem}", path.parent.name, audio))
+        audio = convention.whole(read_clip(path, convention.sample_rate))
+        clips.append(Clip(f"{path.parent.name}__{path.stem}", path.parent.name, audio, convention))
     if not clips:
         raise SystemExit(f"no '{split}' clips in {data}: is there a manifest.tsv?")
     return clips
+
+
+def altered(clip: Clip, level: float, snr: float | None) -> Clip:
+    """A clip at another level, with noise on it: what is made of it is held against it as it is then."""
+    audio = clip.audio * np.float32(10 ** (level / 20))
+    if snr is not None:
+        noise = np.random.default_rng(0).standard_normal(len(audio)).astype(np.float32)
+        audio = audio + noise * np.float32(np.sqrt(np.square(audio).mean()) * 10 ** (-snr / 20))
+    return replace(clip, audio=audio)
 
 
 def write_wavs(folder: Path, clips: Iterable[Clip], synthesise: Synthesiser) -> None:
     """Audio of one in-process system as float WAV."""
     folder.mkdir(parents=True, exist_ok=True)
     for clip in clips:
-        soundfile.write(folder / f"{clip.name}.wav", synthesise(clip.mel), 22_050, subtype="FLOAT")
+        soundfile.write(folder / f"{clip.name}.wav", synthesise(clip.mel), clip.convention.sample_rate, subtype="FLOAT")
 
 
 def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, list[Path]]:
@@ -104,8 +115,8 @@ def score_clip(job: tuple[Clip, dict[str, list[Path]], bool]) -> dict[str, Score
     torch.set_num_threads(1)
     audio = {name: [read_wav(folder, clip) for folder in seeds] for name, seeds in folders.items()}
     if baselines:
-        audio = {"recording": [clip.audio], "Griffin-Lim, 32 iterations": [griffin_lim(clip.mel)], **audio}
-    return {name: Scores.mean([score(estimate, clip.audio) for estimate in made]) for name, made in audio.items()}
+        audio = {"recording": [clip.audio], "Griffin-Lim, 32 iterations": [griffin_lim(clip.mel, convention=clip.convention)[: len(clip.audio)]], **audio}
+    return {name: Scores.mean([score(estimate, clip.audio, clip.convention) for estimate in made]) for name, made in audio.items()}
 
 
 def evaluate(clips: list[Clip], folders: dict[str, list[Path]], baselines: bool, processes: int) -> list[dict[str, Scores]]:
@@ -145,21 +156,25 @@ def spread(results: list[dict[str, Scores]]) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
-    clips = load_clips(args.data, args.split, args.limit)
+    clips = [altered(clip, args.level, args.snr) for clip in load_clips(args.data, args.split, args.limit, args.convention)]
     folders = make_systems(args, clips)
     results = evaluate(clips, folders, not args.no_baselines, args.processes)
+    print(write_scores(args.work, clips, results))
+
+
+def write_scores(work: Path, clips: list[Clip], results: list[dict[str, Scores]]) -> str:
+    """`scores.md` and `scores.json` in `work`; the former is returned."""
     summary = summarise(clips, results)
-    args.work.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
     table = markdown(clips, summary) + "\n" + spread(results)
-    (args.work / "scores.md").write_text(table)
+    (work / "scores.md").write_text(table)
     document = {
-        "split": args.split,
-        "seconds": float(np.sum([len(c.audio) for c in clips]) / 22_050),
+        "seconds": float(sum(len(c.audio) / c.convention.sample_rate for c in clips)),
         "summary": {g: {s: asdict(v) for s, v in systems.items()} for g, systems in summary.items()},
         "clips": {c.name: {s: asdict(v) for s, v in r.items()} for c, r in zip(clips, results, strict=True)},
     }
-    (args.work / "scores.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(table)
+    (work / "scores.json").write_text(json.dumps(document, indent=1) + "\n")
+    return table
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from . import bundle, checkpoint, conventions, envelope, integers, mel as melspec, onnx_model
+from . import bundle, checkpoint, conventions, envelope, integers, onnx_model
 from .conventions import toml
-from .data import Recordings
-from .network import Config, Model
+from .network import MEL_SPREAD, Model
 from .schedules import FINISHED
 
 TOLERANCE = 1e-4
@@ -46,8 +45,9 @@ def numbers(values: np.ndarray, per_line: int = 12) -> str:
     return "[\n  " + ",\n  ".join(lines) + ",\n]"
 
 
-def manifest(args: argparse.Namespace, config: Config, log_equaliser: np.ndarray) -> str:
+def manifest(args: argparse.Namespace, model: Model, log_equaliser: np.ndarray) -> str:
     """`bundle.toml` without the hashes."""
+    config = model.config
     named = [f"{s.name} = {{ times = {list(s.times)} }}" for s in FINISHED] + [f"{name} = {{ steps = {steps} }}" for name, steps in EVEN.items()]
     schedules = "\n".join(named)
     return f"""\
@@ -59,7 +59,7 @@ description = {toml(args.description)}
 training_data = {toml(args.training_data)}
 
 [mel]
-{conventions.table(conventions.HIFIGAN)}
+{conventions.lines(model.convention.table())}
 [diffusion]
 process = "flow"
 prediction = "sample"
@@ -77,7 +77,7 @@ conditioner = {config.conditioner_context()}
 
 [envelope]
 fft = {envelope.FFT}
-window = {envelope.WINDOW}
+window = {envelope.window_length(model.convention)}
 lifter = {envelope.LIFTER}
 smooth = {len(envelope.SMOOTH)}
 log_equaliser = {numbers(log_equaliser)}
@@ -109,11 +109,13 @@ def parity(model: Model, conditioner: bytes, denoiser: bytes, mel: torch.Tensor,
     return max(np.abs(cond - expected_cond.numpy()).max(), np.abs(found - expected.numpy()).max())
 
 
-def random_input(frames: int = 24) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def random_input(model: Model, frames: int = 24) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A batch of two, each with its own time."""
     generator = torch.Generator().manual_seed(0)
-    mel = (torch.randn(2, melspec.N_MELS, frames, generator=generator) * 2.5 - 5.0).clamp(min=melspec.LOG_FLOOR)
-    return mel, torch.randn(2, frames * melspec.HOP, generator=generator), torch.tensor([0.0, 0.6])
+    config = model.config
+    mel = torch.randn(2, config.n_mels, frames, generator=generator) * MEL_SPREAD + config.mel_centre
+    noise = torch.randn(2, frames * config.hop, generator=generator)
+    return mel.clamp(min=model.convention.log_floor), noise, torch.tensor([0.0, 0.6])
 
 
 def export(args: argparse.Namespace) -> float:
@@ -122,12 +124,12 @@ def export(args: argparse.Namespace) -> float:
     if args.half:
         round_to_half(model)
     conditioner, denoiser = (g.SerializeToString() for g in onnx_model.graphs(model, args.half))
-    difference = parity(model, conditioner, denoiser, *random_input())
+    difference = parity(model, conditioner, denoiser, *random_input(model))
     if not difference <= TOLERANCE:  # NaN too
         raise SystemExit(f"the graphs differ from PyTorch by {difference:.2e}, more than {TOLERANCE:.0e}: nothing was written")
-    bundle.write(args.out, conditioner, denoiser, manifest(args, model.config, log_equaliser.numpy()))
+    bundle.write(args.out, conditioner, denoiser, manifest(args, model, log_equaliser.numpy()))
     if args.integers:
-        integers.add(args.out, Recordings(args.integers, "train", torch.device("cpu")))
+        integers.add(args.out, args.integers)
     return float(difference)
 
 

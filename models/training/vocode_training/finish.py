@@ -12,15 +12,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import checkpoint, consistency, envelope, loop, losses, parallel, precision
 from .data import MARGIN, Batch, Recordings
 from .discriminator import Discriminator, discriminator_loss, generator_losses
-from .mel import HOP, LOG_FLOOR, N_MELS
+from .mel import Convention
 from .network import Config, Model
 from .schedules import FINISHED
+
+# The loudest band of a crop counts as at least this, in nepers: 4 above the floor of `hifigan`.
+QUIETEST = -7.5
 
 
 def arguments() -> argparse.Namespace:
@@ -63,16 +67,17 @@ def sample(model: Model, noise: Tensor, mel: Tensor, times: tuple[float, ...], l
     return estimates
 
 
-def as_audio(excitation: Tensor, batch: Batch, log_equaliser: Tensor) -> Tensor:
+def as_audio(convention: Convention, excitation: Tensor, batch: Batch, log_equaliser: Tensor) -> Tensor:
     """The envelope put back on a crop; its neighbours are missing, alike for the estimate and the target."""
     cut = MARGIN - envelope.EDGE - 2
-    gain = torch.exp(envelope.log_gain(batch.mel[..., cut:-cut], log_equaliser))
-    return envelope.apply_gain(excitation, gain)
+    gain = torch.exp(envelope.log_gain(convention, batch.mel[..., cut:-cut], log_equaliser))
+    return envelope.apply_gain(convention, excitation, gain)
 
 
-def loudness_scale(batch: Batch) -> Tensor:
-    """One gain per crop that brings its loudest band to 1, so that quiet crops weigh as much as loud ones."""
-    peak = batch.mel.amax((1, 2)).clamp(min=LOG_FLOOR + 4)
+def loudness_scale(convention: Convention, batch: Batch) -> Tensor:
+    """One gain per crop that brings its loudest band to 1, as filters of unit area measure it, so that quiet crops weigh as much as loud ones."""
+    area = torch.tensor(np.log(convention.n_fft / convention.sample_rate) - convention.log_sums(), dtype=torch.float32, device=batch.mel.device)
+    peak = (batch.mel + area[:, None]).amax((1, 2)).clamp(min=QUIETEST)
     return torch.exp(-peak)[:, None]
 
 
@@ -119,28 +124,32 @@ class Finishing:
 
     def distances(self, estimates: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """The weighted sum of all that needs no discriminator, the audio made, its target, and each term."""
-        args, equaliser = self.args, self.state.log_equaliser
-        scale = loudness_scale(batch)
-        bare = as_audio(estimates[-1], batch, equaliser)
-        real = losses.low_passed(as_audio(batch.excitation, batch, equaliser) * scale, batch.cutoff)
-        fake = losses.low_passed(consistency.refine(bare, batch.mel[..., MARGIN:-MARGIN], args.passes) * scale, batch.cutoff)
-        bare = losses.low_passed(bare * scale, batch.cutoff)
-        wanted = losses.log_mels(real)
+        args, equaliser, mel = self.args, self.state.log_equaliser, self.data.convention
+        scale = loudness_scale(mel, batch)
+
+        def known(signal: Tensor) -> Tensor:
+            return losses.low_passed(signal, batch.cutoff, mel.sample_rate)
+
+        bare = as_audio(mel, estimates[-1], batch, equaliser)
+        real = known(as_audio(mel, batch.excitation, batch, equaliser) * scale)
+        fake = known(consistency.refine(mel, bare, batch.mel[..., MARGIN:-MARGIN], args.passes) * scale)
+        bare = known(bare * scale)
+        wanted = losses.log_mels(mel, real)
         # Without `bare` the levels drift: the passes would take care of them, up to a limit.
         record = {
-            "mel": losses.log_mel_distance(fake, wanted),
-            "bare": losses.log_mel_distance(bare, wanted),
+            "mel": losses.log_mel_distance(mel, fake, wanted),
+            "bare": losses.log_mel_distance(mel, bare, wanted),
             "stft": losses.stft_distance(fake, real),
             "short": losses.short_distance(fake, real),
         }
-        errors = [losses.low_passed((e - batch.excitation) * batch.inside, batch.cutoff) for e in estimates]
-        record["flow"] = torch.stack([losses.weighted_error(error)[0].mean() for error in errors]).mean()
+        errors = [known((e - batch.excitation) * batch.inside) for e in estimates]
+        record["flow"] = torch.stack([losses.weighted_error(error, mel.sample_rate)[0].mean() for error in errors]).mean()
         total = sum((getattr(args, name) * value for name, value in record.items()), torch.zeros((), device=self.device))
         return total, fake, real, record
 
     def adversarial_terms(self, real: Tensor, fake: Tensor, record: dict[str, Tensor]) -> Tensor:
         judging, judge = self.state.optimisers[-1], self.judge
-        length = self.args.judge_frames * HOP
+        length = self.args.judge_frames * self.data.convention.hop
         first = int(torch.randint(max(1, real.shape[1] - length + 1), (1,)))
         real, fake = real[:, first : first + length], fake[:, first : first + length]
         judging.zero_grad(set_to_none=True)
@@ -164,7 +173,7 @@ class Finishing:
 
 def train(args: argparse.Namespace) -> None:
     device = loop.device_of(args)
-    data = Recordings(args.data, "train", device, tuple(args.skip))
+    data = Recordings(args.data, "train", device, args.convention, tuple(args.skip))
     config = Config(channels=args.channels) if args.channels else None
     state = loop.start(args, device, data, config, args.init)
     judge = Discriminator().to(device)
@@ -182,8 +191,8 @@ def train(args: argparse.Namespace) -> None:
 
 def trial(model: Model, args: argparse.Namespace) -> Tensor:
     """What `--precision auto` times: one denoiser call at the size of a crop batch."""
-    cond = model.conditioner(torch.zeros(args.batch, N_MELS, args.frames, device=next(model.parameters()).device))
-    y = torch.ones(args.batch, args.frames * HOP, device=cond.device)
+    cond = model.conditioner(torch.zeros(args.batch, model.config.n_mels, args.frames, device=next(model.parameters()).device))
+    y = torch.ones(args.batch, args.frames * model.config.hop, device=cond.device)
     return model.denoiser(y, torch.full((args.batch,), 0.5, device=cond.device), cond)
 
 

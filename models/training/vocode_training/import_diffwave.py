@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 
 from . import bundle, conventions, ddpm
-from .conventions import Convention, toml
+from .conventions import Table, toml
 from .diffwave import checkpoint, graph
 from .diffwave.checkpoint import Checkpoint
 from .diffwave.layouts import CheckpointError
@@ -60,7 +60,7 @@ def numbers(flag: str, words: str | None) -> list[float] | None:
         raise CheckpointError(f"{flag} {words}: expected START:END:STEPS or numbers with commas between ({error})") from error
 
 
-def convention(word: str | None, source: Checkpoint, network: DiffWave) -> Convention:
+def convention(word: str | None, source: Checkpoint, network: DiffWave) -> Table:
     """The mel that the model was trained on, which must have the network's bands and hop."""
     if word is not None:
         try:
@@ -114,7 +114,7 @@ description = {toml(args.description or f"DiffWave, {sizes}, from a checkpoint o
 training_data = {toml(args.training_data)}
 
 [mel]
-{conventions.table(convention(args.mel, source, network))}
+{conventions.lines(convention(args.mel, source, network))}
 [diffusion]
 process = "ddpm"
 betas = {toml(training_betas(betas))}

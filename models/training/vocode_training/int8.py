@@ -25,7 +25,6 @@ from torch import Tensor
 
 from . import onnx_model
 from .graph import Graph
-from .mel import HOP
 from .network import Denoiser
 from .onnx_model import KEEP, array
 
@@ -117,7 +116,7 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     graph = Graph("denoiser_int8", half)
     products = Products(graph)
     c_in, c_skip, c_out = onnx_model.scales(graph)
-    by_frame = graph.ints(KEEP, -1, HOP // config.fold, 2 * channels)
+    by_frame = graph.ints(KEEP, -1, config.hop // config.fold, 2 * channels)
     by_step = graph.ints(KEEP, -1, 2 * channels)
     layers = folded(denoiser)
 
@@ -145,6 +144,6 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     y = graph.op("Reshape", onnx_model.linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", count * 2 * channels, "F"]}
-    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": HOP})
+    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop})
     onnx.helper.set_model_props(model, {"vocode_training.int8": json.dumps(calibration.scales)})
     return model

@@ -44,9 +44,10 @@ def calibrate(model: Model, log_equaliser: Tensor, data: Recordings, floats: tup
     return int8.Calibration(tuple(None if i in floats else scale for i, scale in enumerate(scales)))
 
 
-def add(folder: Path, data: Recordings, floats: tuple[int, ...] = ()) -> None:
+def add(folder: Path, recordings: list[Path], floats: tuple[int, ...] = ()) -> None:
     """Give the bundle in `folder` a denoiser in integers, those of its layers that are named left in float."""
     model, log_equaliser = warm.load_bundle(folder)
+    data = Recordings(recordings, "train", torch.device("cpu"), model.convention)
     graph = int8.denoiser_graph(model.eval().denoiser, calibrate(model, log_equaliser, data, floats), half=True)
     manifest = bundle.manifest_without_hashes(folder)
     conditioner, denoiser = ((folder / f"{name}.onnx").read_bytes() for name in ("conditioner", "denoiser"))
@@ -59,7 +60,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="recordings that the scales are measured on")
     parser.add_argument("--float-layers", type=int, nargs="*", default=[], help="layers, from 0, whose larger product stays in float")
     args = parser.parse_args(words)
-    add(args.bundle, Recordings(args.data, "train", torch.device("cpu")), tuple(args.float_layers))
+    add(args.bundle, args.data, tuple(args.float_layers))
     print(f"{args.bundle / 'denoiser.int8.onnx'}: {(args.bundle / 'denoiser.int8.onnx').stat().st_size / 1e6:.1f} MB")
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import checkpoint, monitor, parallel, warm
+from . import checkpoint, mel, monitor, parallel, warm
 from .augment import Augmentation
 from .data import Recordings, measure_equaliser
-from .mel import HOP, SAMPLE_RATE
 from .network import Config, Model
 from .systems import Clip
 
@@ -27,6 +26,7 @@ LOG_EVERY = 50
 def add_options(parser: argparse.ArgumentParser, *, minutes: float, batch: int, lr: float, ema: float) -> None:
     """The options that every run takes, with the defaults of its stage."""
     parser.add_argument("--data", type=Path, action="append", required=True, help="folder of recordings; may be given again")
+    mel.add_option(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; started again, it goes on from its last.pt")
     parser.add_argument("--skip", action="append", default=[], help="leave out files under folders of this name (a speaker)")
     parser.add_argument("--minutes", type=float, default=minutes, help="wall clock of this run, earlier parts included")
@@ -80,13 +80,18 @@ def make_optimisers(model: Model, kind: str, lr: float) -> list[torch.optim.Opti
 
 
 def start(args: argparse.Namespace, device: torch.device, data: Recordings, config: Config | None, init: Path | None) -> checkpoint.State:
-    """A fresh state, from `init` where given (widened to `config` where that asks for more channels), or the one that `out` holds."""
+    """A fresh state, or one from `init` where given: widened to `config` where that asks for more channels, and retuned to another convention."""
     torch.manual_seed(args.seed)
+    equaliser = None
     if init:
-        model, equaliser = warm.load_start(init)
+        model, known = warm.load_start(init)
         model = warm.widened(model, config or model.config, args.seed)
+        if model.convention == args.convention:
+            equaliser = known
+        else:
+            model = warm.retuned(model, args.convention)
     else:
-        model, equaliser = Model(config or Config()), None
+        model = Model(config or Config(), args.convention)
     model.train().to(device)
     if equaliser is None:
         equaliser = measure_equaliser(data)
@@ -139,7 +144,7 @@ class Scoring:
     def __init__(self, args: argparse.Namespace, schedules: dict[str, tuple[float, ...]], passes: int) -> None:
         self.args, self.schedules, self.passes = args, schedules, passes
         here = args.score_data is not None and parallel.rank() == 0
-        self.clips: list[Clip] = monitor.clips(args.score_data, args.score_split, args.score_clips) if here else []
+        self.clips: list[Clip] = monitor.clips(args.score_data, args.score_split, args.score_clips, args.convention) if here else []
         self.due = args.score_minutes * 60
 
     def run(self, state: checkpoint.State, log: Log) -> None:
@@ -157,7 +162,7 @@ class Scoring:
 def run(args: argparse.Namespace, state: checkpoint.State, update: Callable[[], dict[str, Tensor]], rates: list[float], scoring: Scoring) -> None:
     """Call `update` until the clock runs out; its scalars and vectors are averaged into `out/log.jsonl`. `rates`: one an optimiser."""
     log = Log(args.out)
-    seen = args.batch * args.frames * HOP / SAMPLE_RATE * parallel.size()
+    seen = args.batch * args.frames * args.convention.hop / args.convention.sample_rate * parallel.size()
     begin = parallel.agreed(time.monotonic()) - state.wall_seconds
     saved = logged = begin + state.wall_seconds
     scored = saved if state.step else saved - 1e9

@@ -8,9 +8,10 @@ import librosa
 import torch
 from torch import Tensor
 
-from .mel import FLOOR, SAMPLE_RATE, mel_of_padded
+from .mel import Convention
 
-BANDS = (0, 1000, 2000, 4000, 8000, SAMPLE_RATE // 2)
+# Edges in Hz of the bands of the log; the last ends at Nyquist.
+BANDS = (0, 1000, 2000, 4000, 8000)
 # FFT and bands of each mel of `log_mels`, beside that of the convention. An audio codec adds windows of 32 to 128 samples (Kumar et al. 2023,
 # arXiv:2306.06546). From a mel nobody can tell where in a period the pulse was: a distance in windows shorter than a period then asks for its
 # mean, which is flat. With them the kurtosis of the pulses fell to 0.9 where speech has 2 to 3 (RUNS.md).
@@ -21,23 +22,25 @@ RESOLUTIONS = ((512, 120, 240), (1024, 240, 600), (2048, 240, 1200))
 SHORT_SIZES = (64, 128, 256)
 # Exponent of the ERB weights in the flow loss: at 1 the bins at 9 kHz have a fortieth of the weight of the lowest.
 ERB_POWER = 0.5
+# Least value of a band of MEL_SIZES, whose filters have unit area.
+FLOOR = 1e-5
 
 
-def erb_weights(bins: int, device: torch.device, power: float = 1.0) -> Tensor:
+def erb_weights(bins: int, rate: int, device: torch.device, power: float = 1.0) -> Tensor:
     """One over the equivalent rectangular bandwidth (Glasberg and Moore 1990) to `power`, mean 1: `[bins]` from 0 Hz to Nyquist."""
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, bins, device=device)
+    hertz = torch.linspace(0, rate / 2, bins, device=device)
     weights = (1.0 / (24.7 * (1 + 0.00437 * hertz))) ** power
     return weights / weights.mean()
 
 
-def low_passed(signal: Tensor, cutoff: Tensor) -> Tensor:
-    """`[B, T]` without what lies above `cutoff [B]` Hz, the edge 300 Hz wide; untouched where all cut-offs lie above Nyquist.
+def low_passed(signal: Tensor, cutoff: Tensor, rate: int) -> Tensor:
+    """`[B, T]` at `rate` without what lies above `cutoff [B]` Hz, the edge 300 Hz wide; untouched where all cut-offs lie above Nyquist.
 
     Recordings that were published band-limited are compared below their limit only: both sides pass through this.
     """
-    if bool((cutoff >= SAMPLE_RATE / 2).all()):
+    if bool((cutoff >= rate / 2).all()):
         return signal
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, signal.shape[1] // 2 + 1, device=signal.device)
+    hertz = torch.linspace(0, rate / 2, signal.shape[1] // 2 + 1, device=signal.device)
     mask = ((cutoff[:, None] - hertz) / 300.0 + 0.5).clamp(0, 1)
     return torch.fft.irfft(torch.fft.rfft(signal.float()) * mask, signal.shape[1])
 
@@ -49,19 +52,19 @@ def error_spectrum(error: Tensor, n_fft: int = 1024, hop: int = 256) -> Tensor:
     return (spectrum.real**2 + spectrum.imag**2) / window.pow(2).sum()
 
 
-def weighted_error(error: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_error(error: Tensor, rate: int) -> tuple[Tensor, Tensor]:
     """Robust ERB-weighted mean of the error spectrum per item `[B]`, and the plain mean per band of BANDS."""
     power = error_spectrum(error)
     robust = power / (1 + power / 100)
-    loss = (robust.mean(-1) * erb_weights(power.shape[1], power.device, ERB_POWER)).mean(-1)
+    loss = (robust.mean(-1) * erb_weights(power.shape[1], rate, power.device, ERB_POWER)).mean(-1)
     with torch.no_grad():
         profile = power.mean((0, 2))
-        edges = [round(b / (SAMPLE_RATE / 2) * (len(profile) - 1)) for b in BANDS]
+        edges = [*(round(b / (rate / 2) * (len(profile) - 1)) for b in BANDS), len(profile) - 1]
         bands = torch.stack([profile[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)])
     return loss, bands
 
 
-def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor, rate: int) -> Tensor:
     """Multi-resolution distance of log magnitudes, `weight [B]` an item; mean over three resolutions.
 
     Works in the excitation domain as well as on waveforms: a gain per bin cancels in the difference of logs.
@@ -71,7 +74,7 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, weight: Tensor) -> T
         a = torch.sqrt(error_spectrum(estimate, n_fft, n_fft // 4) + 1e-3)
         b = torch.sqrt(error_spectrum(target, n_fft, n_fft // 4) + 1e-3)
         distance = (torch.log(a) - torch.log(b)).abs().mean(-1)
-        weights = erb_weights(a.shape[1], a.device).sqrt()
+        weights = erb_weights(a.shape[1], rate, a.device).sqrt()
         total = total + ((distance * weights).mean(-1) * weight).mean() / weights.mean()
     return total / 3
 
@@ -103,23 +106,23 @@ def short_distance(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _mel_bank(n_fft: int, bands: int, device: torch.device) -> Tensor:
+def _mel_bank(rate: int, n_fft: int, bands: int, device: torch.device) -> Tensor:
     """Slaney's filters up to Nyquist, `[bands, bins]`, without those too narrow to hold a bin."""
-    bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)
+    bank = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands)
     return torch.from_numpy(bank[bank.sum(1) > 0]).to(device)
 
 
-def log_mels(audio: Tensor) -> list[Tensor]:
+def log_mels(convention: Convention, audio: Tensor) -> list[Tensor]:
     """Natural-log mels of `[B, T]` audio: the convention's and, for what it leaves out (other resolutions, the top of the spectrum), MEL_SIZES."""
-    found = [mel_of_padded(audio)]
+    found = [convention.of_padded(audio)]
     for n_fft, bands in MEL_SIZES:
-        bank, window = _mel_bank(n_fft, bands, audio.device), torch.hann_window(n_fft, device=audio.device)
+        bank, window = _mel_bank(convention.sample_rate, n_fft, bands, audio.device), torch.hann_window(n_fft, device=audio.device)
         spectrum = torch.stft(audio.float(), n_fft, n_fft // 4, n_fft, window, return_complex=True)
         magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
         found.append(torch.log(torch.clamp(bank @ magnitude, min=FLOOR)))
     return found
 
 
-def log_mel_distance(estimate: Tensor, target: list[Tensor]) -> Tensor:
+def log_mel_distance(convention: Convention, estimate: Tensor, target: list[Tensor]) -> Tensor:
     """L1 between the `log_mels` of `[B, T]` audio and those of its target, the mean over sizes."""
-    return torch.stack([(a - b).abs().mean() for a, b in zip(log_mels(estimate), target, strict=True)]).mean()
+    return torch.stack([(a - b).abs().mean() for a, b in zip(log_mels(convention, estimate), target, strict=True)]).mean()

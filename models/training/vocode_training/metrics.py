@@ -1,6 +1,6 @@
 """Objective quality of a synthesised clip against its recording.
 
-Every score takes float arrays at `SAMPLE_RATE` of the same length; higher is better except for the two distances.
+Every score takes float arrays of the same length at `rate`, by default that of the default model; higher is better except for the two distances.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pesq import NoUtterancesError, pesq
 from torch import Tensor
 
 from . import pitch, voice
-from .mel import SAMPLE_RATE, mel_spectrogram
+from .mel import HIFIGAN, Convention
 
 SPEECH_RATE = 16_000
+RATE = HIFIGAN.sample_rate
 # FFT, hop and window of each resolution, and the floor of the power spectrum.
 RESOLUTIONS = ((512, 50, 240), (1024, 120, 600), (2048, 240, 1200))
 POWER_FLOOR = 1e-8
@@ -58,17 +59,17 @@ class Scores:
         return Scores(**{f.name: float(np.nanmean([getattr(s, f.name) for s in scores])) for f in fields(Scores)})
 
 
-def pesq_wb(estimate: np.ndarray, reference: np.ndarray) -> float:
+def pesq_wb(estimate: np.ndarray, reference: np.ndarray, rate: int = RATE) -> float:
     """Wide-band PESQ (ITU-T P.862.2), 1.0 to 4.64; 1.0 where it hears no utterance at all."""
     try:
-        return float(pesq(SPEECH_RATE, to_speech_rate(reference), to_speech_rate(estimate), "wb"))
+        return float(pesq(SPEECH_RATE, to_speech_rate(reference, rate), to_speech_rate(estimate, rate), "wb"))
     except NoUtterancesError:
         return 1.0
 
 
-def stoi(estimate: np.ndarray, reference: np.ndarray, extended: bool = False) -> float:
+def stoi(estimate: np.ndarray, reference: np.ndarray, extended: bool = False, rate: int = RATE) -> float:
     """Short-time objective intelligibility (Taal et al. 2011), or its extended form (Jensen and Taal 2016)."""
-    return float(pystoi.stoi(reference, estimate, SAMPLE_RATE, extended=extended))
+    return float(pystoi.stoi(reference, estimate, rate, extended=extended))
 
 
 def _magnitude(audio: np.ndarray, n_fft: int, hop: int, win: int) -> Tensor:
@@ -92,18 +93,18 @@ def mr_stft(estimate: np.ndarray, reference: np.ndarray) -> float:
     return total / len(RESOLUTIONS)
 
 
-def log_mel_l1(estimate: np.ndarray, reference: np.ndarray) -> float:
-    """Mean absolute difference of the two `hifigan` mels, in nepers."""
-    mels = mel_spectrogram(torch.from_numpy(np.stack([estimate, reference])).float())
+def log_mel_l1(estimate: np.ndarray, reference: np.ndarray, convention: Convention = HIFIGAN) -> float:
+    """Mean absolute difference of the two mels of `convention`, in nepers."""
+    mels = convention.mel(torch.from_numpy(np.stack([estimate, reference])).float())
     return float((mels[0] - mels[1]).abs().mean())
 
 
-def high_band_level(estimate: np.ndarray, reference: np.ndarray) -> float:
+def high_band_level(estimate: np.ndarray, reference: np.ndarray, rate: int = RATE) -> float:
     """dB by which the power from 8 kHz to Nyquist differs from the recording's; the `hifigan` mel ends there, so it has to be guessed."""
 
     def power(audio: np.ndarray) -> float:
         spectrum = _magnitude(audio, 1024, 256, 1024).square()
-        return float(spectrum[round(8000 / SAMPLE_RATE * 1024) :].sum())
+        return float(spectrum[round(8000 / rate * 1024) :].sum())
 
     return 10 * np.log10(power(estimate) / power(reference))
 
@@ -116,13 +117,13 @@ def _dnsmos_session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def dnsmos(audio: np.ndarray) -> tuple[float, float, float]:
+def dnsmos(audio: np.ndarray, rate: int = RATE) -> tuple[float, float, float]:
     """DNSMOS P.835 (Reddy et al. 2022, arXiv:2110.01763) without a reference: overall, signal, background, 1 to 5.
 
     The model hears 9.01 s: a shorter clip is repeated, a longer one scored every second and averaged, then the authors'
     polynomials map the raw scores. The weights come with the speechmos package, and the result is that package's.
     """
-    clip = np.clip(to_speech_rate(audio), -1.0, 1.0).astype(np.float32)
+    clip = np.clip(to_speech_rate(audio, rate), -1.0, 1.0).astype(np.float32)
     length = int(9.01 * SPEECH_RATE)
     while len(clip) < length:
         clip = np.concatenate([clip, clip])
@@ -144,42 +145,43 @@ def _distillmos_model() -> ConvTransformerSQAModel:
 
 
 @torch.inference_mode()
-def distillmos(audio: np.ndarray) -> float:
+def distillmos(audio: np.ndarray, rate: int = RATE) -> float:
     """DistillMOS (Stahl and Gamper 2025, arXiv:2502.05356) without a reference, 1 to 5: a small network that learned from a large one
     on XLS-R, which learned from listeners.
 
     It scales its input to full scale and hears 7.68 s, a longer clip in overlapping pieces. The weights come with the distillmos package.
     """
-    return float(_distillmos_model()(torch.from_numpy(to_speech_rate(audio).astype(np.float32))[None]))
+    return float(_distillmos_model()(torch.from_numpy(to_speech_rate(audio, rate).astype(np.float32))[None]))
 
 
-def to_speech_rate(audio: np.ndarray) -> np.ndarray:
-    """22,050 Hz to the 16 kHz that PESQ, DNSMOS and DistillMOS hear."""
-    return soxr.resample(audio, SAMPLE_RATE, SPEECH_RATE, quality="HQ")
+def to_speech_rate(audio: np.ndarray, rate: int = RATE) -> np.ndarray:
+    """To the 16 kHz that PESQ, DNSMOS and DistillMOS hear."""
+    return soxr.resample(audio, rate, SPEECH_RATE, quality="HQ")
 
 
-def score(estimate: np.ndarray, reference: np.ndarray) -> Scores:
-    """All scores of one clip."""
+def score(estimate: np.ndarray, reference: np.ndarray, convention: Convention = HIFIGAN) -> Scores:
+    """All scores of one clip, at the convention's rate."""
+    rate = convention.sample_rate
     if estimate.shape != reference.shape:
         raise ValueError(f"estimate has shape {estimate.shape}, reference {reference.shape}: cut both to frames * hop samples")
-    overall, signal, background = dnsmos(estimate)
-    low, middle, high = voice.pulse_kurtosis(estimate, SAMPLE_RATE)
-    tone = pitch.compare(estimate, reference, SAMPLE_RATE)
+    overall, signal, background = dnsmos(estimate, rate)
+    low, middle, high = voice.pulse_kurtosis(estimate, rate)
+    tone = pitch.compare(estimate, reference, rate)
     return Scores(
-        pesq=pesq_wb(estimate, reference),
-        stoi=stoi(estimate, reference),
-        estoi=stoi(estimate, reference, extended=True),
+        pesq=pesq_wb(estimate, reference, rate),
+        stoi=stoi(estimate, reference, rate=rate),
+        estoi=stoi(estimate, reference, extended=True, rate=rate),
         mr_stft=mr_stft(estimate, reference),
-        log_mel=log_mel_l1(estimate, reference),
+        log_mel=log_mel_l1(estimate, reference, convention),
         dnsmos_ovrl=overall,
         dnsmos_sig=signal,
         dnsmos_bak=background,
-        distillmos=distillmos(estimate),
+        distillmos=distillmos(estimate, rate),
         kurtosis_low=low,
         kurtosis_middle=middle,
         kurtosis_high=high,
         periodicity_rmse=tone.periodicity_rmse,
         voicing_f1=tone.voicing_f1,
         pitch_rmse=tone.pitch_rmse,
-        high_band=high_band_level(estimate, reference),
+        high_band=high_band_level(estimate, reference, rate),
     )

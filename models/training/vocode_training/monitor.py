@@ -9,15 +9,15 @@ import numpy as np
 from . import metrics, reference, voice
 from .checkpoint import State
 from .evaluate import load_clips
-from .mel import SAMPLE_RATE
+from .mel import Convention
 from .systems import Clip, TorchGraphs
 
 SEEDS = (0, 1)
 
 
-def clips(folder: Path, split: str, count: int) -> list[Clip]:
+def clips(folder: Path, split: str, count: int, convention: Convention) -> list[Clip]:
     """`count` clips spread over the split."""
-    found = load_clips(folder, split, 0)
+    found = load_clips(folder, split, 0, convention)
     return [found[i * len(found) // count] for i in range(min(count, len(found)))]
 
 
@@ -26,8 +26,9 @@ def score(state: State, chosen: list[Clip], times: tuple[float, ...], passes: in
     graphs = TorchGraphs(state.average.module, state.log_equaliser, passes)
     found: list[list[float]] = []
     for clip in chosen:
-        made = [reference.synthesise(graphs, clip.mel, list(times), seed) for seed in SEEDS]
-        pesq = np.mean([metrics.pesq_wb(audio, clip.audio) for audio in made])
-        found.append([float(pesq), metrics.distillmos(made[0]), *voice.pulse_kurtosis(made[0], SAMPLE_RATE)])
+        rate = clip.convention.sample_rate
+        made = [reference.synthesise(graphs, clip.mel, list(times), seed)[: len(clip.audio)] for seed in SEEDS]
+        pesq = np.mean([metrics.pesq_wb(audio, clip.audio, rate) for audio in made])
+        found.append([float(pesq), metrics.distillmos(made[0], rate), *voice.pulse_kurtosis(made[0], rate)])
     names = ("pesq", "distillmos", *(f"kurtosis_{low}_{high}" for low, high in voice.PULSE_BANDS))
     return dict(zip(names, (round(float(x), 3) for x in np.nanmean(found, 0)), strict=True))

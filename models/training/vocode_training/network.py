@@ -8,22 +8,25 @@ bias per layer and frame; the denoiser adds it by broadcasting over the steps of
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from .mel import HOP, N_MELS
+from .mel import HIFIGAN, Convention
 from .stack import Stack
 
+# Spread of the mel about its centre that the conditioner divides by, in nepers.
+MEL_SPREAD = 2.5
 # Spread of the data that the preconditioning assumes (Karras et al. 2022, arXiv:2206.00364), in units of the noise.
 SIGMA_DATA = 1.1
 
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes of one network; `dilations` repeat 1, 2, ... 2^(cycle - 1)."""
+    """Sizes of one network; `dilations` repeat 1, 2, ... 2^(cycle - 1). What its mel decides comes last, see `hearing`."""
 
     fold: int = 16
     channels: int = 64
@@ -32,19 +35,34 @@ class Config:
     cond_channels: int = 256
     cond_blocks: int = 2
     step_channels: int = 256
+    hop: int = 256
+    n_mels: int = 80
+    mel_centre: float = -5.0  # about the mean of what the conditioner hears, in nepers
+
+    def hearing(self, convention: Convention) -> Config:
+        """These sizes for mels of `convention`. The centre is that of `hifigan`, moved by what filters of another area do to every band."""
+        if convention.hop % self.fold:
+            raise ValueError(f"the hop of {convention.name!r} is {convention.hop}: expected a multiple of the fold of {self.fold}")
+        moved = float(np.mean(convention.log_sums()) - np.mean(HIFIGAN.log_sums()))
+        return replace(self, hop=convention.hop, n_mels=convention.n_mels, mel_centre=round(moved, 2) + Config.mel_centre)
+
+    @staticmethod
+    def sizes() -> dict[str, int]:
+        """The sizes that may be chosen, with their defaults: all but what the mel decides."""
+        return {name: size for name, size in asdict(Config()).items() if name not in ("hop", "n_mels", "mel_centre")}
 
     def dilations(self) -> list[int]:
         return [2 ** (i % self.cycle) for i in range(self.layers)]
 
     def denoiser_context(self) -> int:
         """Frames on each side that one denoiser call sees."""
-        return math.ceil(sum(self.dilations()) * self.fold / HOP)
+        return math.ceil(sum(self.dilations()) * self.fold / self.hop)
 
     def conditioner_context(self) -> int:
         """Frames on each side that the conditioner sees: one kernel of 5, then one of 7 a block."""
         return 2 + 3 * self.cond_blocks
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, int | float]:
         return asdict(self)
 
 
@@ -70,13 +88,14 @@ class Conditioner(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.cond_channels
-        self.input = nn.Conv1d(N_MELS, width, 5, padding=2)
+        self.config = config
+        self.input = nn.Conv1d(config.n_mels, width, 5, padding=2)
         self.blocks = nn.ModuleList(ConvNeXt(width) for _ in range(config.cond_blocks))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.layers * 2 * config.channels)
 
     def forward(self, mel: Tensor) -> Tensor:
-        x = self.input((mel + 5.0) / 2.5)
+        x = self.input((mel - self.config.mel_centre) / MEL_SPREAD)
         for block in self.blocks:
             x = block(x)
         return self.output(self.norm(x.transpose(1, 2))).transpose(1, 2)
@@ -119,7 +138,7 @@ class Denoiser(nn.Module):
         c = config.channels
         self.input = nn.Linear(config.fold, c)
         # The condition is one value a frame; this tells the steps of a frame apart.
-        self.offset_bias = nn.Parameter(torch.zeros(HOP // config.fold, c))
+        self.offset_bias = nn.Parameter(torch.zeros(config.hop // config.fold, c))
         self.step1 = nn.Linear(128, config.step_channels)
         self.step2 = nn.Linear(config.step_channels, config.step_channels)
         self.step_out = nn.Linear(config.step_channels, config.layers * 2 * c)
@@ -177,11 +196,12 @@ class Denoiser(nn.Module):
 
 
 class Model(nn.Module):
-    """Conditioner and denoiser together."""
+    """Conditioner and denoiser together, for mels of one convention."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, convention: Convention = HIFIGAN) -> None:
         super().__init__()
-        self.config = config
+        self.convention = convention
+        config = self.config = config.hearing(convention)
         self.conditioner = Conditioner(config)
         self.denoiser = Denoiser(config)
 

@@ -15,8 +15,7 @@ import onnx
 from torch import Tensor, nn
 
 from .graph import Graph
-from .mel import HOP, N_MELS
-from .network import SIGMA_DATA, Conditioner, Denoiser, Model
+from .network import MEL_SPREAD, SIGMA_DATA, Conditioner, Denoiser, Model
 
 # Under this key the denoiser carries the network's sizes, so that training can go on from a bundle.
 CONFIG_KEY = "vocode_training.config"
@@ -61,7 +60,7 @@ def _gelu(graph: Graph, value: str) -> str:
 def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.ModelProto:
     """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`."""
     graph = Graph("conditioner", half)
-    x = graph.op("Div", graph.op("Add", "mel", graph.scalar(5.0)), graph.scalar(2.5))
+    x = graph.op("Div", graph.op("Add", "mel", graph.scalar(-conditioner.config.mel_centre)), graph.scalar(MEL_SPREAD))
     x = graph.op("Transpose", _conv_product(graph, x, "input", conditioner.input), perm=[0, 2, 1])
     for i, block in enumerate(conditioner.blocks):
         y = graph.op("Transpose", _conv(graph, x, f"blocks.{i}.depthwise", block.depthwise), perm=[0, 2, 1])
@@ -70,7 +69,7 @@ def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.Mode
         x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
     x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
     graph.op("Transpose", linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
-    return graph.model({"mel": ["B", N_MELS, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]}, {"F": 1})
+    return graph.model({"mel": ["B", conditioner.config.n_mels, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]}, {"F": 1})
 
 
 def scales(graph: Graph) -> tuple[str, str, str]:
@@ -100,9 +99,10 @@ def step_bias(graph: Graph, denoiser: Denoiser) -> str:
 
 def folded_input(graph: Graph, denoiser: Denoiser, c_in: str) -> str:
     """The scaled waveform `x [B, F * hop]` folded and brought to `[B, S, C]`, as the stack takes it."""
-    fold, channels = denoiser.config.fold, denoiser.config.channels
+    config = denoiser.config
+    fold, channels = config.fold, config.channels
     x = graph.op("Reshape", graph.op("Mul", "x", c_in), graph.ints(KEEP, -1, fold))
-    x = graph.op("Reshape", graph.linear(x, "input", array(denoiser.input.weight), None), graph.ints(KEEP, -1, HOP // fold, channels))
+    x = graph.op("Reshape", graph.linear(x, "input", array(denoiser.input.weight), None), graph.ints(KEEP, -1, config.hop // fold, channels))
     offsets = graph.weight("offset_bias", array(denoiser.offset_bias) + array(denoiser.input.bias), exact=True)
     return graph.op("Reshape", graph.op("Relu", graph.op("Add", x, offsets)), graph.ints(KEEP, -1, channels))
 
@@ -123,7 +123,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     channels, count = config.channels, config.layers
     graph = Graph("denoiser", half)
     c_in, c_skip, c_out = scales(graph)
-    by_frame = graph.ints(KEEP, -1, HOP // config.fold, 2 * channels)
+    by_frame = graph.ints(KEEP, -1, config.hop // config.fold, 2 * channels)
     by_step = graph.ints(KEEP, -1, 2 * channels)
 
     bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), step_bias(graph, denoiser))
@@ -148,7 +148,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}
-    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": HOP})
+    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop})
     onnx.helper.set_model_props(model, {CONFIG_KEY: json.dumps(config.to_dict())})
     return model
 

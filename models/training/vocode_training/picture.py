@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .data import read_clip
-from .mel import SAMPLE_RATE
+from .mel import HIFIGAN
 
 RANGE = 90.0  # dB
+RATE = HIFIGAN.sample_rate
 
 
 def arguments() -> argparse.Namespace:
@@ -42,13 +43,13 @@ def draw(recording: np.ndarray, made: np.ndarray, begin: float, seconds: float, 
     """Two rows, the recording above what was made; the closer view on the right."""
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     grid = figure.subplots(2, 2, sharex="col", sharey=True, width_ratios=(1, 1))
-    views = ((256, 0.0, len(recording) / SAMPLE_RATE), (64, begin, begin + seconds))
+    views = ((256, 0.0, len(recording) / RATE), (64, begin, begin + seconds))
     for column, (hop, start, end) in enumerate(views):
-        frames = slice(round(start * SAMPLE_RATE / hop), round(end * SAMPLE_RATE / hop))
+        frames = slice(round(start * RATE / hop), round(end * RATE / hop))
         pair = [decibels(a, 1024, hop)[:, frames] for a in (recording, made)]
         top = pair[0].max()
         for axes, name, values in zip(grid[:, column], ("recording", "vocode"), pair, strict=True):
-            axes.imshow(values, origin="lower", aspect="auto", extent=(start, end, 0, SAMPLE_RATE / 2000), vmin=top - RANGE, vmax=top, cmap="magma")
+            axes.imshow(values, origin="lower", aspect="auto", extent=(start, end, 0, RATE / 2000), vmin=top - RANGE, vmax=top, cmap="magma")
             axes.set_title(name, fontsize=9)
             axes.tick_params(labelsize=8)
         grid[1, column].set_xlabel("s", fontsize=8)

@@ -17,6 +17,7 @@ import torch
 
 from . import consistency, conventions, envelope
 from .ddpm import Row
+from .mel import Convention
 
 U32 = np.uint64(0xFFFFFFFF)
 LOW = np.uint64(32)
@@ -53,6 +54,7 @@ class Graphs(Protocol):
     denoiser_context: int
     hop: int
     floor: float
+    convention: Convention
     log_equaliser: np.ndarray
     passes: int
 
@@ -94,6 +96,11 @@ class OnnxGraphs:
     @property
     def floor(self) -> float:
         return conventions.floor_value(self.manifest["mel"])
+
+    @property
+    def convention(self) -> Convention:
+        """Of a model in the excitation domain."""
+        return Convention.of(self.manifest["mel"])
 
     @property
     def log_equaliser(self) -> np.ndarray:
@@ -161,8 +168,8 @@ def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int,
 
 
 def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0) -> np.ndarray:
-    """`mel [n_mels, F]` in the `hifigan` convention -> audio `[F * hop]`."""
+    """`mel [n_mels, F]` in the convention of the graphs -> audio `[F * hop]`."""
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
-    audio = envelope.unwhiten(excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
-    return consistency.refine(audio, heard, graphs.passes)[0].numpy()
+    audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
+    return consistency.refine(graphs.convention, audio, heard, graphs.passes)[0].numpy()

@@ -24,12 +24,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import welch
 
 from .evaluate import load_clips
-from .mel import HOP, LOG_FLOOR, N_MELS, SAMPLE_RATE, mel_spectrogram
+from .mel import HIFIGAN
 from .metrics import distillmos, dnsmos, pesq_wb, stoi
 from .sweep import parser_of
 from .systems import Clip, griffin_lim, read_wav, run_binary
 
-MINUTE = 60 * SAMPLE_RATE // HOP * HOP
+RATE, HOP = HIFIGAN.sample_rate, HIFIGAN.hop
+MINUTE = 60 * RATE // HOP * HOP
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def noisy(decibels: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def jitter(nepers: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda mel: np.maximum(mel + nepers * white(mel.shape), np.float32(LOG_FLOOR))
+    return lambda mel: np.maximum(mel + nepers * white(mel.shape), np.float32(HIFIGAN.log_floor))
 
 
 def blur(bands: float, frames: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -172,8 +173,8 @@ def dbfs(amplitude: float) -> str:
 
 def hop_buzz(audio: np.ndarray) -> float:
     """How far the power of the audio pulses at the rate of the frames, in dB over the pulsing at other rates near it: 0 where no frame shows."""
-    rates, power = welch(np.square(audio, dtype=np.float64), SAMPLE_RATE, nperseg=64 * HOP)
-    frame_rate = SAMPLE_RATE / HOP
+    rates, power = welch(np.square(audio, dtype=np.float64), RATE, nperseg=64 * HOP)
+    frame_rate = RATE / HOP
     near = (np.abs(rates - frame_rate) < 25) & (np.abs(rates - frame_rate) > 5)
     return float(10 * np.log10(power[np.argmin(np.abs(rates - frame_rate))] / np.median(power[near])))
 
@@ -209,7 +210,7 @@ class Program:
     def mel(self, clip: Clip, convention: str) -> np.ndarray:
         """The clip's mel as `vocode mel` makes it in another convention."""
         wav, mel, toml = (self.folder / name for name in ("clip.wav", "clip.npy", "convention.toml"))
-        soundfile.write(wav, clip.audio, SAMPLE_RATE, subtype="FLOAT")
+        soundfile.write(wav, clip.audio, RATE, subtype="FLOAT")
         toml.write_text(convention)
         named = str(toml) if "=" in convention else convention or "hifigan"
         subprocess.run([self.binary, "mel", wav, "-o", mel, "--force", "-q", "--mel-convention", named], check=True)
@@ -233,7 +234,7 @@ def strained_speech(args: argparse.Namespace, clips: list[Clip], folder: Path) -
     ]
     for number, strain in enumerate(STRAINS):
         targets = [strain.audio(clip.audio) for clip in clips]
-        heard = [strain.mel(mel_spectrogram(torch.from_numpy(target)[None])[0].numpy()) for target in targets]
+        heard = [strain.mel(HIFIGAN.mel(torch.from_numpy(target)[None])[0].numpy()) for target in targets]
         out = folder / f"strain-{number}"
         run_binary(args.binary, args.bundle, [], {clip.name: mel for clip, mel in zip(clips, heard, strict=True)}, out)
         jobs = [(target, mel, read_wav(out, clip), strain.gain) for clip, target, mel in zip(clips, targets, heard, strict=True)]
@@ -260,14 +261,14 @@ def properties(program: Program, clip: Clip) -> list[str]:
     def peak(audio: np.ndarray) -> str:
         return dbfs(float(np.abs(audio).max()))
 
-    silence = made(np.full((N_MELS, 430), LOG_FLOOR, np.float32))
-    gap = np.concatenate([clip.mel, np.full((N_MELS, 172), LOG_FLOOR, np.float32), clip.mel], 1)
-    inside = made(gap)[clip.mel.shape[1] * HOP :][: 172 * HOP][SAMPLE_RATE // 10 : -SAMPLE_RATE // 10]
+    silence = made(np.full((HIFIGAN.n_mels, 430), HIFIGAN.log_floor, np.float32))
+    gap = np.concatenate([clip.mel, np.full((HIFIGAN.n_mels, 172), HIFIGAN.log_floor, np.float32), clip.mel], 1)
+    inside = made(gap)[clip.mel.shape[1] * HOP :][: 172 * HOP][RATE // 10 : -RATE // 10]
     noise = np.float32(0.07) * white(MINUTE)
-    noise_mel = mel_spectrogram(torch.from_numpy(noise)[None])[0].numpy()
+    noise_mel = HIFIGAN.mel(torch.from_numpy(noise)[None])[0].numpy()
     hiss = made(noise_mel)
-    offset = (mel_spectrogram(torch.from_numpy(hiss)[None])[0].numpy() - noise_mel).mean() * 20 / np.log(10)
-    chaos = made(np.random.default_rng(0).uniform(LOG_FLOOR, 2.0, (N_MELS, 430)).astype(np.float32))
+    offset = (HIFIGAN.mel(torch.from_numpy(hiss)[None])[0].numpy() - noise_mel).mean() * 20 / np.log(10)
+    chaos = made(np.random.default_rng(0).uniform(HIFIGAN.log_floor, 2.0, (HIFIGAN.n_mels, 430)).astype(np.float32))
     loudest = clip.mel[:, [int(clip.mel.sum(0).argmax())]]
     moment, held = made(loudest), made(np.repeat(loudest, MINUTE // HOP, 1))
     rows = [
@@ -292,7 +293,7 @@ def long_mel(program: Program, clips: list[Clip], minutes: int) -> list[str]:
     """Level and likeness minute by minute, and the memory that one minute and all of them take."""
     speech = np.concatenate([c.audio for c in clips])
     reference = np.tile(speech, -(-minutes * MINUTE // len(speech)))[: minutes * MINUTE]
-    mel = mel_spectrogram(torch.from_numpy(reference)[None])[0].numpy()
+    mel = HIFIGAN.mel(torch.from_numpy(reference)[None])[0].numpy()
     short, long = program.run(mel[:, : MINUTE // HOP]), program.run(mel)
     if long.code != 0 or len(long.audio) != len(reference) or not np.isfinite(long.audio).all():
         raise SystemExit(f"{minutes} minutes: exit code {long.code}, {len(long.audio)} samples: {long.message}")
@@ -330,7 +331,7 @@ def main() -> None:
         fixed = properties(program, clips[0])
         minutes = long_mel(program, clips, args.minutes)
         strained = strained_speech(args, clips, folder)
-    seconds = sum(len(clip.audio) for clip in clips) / SAMPLE_RATE
+    seconds = sum(len(clip.audio) for clip in clips) / RATE
     page = PAGE.format(
         clips=len(clips),
         seconds=seconds,

@@ -108,7 +108,7 @@ def score(args: argparse.Namespace, clips: list[Clip], solver: str, steps: int, 
 def table(points: list[Point], clips: list[Clip], machine: str, plot_name: str = "sampling.png") -> str:
     """The page with the table; the learned judges have columns where they were asked."""
     listeners = not any(np.isnan(p.distillmos) for p in points)
-    seconds = sum(len(clip.audio) for clip in clips) / 22_050
+    seconds = sum(len(clip.audio) for clip in clips) / metrics.RATE
     lines = [
         "# Solvers and steps",
         "",

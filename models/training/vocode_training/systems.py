@@ -16,7 +16,7 @@ import soundfile
 import torch
 
 from . import checkpoint, reference
-from .mel import HOP, LOG_FLOOR, N_FFT, SAMPLE_RATE, filterbank, mel_spectrogram
+from .mel import HIFIGAN, Convention
 from .network import Model
 
 
@@ -26,39 +26,38 @@ class Clip:
 
     name: str
     speaker: str
-    audio: np.ndarray  # [F * HOP]
+    audio: np.ndarray  # a multiple of the hop
+    convention: Convention = HIFIGAN
 
     @property
     def mel(self) -> np.ndarray:
-        return mel_spectrogram(torch.from_numpy(self.audio)[None])[0].numpy()
+        return self.convention.mel(torch.from_numpy(self.audio)[None])[0].numpy()
 
 
-# One waveform of F * HOP samples for a mel [n_mels, F].
+# One waveform of F * hop samples for a mel [n_mels, F].
 Synthesiser = Callable[[np.ndarray], np.ndarray]
 
 
-def griffin_lim(mel: np.ndarray, iterations: int = 32) -> np.ndarray:
+def griffin_lim(mel: np.ndarray, iterations: int = 32, convention: Convention = HIFIGAN) -> np.ndarray:
     """Griffin-Lim with momentum (Perraudin et al. 2013) on the pseudo-inverse of the filterbank.
 
-    librosa centres frame f on f * hop, the mel has it half a hop later: one frame more on each side and a cut of half a hop.
+    librosa centres frame f on f * hop; one frame more on each side, and a cut to where the convention has it.
     """
+    hop, sizes = convention.hop, {"hop_length": convention.hop, "win_length": convention.win_length, "n_fft": convention.n_fft}
     padded = np.pad(mel.astype(np.float64), ((0, 0), (1, 1)), mode="edge")
-    magnitude = np.maximum(np.linalg.pinv(filterbank()) @ np.exp(padded), 1e-5)
-    audio = librosa.griffinlim(
-        magnitude, n_iter=iterations, hop_length=HOP, win_length=N_FFT, n_fft=N_FFT, momentum=0.99, random_state=0
-    )
-    return audio[HOP // 2 :][: mel.shape[1] * HOP].astype(np.float32)
+    magnitude = np.maximum(np.linalg.pinv(convention.filterbank()) @ np.exp(padded), 1e-5)
+    audio = librosa.griffinlim(magnitude, n_iter=iterations, **sizes, momentum=0.99, random_state=0)
+    return audio[hop - convention.centre :][: mel.shape[1] * hop].astype(np.float32)
 
 
 class TorchGraphs:
     """The averaged model of a checkpoint, with the interface of a bundle's graphs."""
 
-    hop = HOP
-    floor = LOG_FLOOR
-
     def __init__(self, model: Model, log_equaliser: torch.Tensor, passes: int) -> None:
         self.passes = passes
         self.model = model.eval()
+        self.convention = model.convention
+        self.hop, self.floor = model.convention.hop, model.convention.log_floor
         self.log_equaliser = log_equaliser.cpu().numpy()
         self.conditioner_context = model.config.conditioner_context()
         self.denoiser_context = model.config.denoiser_context()
@@ -103,7 +102,7 @@ def read_wav(folder: Path, clip: Clip) -> np.ndarray:
     if not found:
         raise SystemExit(f"{folder} holds no {clip.name}.wav")
     audio, rate = soundfile.read(found[0], dtype="float32")
-    missing = len(clip.audio) - len(audio)
-    if rate != SAMPLE_RATE or audio.ndim != 1 or missing > HOP:
-        raise SystemExit(f"{found[0]}: need mono at {SAMPLE_RATE} Hz, {len(clip.audio)} samples; found {audio.shape} at {rate} Hz")
+    missing, expected = len(clip.audio) - len(audio), clip.convention.sample_rate
+    if rate != expected or audio.ndim != 1 or missing > clip.convention.hop:
+        raise SystemExit(f"{found[0]}: need mono at {expected} Hz, {len(clip.audio)} samples; found {audio.shape} at {rate} Hz")
     return np.pad(audio, (0, max(missing, 0)))[: len(clip.audio)]

@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     loop.add_options(parser, minutes=60.0, batch=16, lr=2e-3, ema=0.999)
     parser.add_argument("--init", type=Path, help="start from the weights of this bundle or checkpoint")
     parser.add_argument("--spectral", type=float, default=0.0, help="weight of the log-spectral loss on the estimate")
-    for name, value in Config().to_dict().items():
+    for name, value in Config.sizes().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
     return parser.parse_args()
 
@@ -63,11 +63,12 @@ class Training:
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             cond = state.model.conditioner(batch.mel)[..., MARGIN:-MARGIN]
             output = denoiser.network(c_in * y, t, cond).float()
-        error = losses.low_passed((output - (x - c_skip * y) / c_out) * batch.inside, batch.cutoff)
-        loss, bands = losses.weighted_error(error)
+        rate = args.convention.sample_rate
+        error = losses.low_passed((output - (x - c_skip * y) / c_out) * batch.inside, batch.cutoff, rate)
+        loss, bands = losses.weighted_error(error, rate)
         total = loss.mean()
         if args.spectral > 0:
-            total = total + args.spectral * losses.log_spectral_distance(c_skip * y + c_out * output, x, t)
+            total = total + args.spectral * losses.log_spectral_distance(c_skip * y + c_out * output, x, t, rate)
         for optimiser in state.optimisers:
             optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -81,8 +82,8 @@ class Training:
 
 def train(args: argparse.Namespace) -> None:
     device = loop.device_of(args)
-    data = Recordings(args.data, "train", device, tuple(args.skip))
-    config = Config(**{k: getattr(args, k) for k in Config().to_dict()})
+    data = Recordings(args.data, "train", device, args.convention, tuple(args.skip))
+    config = Config(**{k: getattr(args, k) for k in Config.sizes()})
     state = loop.start(args, device, data, config, args.init)
     loop.resume(args, state)
     bf16 = precision.autocast(args.precision, device, lambda: finish.trial(state.model, args))
