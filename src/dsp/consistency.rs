@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pass::PassTables;
 use super::{DspError, MelFilter};
-use crate::mel::{Framing, MelConvention, filterbank, sparse_rows};
+use crate::mel::{MelConvention, filterbank, sparse_rows};
 pub use stream::ConsistencyStream;
 use tables::ConsistencyTables;
 
@@ -48,16 +48,17 @@ impl ConsistencyFilter {
         let ConsistencyParameters { passes } = *parameters;
         validate(convention, passes)?;
         let (n_fft, hop) = (convention.n_fft, convention.hop);
-        let margin = match convention.framing {
-            Framing::Hop => (n_fft - hop) / 2,
-            Framing::Center => n_fft / 2,
-        };
         let bank = filterbank(convention);
         let sums = bank.sum_axis(ndarray::Axis(0));
         let shares = (&bank / &sums.mapv(|sum| sum.max(1e-12))).reversed_axes();
         let tables = ConsistencyTables {
             convention: convention.clone(),
-            pass: Arc::new(PassTables::new(n_fft, convention.win_length, hop, margin)),
+            pass: Arc::new(PassTables::new(
+                n_fft,
+                convention.win_length,
+                hop,
+                convention.padding(),
+            )),
             bands: sparse_rows(bank.view()),
             bins: sparse_rows(shares.view()),
         };

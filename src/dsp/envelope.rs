@@ -15,7 +15,7 @@ use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
 use super::{DspError, MelFilter};
-use crate::mel::{Framing, MelConvention, filterbank};
+use crate::mel::{MelConvention, filterbank};
 use crate::stft::hann;
 use gain::GainTrack;
 pub use stream::{EnvelopeStream, Filtering};
@@ -60,7 +60,7 @@ impl EnvelopeFilter {
     /// Makes the tables for mels of `convention`.
     ///
     /// # Errors
-    /// [`DspError::Parameter`] for a parameter out of its range or a convention that is not hop-framed, [`DspError::EmptyBand`].
+    /// [`DspError::Parameter`] for a parameter out of its range, [`DspError::EmptyBand`].
     pub fn new(
         convention: &MelConvention,
         parameters: &EnvelopeParameters,
@@ -98,6 +98,7 @@ impl EnvelopeFilter {
                 .map(|w| (w / overlap / fft as f64) as f32)
                 .collect(),
             edge: window / hop / 2,
+            centre: convention.centre(),
             bins,
             log_sums,
             kernel: (0..smooth).map(triangle).collect(),
@@ -119,9 +120,10 @@ impl EnvelopeFilter {
     /// Frames of mel and samples that must be there beyond a sample's own before [`EnvelopeStream`] gives it out.
     pub fn lookahead_frames(&self) -> usize {
         let t = &self.tables;
-        let blocks = (t.fft / 2 + t.hop - 1 - t.hop / 2) / t.hop;
-        let window = (t.hop / 2 + t.window.len() / 2).div_ceil(t.hop) - 1;
-        blocks + window.max(t.kernel.len() / 2)
+        // After `n` frames of both the last frame filtered is n - 1 - behind: for those after it samples or mel are missing.
+        let behind = ((t.centre + t.window.len() / 2).div_ceil(t.hop) - 1).max(t.kernel.len() / 2);
+        // What is given out then ends where the next frame's block begins.
+        behind + (t.fft / 2 - t.centre).div_ceil(t.hop)
     }
 
     /// The amplitude gain at every bin of every frame of `mel` `[n_mels, frames]`: `[fft / 2 + 1, frames]`.
@@ -187,9 +189,6 @@ fn validate(convention: &MelConvention, p: &EnvelopeParameters) -> Result<(), Ds
             found,
         })
     };
-    if convention.framing != Framing::Hop {
-        return fail("mel.framing", "\"hop\"".into(), "\"center\"".into());
-    }
     if !(16..=65_536).contains(&p.fft) || !p.fft.is_multiple_of(2) {
         return fail(
             "fft",

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::filterbank::{filterbank, sparse_rows};
-use super::{Framing, Mel, MelConvention, MelError};
+use super::{Mel, MelConvention, MelError};
 use crate::stft::{Stft, reflect};
 
 /// The mel spectrogram of `samples`, mono at `convention.sample_rate` with full scale at 1; `[n_mels, frames]`.
@@ -19,10 +19,8 @@ pub fn analyse(samples: &[f32], convention: &MelConvention) -> Result<Mel, MelEr
         return Err(MelError::AudioNonFinite { index, value });
     }
     let (n_fft, hop) = (convention.n_fft, convention.hop);
-    let (padding, expected) = match convention.framing {
-        Framing::Hop => ((n_fft - hop) / 2, n_fft - 2 * ((n_fft - hop) / 2)),
-        Framing::Center => (n_fft / 2, 1),
-    };
+    let padding = convention.padding();
+    let expected = (n_fft - 2 * padding).max(1);
     if samples.len() < expected {
         return Err(MelError::AudioTooShort {
             expected,

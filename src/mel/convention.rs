@@ -244,6 +244,20 @@ impl MelConvention {
         })
     }
 
+    /// Samples by which the FFT frame of mel frame 0 begins before the clip: what reflection pads on each side. Frame `f` begins `f * hop` later.
+    pub(crate) fn padding(&self) -> usize {
+        match self.framing {
+            Framing::Hop => self.n_fft.saturating_sub(self.hop) / 2,
+            Framing::Center => self.n_fft / 2,
+        }
+    }
+
+    /// The sample that mel frame 0 is centred on: half a hop (rounded up) in hop framing, 0 in centred framing. Frame `f` is centred `f * hop`
+    /// samples later.
+    pub fn centre(&self) -> usize {
+        self.n_fft / 2 - self.padding()
+    }
+
     /// The mel value of digital silence.
     pub fn floor_value(&self) -> f32 {
         self.compression.compress(0.0, self.power) as f32
@@ -299,6 +313,24 @@ impl MelConvention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mel::analyse;
+
+    #[test]
+    fn a_click_is_loudest_in_the_frame_that_is_centred_on_it() {
+        for name in ["hifigan", "tacotron2", "vocos24k", "rayhane"] {
+            for hop in [256, 255] {
+                let mut convention = MelConvention::named(name).unwrap();
+                (convention.hop, convention.n_fft, convention.win_length) = (hop, 1024, 1024);
+                let mut audio = vec![0.0; 20 * hop];
+                audio[8 * hop + convention.centre()] = 1.0;
+                let mel = analyse(&audio, &convention).unwrap();
+                let level = |frame: usize| mel.view().column(frame).sum();
+                assert!((0..18).all(|f| f == 8 || level(f) < level(8)), "{name}");
+                // On the very sample: the frames beside it see the click equally far from their middles.
+                assert!((level(7) - level(9)).abs() < 1e-3, "{name} {hop}");
+            }
+        }
+    }
 
     #[test]
     fn a_sample_rate_that_no_output_has_is_refused() {

@@ -4,7 +4,7 @@ use super::check::{Range, check_for};
 use super::differences::mismatches;
 use super::guess::Statistics;
 use super::losses::is_taken;
-use super::{Framing, Mel, MelConvention, MelError};
+use super::{Mel, MelConvention, MelError};
 
 /// A mel that is ready for a model, and what the caller has to do about its frames.
 #[derive(Clone, Debug)]
@@ -125,12 +125,12 @@ impl Conversion {
 
 /// [`Prepared::shift_samples`] between conventions whose frames lie equally far apart.
 pub(super) fn shift_samples(from: &MelConvention, to: &MelConvention) -> i64 {
-    let half = (to.hop / 2) as i64;
-    match (from.framing, to.framing) {
-        (Framing::Center, Framing::Hop) => half,
-        (Framing::Hop, Framing::Center) => -half,
-        _ => 0,
-    }
+    // In the samples of `to`, whose rate may be another.
+    let placed = MelConvention {
+        framing: from.framing,
+        ..to.clone()
+    };
+    to.centre() as i64 - placed.centre() as i64
 }
 
 /// The values of a mel in `from` before each band was normalised by a mean and a deviation of its own.

@@ -26,13 +26,10 @@ impl Frames {
             == to.hop as u64 * u64::from(from.sample_rate);
         let step = seconds(to) / seconds(from);
         // Frame f has its centre at (f + half) hops.
-        let half = |framing| match framing {
-            Framing::Hop => 0.5,
-            Framing::Center => 0.0,
-        };
+        let half = |c: &MelConvention| c.centre() as f64 / c.hop as f64;
         (!aligned).then(|| Frames {
             step,
-            first: half(to.framing) * step - half(from.framing),
+            first: half(to) * step - half(from),
             density: 1.0 / step,
             from: from.framing,
             to: to.framing,

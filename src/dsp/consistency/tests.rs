@@ -118,6 +118,42 @@ fn a_sample_comes_out_after_the_lookahead_and_not_before() {
 }
 
 #[test]
+fn centred_frames_are_scaled_where_their_windows_lie() {
+    let convention = MelConvention::named("vocos24k").unwrap();
+    let hop = convention.hop;
+    let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes: 1 }).unwrap();
+    let audio = testing::white_noise(0.1);
+    let audio = &audio[..40 * hop];
+    let mut mel = analyse(audio, &convention).unwrap().into_values();
+    // A centred mel has one frame more than the signal has hops.
+    mel.slice_axis_inplace(Axis(1), (0..40).into());
+    let change = |found: &[f32], n: usize| (found[n] - audio[n]).abs() > 1e-4;
+    for frame in [2, 20, 38] {
+        let mut louder = mel.clone();
+        louder.column_mut(frame).mapv_inplace(|v| v + 0.5);
+        let found = filter.apply(audio, louder.view()).unwrap();
+        let changed: Vec<usize> = (0..audio.len()).filter(|n| change(&found, *n)).collect();
+        let (first, last) = (changed[0], changed[changed.len() - 1]);
+        let (start, end) = (frame * hop - 512, frame * hop + 512);
+        assert!(first >= start && last < end, "{frame}: {first} to {last}");
+        assert!(
+            first < start + 200 && last >= end - 200,
+            "{frame}: {first} to {last}"
+        );
+    }
+    // Windows that leave the clip at either end are left alone.
+    for frame in [0, 1, 39] {
+        let mut louder = mel.clone();
+        louder.column_mut(frame).mapv_inplace(|v| v + 0.5);
+        let found = filter.apply(audio, louder.view()).unwrap();
+        assert!(
+            (0..audio.len()).all(|n| !change(&found, n)),
+            "frame {frame}"
+        );
+    }
+}
+
+#[test]
 fn clips_shorter_than_a_window_are_left_alone() {
     for frames in [0, 1, 4] {
         let audio = &signal("audio")[..frames * 256];

@@ -20,9 +20,12 @@ pub enum Filtering {
 
 /// Filters a signal that comes in pieces by the envelope of a mel that comes in pieces; the result does not depend on the pieces.
 ///
-/// Frame `f` is a window centred on sample `f * hop + hop / 2`, in the middle of an FFT block; it is filtered once its samples and the mel
-/// frames of its smoothing are there, and each sample is given out once no later block reaches it. Memory is bounded by the block and by
-/// what was pushed of one of the two inputs ahead of the other.
+/// Frame `f` is a window centred where the mel's frame is ([`MelConvention::centre`]: on sample `f * hop + hop / 2` in hop framing, on
+/// `f * hop` in centred framing), in the middle of an FFT block; it is filtered once its samples and the mel frames of its smoothing are
+/// there, and each sample is given out once no later block reaches it. Memory is bounded by the block and by what was pushed of one of the
+/// two inputs ahead of the other.
+///
+/// [`MelConvention::centre`]: crate::mel::MelConvention::centre
 pub struct EnvelopeStream {
     tables: Arc<EnvelopeTables>,
     filtering: Filtering,
@@ -109,8 +112,8 @@ impl EnvelopeStream {
 
     /// First sample of a frame's window.
     fn window_start(&self, frame: i64) -> i64 {
-        frame * self.tables.hop as i64 + (self.tables.hop / 2) as i64
-            - (self.tables.window.len() / 2) as i64
+        let t = &self.tables;
+        frame * t.hop as i64 + t.centre as i64 - (t.window.len() / 2) as i64
     }
 
     fn ready(&self) -> bool {

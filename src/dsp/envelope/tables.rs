@@ -18,7 +18,9 @@ pub(super) struct EnvelopeTables {
     pub(super) hop: usize,
     /// Analysis window, periodic Hann, with the overlap-add and inverse FFT scale taken in.
     pub(super) window: Vec<f32>,
-    /// Frames outside the clip on each side whose windows reach into it.
+    /// The sample that frame 0 is centred on.
+    pub(super) centre: usize,
+    /// Most frames outside the clip on either side whose windows reach into it.
     pub(super) edge: usize,
     /// For each bin: the band below, the weight of the band above it, the slope beyond the last band.
     pub(super) bins: Vec<BinSource>,

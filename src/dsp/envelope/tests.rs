@@ -160,6 +160,147 @@ fn the_context_of_a_window_is_enough_for_equality() {
     );
 }
 
+/// Filters of both framings, of windows that are few hops and many, and smoothings that see further ahead than the windows.
+fn filters() -> Vec<EnvelopeFilter> {
+    let mut filters = Vec::new();
+    for name in ["hifigan", "vocos24k"] {
+        for (window, fft, smooth) in [
+            (1024, 2048, 5),
+            (1024, 1024, 1),
+            (512, 1500, 1),
+            (768, 2048, 3),
+            (2048, 2300, 5),
+            (1024, 2048, 11),
+        ] {
+            let parameters = EnvelopeParameters {
+                fft,
+                window,
+                smooth,
+                log_equaliser: vec![0.1; fft / 2 + 1],
+                ..Default::default()
+            };
+            let convention = MelConvention::named(name).unwrap();
+            filters.push(EnvelopeFilter::new(&convention, &parameters).unwrap());
+        }
+    }
+    filters
+}
+
+/// A mel with some movement and noise as long as it, of the filter's bands.
+fn moving_clip(filter: &EnvelopeFilter, frames: usize) -> (Array2<f32>, Vec<f32>) {
+    let convention = &filter.tables.convention;
+    let value = |(band, frame): (usize, usize)| {
+        convention.floor_value() * (0.3 + 0.02 * ((7 * band + 13 * frame) % 17) as f32)
+    };
+    let mel = Array2::from_shape_fn((convention.n_mels, frames), value);
+    let noise = testing::white_noise(0.3).into_iter().cycle();
+    (mel, noise.take(frames * convention.hop).collect())
+}
+
+#[test]
+fn in_both_framings_pieces_give_the_whole_as_early_as_the_lookahead_says() {
+    for (case, filter) in filters().into_iter().enumerate() {
+        let (mel, excitation) = moving_clip(&filter, 30);
+        let (hop, lookahead) = (filter.hop(), filter.lookahead_frames());
+        for filtering in [Filtering::Whiten, Filtering::Unwhiten] {
+            let whole = filter.apply(&excitation, mel.view(), filtering).unwrap();
+            assert_eq!(whole.len(), excitation.len());
+            let mut stream = filter.stream(filtering);
+            let (mut out, mut earliest) = (Vec::new(), usize::MAX);
+            for frame in 0..mel.ncols() {
+                let column = mel.slice(ndarray::s![.., frame..frame + 1]);
+                stream.push_mel(column).unwrap();
+                stream.push_samples(&excitation[frame * hop..(frame + 1) * hop], &mut out);
+                assert!(
+                    out.len() >= (frame + 1).saturating_sub(lookahead) * hop,
+                    "{case}: {} samples after frame {frame}",
+                    out.len()
+                );
+                if !out.is_empty() {
+                    earliest = earliest.min(frame + 1 - out.len() / hop);
+                }
+            }
+            // Some sample of a frame does not come any earlier.
+            assert!(earliest >= lookahead - 1, "{case}: {earliest}");
+            stream.finish(&mut out).unwrap();
+            assert!(out == whole, "{case}");
+        }
+    }
+}
+
+#[test]
+fn in_both_framings_a_sample_depends_on_no_more_than_the_lookahead_on_either_side() {
+    for (case, filter) in filters().into_iter().enumerate() {
+        let (mel, excitation) = moving_clip(&filter, 40);
+        let (hop, reach) = (filter.hop(), filter.lookahead_frames());
+        let filtering = Filtering::Unwhiten;
+        let whole = filter.apply(&excitation, mel.view(), filtering).unwrap();
+        let (from, to) = (2, 38);
+        let part = mel.slice(ndarray::s![.., from..to]);
+        let got = filter
+            .apply(&excitation[from * hop..to * hop], part, filtering)
+            .unwrap();
+        let inner = reach * hop..(to - from - reach) * hop;
+        let expected = &whole[from * hop..][inner.clone()];
+        let worst = got[inner].iter().zip(expected);
+        let worst = worst.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{case}: {worst}");
+    }
+}
+
+#[test]
+fn a_centred_convention_is_whitened_and_back() {
+    let convention = MelConvention::named("vocos24k").unwrap();
+    let filter = EnvelopeFilter::new(&convention, &EnvelopeParameters::default()).unwrap();
+    let audio = testing::white_noise(0.3);
+    let audio = &audio[..80 * convention.hop];
+    let mel = crate::mel::analyse(audio, &convention)
+        .unwrap()
+        .into_values();
+    // A centred mel has one frame more than the signal has hops.
+    let mel = mel.slice(ndarray::s![.., ..80]);
+    let white = filter.apply(audio, mel, Filtering::Whiten).unwrap();
+    let back = filter.apply(&white, mel, Filtering::Unwhiten).unwrap();
+    let inner = 8 * convention.hop..72 * convention.hop;
+    let energy = |x: &mut dyn Iterator<Item = f32>| x.map(|x| x * x).sum::<f32>();
+    let error = energy(&mut inner.clone().map(|n| back[n] - audio[n]));
+    let snr = 10.0 * (energy(&mut inner.clone().map(|n| audio[n])) / error).log10();
+    assert!(snr > 40.0, "{snr} dB");
+    let level = (energy(&mut inner.clone().map(|n| white[n])) / inner.len() as f32).sqrt();
+    assert!((0.01..100.0).contains(&level), "{level}");
+}
+
+#[test]
+fn a_click_grows_most_with_the_frame_that_is_centred_on_it() {
+    for name in ["hifigan", "vocos24k"] {
+        let convention = MelConvention::named(name).unwrap();
+        let parameters = EnvelopeParameters {
+            smooth: 1,
+            ..Default::default()
+        };
+        let filter = EnvelopeFilter::new(&convention, &parameters).unwrap();
+        let (hop, place) = (256, 10 * 256 + convention.centre());
+        let mut click = vec![0.0; 21 * hop];
+        click[place] = 1.0;
+        let with_loud = |frame: usize| {
+            let mut mel = Array2::from_elem((convention.n_mels, 21), convention.floor_value());
+            mel.column_mut(frame).fill(0.0);
+            let out = filter.apply(&click, mel.view(), Filtering::Unwhiten);
+            out.unwrap()[place].abs()
+        };
+        let levels: Vec<f32> = (8..13).map(with_loud).collect();
+        assert!(
+            (0..5).all(|n| n == 2 || levels[n] < levels[2]),
+            "{name}: {levels:?}"
+        );
+        // Its neighbours see it equally far from their middles.
+        assert!(
+            (levels[1] / levels[3] - 1.0).abs() < 0.01,
+            "{name}: {levels:?}"
+        );
+    }
+}
+
 #[test]
 fn an_unused_half_of_the_smoothing_does_not_shift_the_mel() {
     // Smoothing longer than the frames outside the clip: gains must still belong to their own frames.
@@ -258,8 +399,6 @@ fn refuses_what_does_not_fit() {
         },
         "log_equaliser",
     );
-    let centred = MelConvention::named("tacotron2").unwrap();
-    assert!(EnvelopeFilter::new(&centred, &defaults()).is_err());
     let crowded = MelConvention {
         n_mels: 512,
         ..hifigan()
