@@ -66,18 +66,18 @@ class Convention:
         return math.log(self.floor)
 
     @property
-    def centre(self) -> int:
-        """The sample of its own, of `hop`, on which a frame's window is centred."""
-        return self.hop // 2 if self.framing == "hop" else 0
+    def before(self) -> int:
+        """Samples before the first frame's own that its FFT reaches: what reflection pads on each side."""
+        return (self.n_fft - self.hop) // 2 if self.framing == "hop" else self.n_fft // 2
 
     @property
-    def before(self) -> int:
-        """Samples before the first frame's own that its window reaches."""
-        return self.n_fft // 2 - self.centre
+    def centre(self) -> int:
+        """The sample of its own, of `hop`, on which a frame's window is centred."""
+        return self.n_fft // 2 - self.before
 
     @property
     def after(self) -> int:
-        """Samples after the last frame's own that its window reaches."""
+        """Samples after the last frame's own that its FFT reaches."""
         return self.n_fft // 2 + self.centre - self.hop
 
     @property
@@ -116,8 +116,7 @@ class Convention:
 
         Computed in double precision, as in Rust: near the floor what a single-precision FFT gives differs by 1e-4 from processor to processor.
         """
-        margin = self.before if self.framing == "hop" else self.n_fft // 2
-        padded = torch.nn.functional.pad(audio.double()[:, None], (margin, margin), mode="reflect")[:, 0]
+        padded = torch.nn.functional.pad(audio.double()[:, None], (self.before, self.before), mode="reflect")[:, 0]
         return self.of_padded(padded).float()
 
     def whole(self, audio: np.ndarray) -> np.ndarray:

@@ -13,10 +13,17 @@ fn hifigan() -> MelConvention {
     MelConvention::named("hifigan").unwrap()
 }
 
+/// The conventions of the fixtures, and where the second's are.
+const CONVENTIONS: [(&str, &str); 2] = [("hifigan", ""), ("vocos24k", "vocos24k/")];
+
 fn filter() -> EnvelopeFilter {
+    filter_for(&hifigan())
+}
+
+fn filter_for(convention: &MelConvention) -> EnvelopeFilter {
     let log_equaliser = signal("log_equaliser");
     EnvelopeFilter::new(
-        &hifigan(),
+        convention,
         &EnvelopeParameters {
             log_equaliser,
             ..Default::default()
@@ -42,37 +49,37 @@ fn long_clip(times: usize) -> (Array2<f32>, Vec<f32>) {
 
 #[test]
 fn gains_agree_with_the_training_code() {
-    let gains = filter().gains(fixture("mel").view()).unwrap();
-    let want = fixture("gain");
-    for (column, frame) in [0, 1, 9, 14, 23].into_iter().enumerate() {
-        for (bin, want) in want.column(column).iter().enumerate() {
-            let got = gains[(bin, frame)];
-            assert!(
-                (got - want).abs() < 1e-4 * want.max(1.0),
-                "bin {bin}, frame {frame}: {got}, expected {want}"
-            );
+    for (name, folder) in CONVENTIONS {
+        let filter = filter_for(&MelConvention::named(name).unwrap());
+        let mel = fixture(&format!("{folder}mel"));
+        let gains = filter.gains(mel.view()).unwrap();
+        let want = fixture(&format!("{folder}gain"));
+        for (column, frame) in [0, 1, 9, 14, 23].into_iter().enumerate() {
+            for (bin, want) in want.column(column).iter().enumerate() {
+                let got = gains[(bin, frame)];
+                assert!(
+                    (got - want).abs() < 1e-4 * want.max(1.0),
+                    "{name}, bin {bin}, frame {frame}: {got}, expected {want}"
+                );
+            }
         }
     }
 }
 
 #[test]
 fn both_directions_agree_with_the_training_code() {
-    let mel = fixture("mel");
-    let filtered = |name, filtering| {
-        filter()
-            .apply(&signal(name), mel.view(), filtering)
-            .unwrap()
-    };
-    assert_close(
-        &filtered("excitation", Filtering::Unwhiten),
-        &signal("unwhitened"),
-        1e-4,
-    );
-    assert_close(
-        &filtered("audio", Filtering::Whiten),
-        &signal("whitened"),
-        1e-4,
-    );
+    for (name, folder) in CONVENTIONS {
+        let filter = filter_for(&MelConvention::named(name).unwrap());
+        let file = |name: &str| format!("{folder}{name}");
+        let mel = fixture(&file("mel"));
+        for (given, filtering, wanted) in [
+            ("excitation", Filtering::Unwhiten, "unwhitened"),
+            ("audio", Filtering::Whiten, "whitened"),
+        ] {
+            let found = filter.apply(&signal(&file(given)), mel.view(), filtering);
+            assert_close(&found.unwrap(), &signal(&file(wanted)), 1e-4);
+        }
+    }
 }
 
 #[test]
