@@ -8,21 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import DEMO, ROOT
+import torch
+from conftest import ROOT
 
+from vocode_training.mel import HIFIGAN, VOCOS24K, Convention
 from vocode_training.reference import OnnxGraphs, synthesise, uniform_times
 
 TOLERANCE = 1e-3
-SHIPPED = ROOT / "models" / "default"
+SHIPPED = ROOT / "models"
 
 
 # In float: what is rounded to integers turns over at differences that mean nothing.
-def run(vocode: Path, mel: Path, out: Path, bundle: Path, *words: str) -> np.ndarray:
+def run(vocode: Path, mel: Path, out: Path, bundle: Path, *words: str, at: int = 22_050) -> np.ndarray:
     command = [vocode, mel, "-o", out, "--model", bundle, "--format", "f32", "--precision", "float", "-q", *words]
     done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     audio, rate = soundfile.read(out, dtype="float32")
-    assert rate == 22_050
+    assert rate == at
     return audio
 
 
@@ -37,10 +39,15 @@ def test_synthesis_is_the_references(vocode: Path, bundle: Path, demo_mel: np.nd
     assert np.abs(found - expected).max() < TOLERANCE * max(1.0, float(np.abs(expected).max()))
 
 
-@pytest.mark.skipif(not (SHIPPED / "bundle.toml").exists(), reason="no default bundle in this checkout")
-def test_the_shipped_model_speaks_the_demo_as_the_reference(vocode: Path, demo_mel: np.ndarray, tmp_path: Path) -> None:
-    found = run(vocode, DEMO / "demo.npy", tmp_path / "out.wav", SHIPPED, "--seed", "1")
-    graphs = OnnxGraphs.load(SHIPPED)
-    expected = synthesise(graphs, demo_mel, graphs.times(), seed=1)
+@pytest.mark.parametrize(("model", "convention"), [("default", HIFIGAN), ("vocos24k", VOCOS24K)])
+def test_the_shipped_models_speak_the_demo_as_the_reference(
+    vocode: Path, speech: torch.Tensor, tmp_path: Path, model: str, convention: Convention
+) -> None:
+    mel = convention.mel(speech)[0].numpy()
+    np.save(tmp_path / "demo.npy", mel)
+    found = run(vocode, tmp_path / "demo.npy", tmp_path / "out.wav", SHIPPED / model, "--seed", "1", at=convention.sample_rate)
+    graphs = OnnxGraphs.load(SHIPPED / model)
+    assert graphs.convention == convention
+    expected = synthesise(graphs, mel, graphs.times(), seed=1)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < TOLERANCE
