@@ -135,3 +135,11 @@ def test_nothing_beyond_the_contexts_is_heard(model: Model, where: int) -> None:
         difference = model.denoiser(changed, t, cond) - model.denoiser(x, t, cond)
         moved = difference.unflatten(1, (-1, HIFIGAN.hop)).abs().amax((0, 2)).nonzero()[:, 0]
         assert int((moved - where).abs().max()) <= reach["x"]
+
+
+def test_stored_halves_are_even_and_near() -> None:
+    values = torch.cat([torch.randn(4096, generator=torch.Generator().manual_seed(0)), torch.tensor([0.0, 1e-3, -48_000.0])]).double()
+    found = export.rounded(values)
+    assert not bool((found.view(torch.int16) & 1).any())
+    torch.testing.assert_close(found.double(), values, rtol=2**-10, atol=0.0)
+    assert abs(float((found.double() / values)[:4096].mean()) - 1) < 2**-14  # no more up than down

@@ -34,7 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--schedule", choices=[*(s.name for s in FINISHED), *EVEN], default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
     parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in integers, its scales measured on these")
-    parser.add_argument("--half", action="store_true", help="store matrices as float16: half the size, computed in float32")
+    parser.add_argument("--half", action="store_true", help="store matrices as float16, in ten bits of precision: half the size, computed in float32")
     return parser.parse_args(words)
 
 
@@ -87,15 +87,21 @@ passes = {args.passes}
 """
 
 
+def rounded(values: torch.Tensor) -> torch.Tensor:
+    """Float16 of ten significant bits, one less than it has: it packs 6% smaller, and the models of a crate have to fit into 10 MiB."""
+    fraction, exponent = torch.frexp(values.double())
+    return torch.ldexp((fraction * 1024).round() / 1024, exponent).half()
+
+
 def round_to_half(model: Model) -> None:
-    """Round the matrices to float16, as they will be stored."""
+    """Round the matrices to what is stored of them."""
     # The graph holds this one with the layers' share in it.
     share = {"denoiser.skip.weight": model.config.layers**-0.5}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
                 scale = share.get(name, 1.0)
-                parameter.copy_((parameter.double() * scale).half().double() / scale)
+                parameter.copy_(rounded(parameter.double() * scale).double() / scale)
 
 
 @torch.inference_mode()
