@@ -54,7 +54,7 @@ pub mod tune;
 pub mod vocoder;
 pub mod watermark;
 
-pub use bundle::{Bundle, BundleError, Manifest};
+pub use bundle::{BuiltIn, Bundle, BundleError, Manifest};
 pub use diffusion::{Grid, Schedule, Solver};
 pub use mel::{Mel, MelConvention, MelError};
 pub use runtime::{LoadOptions, Precision, Provider, Runtime, RuntimeError, SessionOptions};

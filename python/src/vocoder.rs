@@ -31,7 +31,7 @@ pub type Shared = Arc<Mutex<vocode::Vocoder>>;
 ///
 /// Parameters
 /// ----------
-/// model : "default", which is built in, or the folder of another model.
+/// model : the name of a built-in model, "default" or "vocos24k", or the folder of another; a folder called like one is given as "./default".
 /// provider : "auto", "cpu", "cuda" or "tensorrt"; one that is named runs or an exception is raised.
 /// threads : threads for the model; all processors when None.
 /// precision : "auto", "float" or "int8", for a model that has both.
@@ -69,13 +69,10 @@ impl Vocoder {
             .precision(precision.parse().map_err(errors::option)?)
             .threads(threads)
             .gpu(gpu);
-        let built_in = model
-            .as_ref()
-            .is_none_or(|folder| folder.as_os_str() == "default");
         let vocoder = py.detach(|| {
             let bundle = match model {
-                Some(folder) if !built_in => Bundle::from_dir(&folder),
-                _ => Bundle::embedded(),
+                Some(model) => Bundle::open(model),
+                None => Bundle::embedded(),
             };
             let bundle = bundle.map_err(errors::model)?;
             let runtime = Runtime::load(&LoadOptions::default().library(ort_lib));

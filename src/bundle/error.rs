@@ -1,6 +1,7 @@
 use crate::diffusion::DiffusionError;
 use crate::dsp::DspError;
 use crate::mel::MelError;
+use crate::text::quoted;
 use std::{io, path::PathBuf};
 use thiserror::Error;
 
@@ -13,6 +14,18 @@ pub enum BundleError {
     NotAFolder {
         /// The path given.
         path: PathBuf,
+    },
+    /// A word that is neither a built-in model nor a folder.
+    #[error(
+        "there is no model {}: built in are {}, and another is named by its folder, which holds bundle.toml, conditioner.onnx and denoiser.onnx",
+        quoted(&name.to_string_lossy()),
+        known.join(", ")
+    )]
+    UnknownName {
+        /// The word given.
+        name: PathBuf,
+        /// The names of the built-in models.
+        known: Vec<&'static str>,
     },
     /// A file of the bundle cannot be read.
     #[error("cannot read {}: {source}; a model folder holds bundle.toml, conditioner.onnx and denoiser.onnx", path.display())]

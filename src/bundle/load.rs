@@ -1,4 +1,4 @@
-//! Bytes of a bundle: from a folder, or the default in the binary.
+//! Bytes of a bundle, from a folder.
 
 use super::{BundleError, Manifest, external};
 use crate::hash::sha256;
@@ -35,21 +35,6 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The default bundle, built into the binary.
-    ///
-    /// # Errors
-    /// Only if the binary was built from a broken `models/default`.
-    pub fn embedded() -> Result<Bundle, BundleError> {
-        Bundle::from_bytes(
-            include_bytes!("../../models/default/bundle.toml"),
-            Cow::Borrowed(include_bytes!("../../models/default/conditioner.onnx")),
-            Cow::Borrowed(include_bytes!("../../models/default/denoiser.onnx")),
-        )?
-        .with_int8(Cow::Borrowed(include_bytes!(
-            "../../models/default/denoiser.int8.onnx"
-        )))
-    }
-
     /// Reads the files of `folder`: three, and the denoiser in integers where the manifest has its hash.
     ///
     /// # Errors
@@ -80,10 +65,7 @@ impl Bundle {
         denoiser: Cow<'static, [u8]>,
     ) -> Result<Bundle, BundleError> {
         let sha256 = sha256(manifest);
-        let text = std::str::from_utf8(manifest).map_err(|error| BundleError::Syntax {
-            reason: format!("it is not UTF-8: {error}"),
-        })?;
-        let manifest = Manifest::from_toml(text)?;
+        let manifest = Manifest::from_bytes(manifest)?;
         check_hash(CONDITIONER, &manifest.sha256.conditioner, &conditioner)?;
         check_hash(DENOISER, &manifest.sha256.denoiser, &denoiser)?;
         external::refuse(CONDITIONER, &conditioner)?;

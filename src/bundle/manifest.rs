@@ -178,6 +178,17 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// [`Manifest::from_toml`] of the bytes of a file.
+    ///
+    /// # Errors
+    /// [`BundleError::Syntax`] for bytes that are no text, and those of [`Manifest::from_toml`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Manifest, BundleError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| BundleError::Syntax {
+            reason: format!("it is not UTF-8: {error}"),
+        })?;
+        Manifest::from_toml(text)
+    }
+
     /// The training process. Betas are those of a validated manifest.
     pub fn process(&self) -> Process {
         match (self.diffusion.process, &self.diffusion.betas) {

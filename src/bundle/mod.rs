@@ -1,6 +1,6 @@
 //! A bundle: the contract between training and the engine.
 //!
-//! A folder, or the default built into the binary, of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
+//! A folder, or one that is built into the binary ([`BuiltIn`]), of three files: `bundle.toml` ([`Manifest`]), `conditioner.onnx` and
 //! `denoiser.onnx`; and, where the manifest has its hash, of the denoiser in 8-bit integers, `denoiser.int8.onnx`. Everything in it is
 //! checked before use: the numbers of the manifest, the hashes of the graphs, and the graphs' inputs and outputs ([`Signature`]).
 //!
@@ -11,6 +11,7 @@
 //! # Ok::<(), vocode::BundleError>(())
 //! ```
 
+mod built_in;
 mod check;
 mod edit;
 mod error;
@@ -20,6 +21,7 @@ mod manifest;
 mod schedule;
 mod validate;
 
+pub use built_in::BuiltIn;
 pub use check::{Condition, Signature};
 pub use edit::with_schedule;
 pub use error::BundleError;

@@ -14,7 +14,7 @@ use super::error::CliError;
 use super::jobs::Source;
 use super::output::say;
 use crate::audio::SampleFormat;
-use crate::bundle::Bundle;
+use crate::bundle::{BuiltIn, Bundle};
 use crate::mel::{Layout, MelConvention};
 use crate::runtime::{GpuOptions, LoadOptions, Precision, Provider, SessionOptions};
 
@@ -85,9 +85,18 @@ pub struct Overwrite {
 /// The model, which the commands that need only its description take alone.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelArgs {
-    /// Folder of the model (bundle.toml and its graphs) [default: the one built in]
-    #[arg(long, env = "VOCODE_MODEL", value_name = "DIR")]
+    /// A built-in model by its name (see vocode models), or the folder of another (bundle.toml and its graphs); a folder that is called like
+    /// a built-in model is given as ./NAME [default: the built-in one that takes the mel, else default]
+    #[arg(long, env = "VOCODE_MODEL", value_name = "NAME|DIR")]
     pub model: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// The folder of the model; `None` for one that is built in.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        let named = self.model.as_deref();
+        named.filter(|model| BuiltIn::named(model).is_none())
+    }
 }
 
 /// What the commands that run one model share: which model, on what, and how much is said of it.
@@ -270,10 +279,11 @@ impl From<FormatArg> for SampleFormat {
         }
     }
 }
-/// The model that the flags name, or the one built in.
+
+/// The model that the flags name, or the default one.
 pub(super) fn load_bundle(args: &ModelArgs) -> Result<Bundle, CliError> {
     Ok(match &args.model {
-        Some(folder) => Bundle::from_dir(folder)?,
+        Some(model) => Bundle::open(model)?,
         None => Bundle::embedded()?,
     })
 }

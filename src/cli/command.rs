@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "server")]
 use super::{bench, client, load, serve};
-use super::{detect, doctor, inspect, mel, pages, schedules, setup, synth_args, tune, warm};
+use super::{
+    detect, doctor, inspect, mel, models, pages, schedules, setup, synth_args, tune, warm,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +16,7 @@ Examples:
   tts | vocode - -o - | aplay               from one pipe into another
   vocode mel speech.wav -o mel.npy          the way back: a mel from a recording
   vocode inspect mel.npy                    what is in a file
+  vocode models                             the models that are built in
   vocode detect speech.mp3                  whether vocode --watermark made it
   vocode serve                              a gRPC server for this machine
 
@@ -50,6 +53,8 @@ pub(super) enum Command {
     Detect(detect::DetectArgs),
     /// Tell what is in a mel, a recording or a model
     Inspect(inspect::InspectArgs),
+    /// List the models that are built in, and what each takes
+    Models(models::ModelsArgs),
     /// List the schedules of a model and the solvers that fit it
     Schedules(schedules::SchedulesArgs),
     /// Search better schedules for a model, by recordings

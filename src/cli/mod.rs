@@ -26,6 +26,7 @@ mod load;
 mod maker;
 mod manifest;
 mod mel;
+mod models;
 #[cfg(feature = "server")]
 mod otlp;
 mod output;
@@ -114,6 +115,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     match cli.command {
         Some(Command::Mel(args)) => mel::run(&args)?,
         Some(Command::Inspect(args)) => inspect::run(&args)?,
+        Some(Command::Models(args)) => models::run(&args)?,
         Some(Command::Schedules(args)) => schedules::run(&args)?,
         Some(Command::Tune(args)) => tune::run(&args)?,
         Some(Command::Setup(args)) => setup::run(&args)?,

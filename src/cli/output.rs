@@ -198,6 +198,23 @@ pub(super) fn table(rows: &[(&str, String)]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// A table whose columns are as wide as their widest cell; the last one is left as it is.
+pub(super) fn columns<const N: usize>(
+    head: [&str; N],
+    lines: impl Iterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
+        .chain(lines)
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let line = |row: &[String; N]| {
+        let cell = |(i, text): (usize, &String)| format!("{text:w$}", w = width(i));
+        let cells: Vec<_> = row.iter().enumerate().map(cell).collect();
+        format!("{}\n", cells.join("   ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Prints one line on standard error; there is nowhere left to report a failure to.
 pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", on_terminal(&with_flags(line)));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::ModelArgs;
 use super::args::load_bundle;
 use super::error::CliError;
-use super::output::print;
+use super::output::{columns, print};
 use crate::bundle::Manifest;
 use crate::diffusion::{Solver, SolverKind};
 use crate::vocoder::{Sampling, ScheduleChoice};
@@ -137,18 +137,4 @@ fn timesteps(all: &[f64]) -> String {
         words(&all[..ends]),
         words(&all[all.len() - ends..])
     )
-}
-
-/// A table whose columns are as wide as their widest cell; the last one is left as it is.
-fn columns<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
-        .chain(lines)
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let line = |row: &[String; N]| {
-        let cell = |(i, text): (usize, &String)| format!("{text:w$}", w = width(i));
-        let cells: Vec<_> = row.iter().enumerate().map(cell).collect();
-        format!("{}\n", cells.join("   ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }

@@ -53,8 +53,9 @@ pub struct ServeArgs {
     /// Permissions of the socket of unix:PATH in octal digits, as in 660 [default: what the umask leaves]
     #[arg(long, env = "VOCODE_SOCKET_MODE", value_parser = mode, value_name = "MODE")]
     socket_mode: Option<u32>,
-    /// Folder of a model, under a name of its own or the bundle's; the first is the default one [default: the one built in]
-    #[arg(long = "model", env = "VOCODE_MODEL", value_name = "[NAME=]DIR")]
+    /// A built-in model by its name (see vocode models) or the folder of another, under a name of its own or the model's; the first is the one
+    /// for calls that name none [default: default]
+    #[arg(long = "model", env = "VOCODE_MODEL", value_name = "[NAME=]NAME|DIR")]
     models: Vec<ModelSource>,
     #[command(flatten)]
     engine: EngineArgs,

@@ -126,11 +126,11 @@ pub(super) fn run(args: &TuneArgs) -> Result<(), CliError> {
 
 /// The model's folder where it is to be changed.
 fn folder(args: &TuneArgs) -> Result<Option<&Path>, CliError> {
-    match (args.dry_run, &args.session.model.model) {
+    match (args.dry_run, args.session.model.folder()) {
         (true, _) => Ok(None),
         (false, Some(folder)) => Ok(Some(folder)),
         (false, None) => Err(CliError::usage(
-            "the built-in model cannot be changed: name a model with --model DIR, or give --dry-run to be told only",
+            "a built-in model cannot be changed: name a model with --model DIR, or give --dry-run to be told only",
         )),
     }
 }

@@ -70,6 +70,18 @@ pub(super) fn matrix_shape(shape: &[usize]) -> Result<(usize, usize), MelError> 
     }
 }
 
+/// Whether an array of this shape can be a mel of `n_mels` bands; with [`Layout::Auto`] either side may hold them.
+pub fn may_have_bands(shape: &[usize], n_mels: usize, layout: Layout) -> bool {
+    let Ok((rows, columns)) = matrix_shape(shape) else {
+        return false;
+    };
+    match layout {
+        Layout::Auto => rows == n_mels || columns == n_mels,
+        Layout::BandsFirst => rows == n_mels,
+        Layout::FramesFirst => columns == n_mels,
+    }
+}
+
 /// Band counts in common use, for files read without a model.
 const COMMON_BANDS: [usize; 9] = [20, 40, 64, 80, 96, 100, 120, 128, 160];
 
@@ -130,5 +142,21 @@ mod tests {
         assert_eq!(square(Layout::FramesFirst).unwrap().view()[(2, 0)], 2.0);
         let many = Mel::arranged(values(&[2, 3, 4]), Some(3), Layout::Auto);
         assert!(matches!(many, Err(MelError::Batch { count: 2, .. })));
+    }
+
+    #[test]
+    fn the_bands_are_one_of_the_sides_that_the_layout_allows() {
+        let cases = [
+            (&[100, 7][..], Layout::Auto, true),
+            (&[7, 1, 100], Layout::Auto, true),
+            (&[7, 100], Layout::BandsFirst, false),
+            (&[7, 100], Layout::FramesFirst, true),
+            (&[100, 7], Layout::FramesFirst, false),
+            (&[7, 80], Layout::Auto, false),
+            (&[2, 100, 7], Layout::Auto, false),
+        ];
+        for (shape, layout, expected) in cases {
+            assert_eq!(may_have_bands(shape, 100, layout), expected, "{shape:?}");
+        }
     }
 }

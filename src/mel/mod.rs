@@ -36,6 +36,7 @@ pub mod npy;
 mod npz;
 pub mod padding;
 mod presets;
+mod refused;
 mod scales;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -54,12 +55,13 @@ pub use error::MelError;
 pub use filterbank::filterbank;
 pub(crate) use filterbank::{SparseRow, sparse_rows};
 pub use guess::{Guess, Likelihood, Statistics};
-pub use layout::Layout;
+pub use layout::{Layout, may_have_bands};
 pub use moments::BandMoments;
 #[cfg(feature = "server")]
 pub(crate) use moments::Moment;
-pub use npy::{NpyLimits, read_npy, write_npy};
+pub use npy::{NpyLimits, read_npy, read_npy_by_shape, write_npy};
 pub use padding::{Padding, padding, trim_padding};
+pub use refused::takes_refused;
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.
 ///

@@ -48,8 +48,22 @@ impl Default for NpyLimits {
 /// # Errors
 /// Every malformed input is a typed [`MelError`].
 pub fn read_npy<R: Read>(
-    mut reader: R,
+    reader: R,
     n_mels: Option<usize>,
+    layout: Layout,
+    limits: &NpyLimits,
+) -> Result<Mel, MelError> {
+    read_npy_by_shape(reader, |_| n_mels, layout, limits)
+}
+
+/// [`read_npy`] where the number of bands that is expected depends on the shape of the array: `n_mels` is asked once that is known, before
+/// the values are read.
+///
+/// # Errors
+/// As above.
+pub fn read_npy_by_shape<R: Read>(
+    mut reader: R,
+    n_mels: impl FnOnce(&[usize]) -> Option<usize>,
     layout: Layout,
     limits: &NpyLimits,
 ) -> Result<Mel, MelError> {
@@ -69,16 +83,17 @@ pub fn read_npy<R: Read>(
     read_array(start.as_slice().chain(reader), n_mels, layout, limits)
 }
 
-/// [`read_npy`] of what begins as an array does.
+/// [`read_npy_by_shape`] of what begins as an array does.
 fn read_array<R: Read>(
     mut reader: R,
-    n_mels: Option<usize>,
+    n_mels: impl FnOnce(&[usize]) -> Option<usize>,
     layout: Layout,
     limits: &NpyLimits,
 ) -> Result<Mel, MelError> {
     let header = read_header(&mut reader)?;
     let element = Element::parse(&header.type_descriptor.to_string())?;
     let (rows, columns) = matrix_shape(&header.shape)?;
+    let n_mels = n_mels(&header.shape);
     let bands_first = bands_first(rows, columns, n_mels, layout, &header.shape)?;
     let frames = if bands_first { columns } else { rows };
     if frames > limits.max_frames {

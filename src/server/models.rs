@@ -46,7 +46,7 @@ impl Models {
     pub fn load(options: &ServerOptions, runtime: &Runtime) -> Result<Models, ServerError> {
         let built_in = ModelSource {
             name: None,
-            folder: None,
+            model: None,
         };
         let (first, rest) = match options.models.split_first() {
             Some((first, rest)) => (first, rest),
@@ -110,13 +110,13 @@ impl Model {
         options: &ServerOptions,
         runtime: &Runtime,
     ) -> Result<Model, ServerError> {
-        let label = match (&source.name, &source.folder) {
+        let label = match (&source.name, &source.model) {
             (Some(name), _) => name.clone(),
-            (None, Some(folder)) => folder.display().to_string(),
+            (None, Some(model)) => model.display().to_string(),
             (None, None) => "built in".to_owned(),
         };
-        let bundle = match &source.folder {
-            Some(folder) => Bundle::from_dir(folder),
+        let bundle = match &source.model {
+            Some(model) => Bundle::open(model),
             None => Bundle::embedded(),
         };
         let bundle = bundle.map_err(|source| ServerError::Bundle {

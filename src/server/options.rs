@@ -27,7 +27,7 @@ pub struct ServerOptions {
     pub http: Option<Address>,
     /// Permissions of the Unix sockets that are listened on, as in `0o660`; those that the process gives to new files when `None`.
     pub socket_mode: Option<u32>,
-    /// The models, the default one first; the built-in one when empty.
+    /// The models, the default one first; the default one of those that are built in when empty.
     pub models: Vec<ModelSource>,
     /// How to run their graphs.
     pub session: SessionOptions,
@@ -276,13 +276,13 @@ pub struct Addresses {
     pub http: Option<String>,
 }
 
-/// A model folder, and the name that callers give it.
+/// A model, and the name that callers give it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelSource {
     /// The bundle's own name when `None`.
     pub name: Option<String>,
-    /// The folder of the bundle; the built-in one when `None`.
-    pub folder: Option<PathBuf>,
+    /// A built-in model by its name, or the folder of another, as [`Bundle::open`](crate::Bundle::open) takes it; the default one when `None`.
+    pub model: Option<PathBuf>,
 }
 
 impl FromStr for ModelSource {
@@ -291,18 +291,20 @@ impl FromStr for ModelSource {
     fn from_str(text: &str) -> Result<ModelSource, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         match text.split_once('=') {
-            Some((name, folder)) if !name.is_empty() && name.chars().all(plain) => {
-                if folder.is_empty() {
-                    return Err(format!("{name}= needs the folder of the model"));
+            Some((name, model)) if !name.is_empty() && name.chars().all(plain) => {
+                if model.is_empty() {
+                    return Err(format!(
+                        "{name}= needs the folder of the model, or the name of a built-in one"
+                    ));
                 }
                 Ok(ModelSource {
                     name: Some(name.to_owned()),
-                    folder: Some(folder.into()),
+                    model: Some(model.into()),
                 })
             }
             _ => Ok(ModelSource {
                 name: None,
-                folder: Some(text.into()),
+                model: Some(text.into()),
             }),
         }
     }
@@ -348,14 +350,14 @@ mod tests {
     #[test]
     fn a_model_has_a_name_where_one_is_given() {
         let read = |text: &str| text.parse::<ModelSource>().unwrap();
-        let (name, folder) = (Some("fast-1".to_owned()), Some("m/a=b".into()));
-        assert_eq!(read("fast-1=m/a=b"), ModelSource { name, folder });
-        for folder in ["models/default", "./a=b", "=x"] {
+        let (name, model) = (Some("fast-1".to_owned()), Some("m/a=b".into()));
+        assert_eq!(read("fast-1=m/a=b"), ModelSource { name, model });
+        for model in ["models/default", "vocos24k", "./a=b", "=x"] {
             assert_eq!(
-                read(folder),
+                read(model),
                 ModelSource {
                     name: None,
-                    folder: Some(folder.into())
+                    model: Some(model.into())
                 }
             );
         }

@@ -83,7 +83,7 @@ fn load_runtime(args: &SessionArgs, report: &mut Report) -> Option<Runtime> {
 fn read_model(args: &SessionArgs, report: &mut Report) -> Option<Bundle> {
     match load_bundle(&args.model) {
         Ok(bundle) => {
-            report.model = Some(ModelReport::new(&bundle, args.model.model.clone()));
+            report.model = Some(ModelReport::new(&bundle, args.model.folder()));
             Some(bundle)
         }
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub struct ModelReport {
     pub version: String,
     /// The hash of its manifest, which names the whole of it.
     pub sha256: String,
-    /// Its folder; `None` for the one built in.
+    /// Its folder; `None` for one that is built in.
     pub folder: Option<PathBuf>,
 }
 
@@ -184,12 +184,12 @@ impl Place {
 }
 
 impl ModelReport {
-    pub(super) fn new(bundle: &Bundle, folder: Option<PathBuf>) -> ModelReport {
+    pub(super) fn new(bundle: &Bundle, folder: Option<&Path>) -> ModelReport {
         ModelReport {
             name: bundle.manifest.name.clone(),
             version: bundle.manifest.version.clone(),
             sha256: bundle.sha256.clone(),
-            folder,
+            folder: folder.map(Path::to_owned),
         }
     }
 

@@ -9,13 +9,13 @@ mod recording;
 
 use std::path::{Path, PathBuf};
 
-use super::args::ModelArgs;
 use super::args::load_bundle;
 use super::canvas::check_plot;
 use super::error::CliError;
 use super::jobs::Source;
 use super::mel::MAX_AUDIO_BYTES;
 use super::output::{Target, print};
+use crate::bundle::Bundle;
 pub use args::InspectArgs;
 use findings::Findings;
 
@@ -49,10 +49,7 @@ fn look(args: &InspectArgs) -> Result<Findings, CliError> {
         return bundle::inspect(&load_bundle(&args.model)?);
     };
     if let Some(folder) = bundle_folder(path) {
-        let model = ModelArgs {
-            model: Some(folder),
-        };
-        return bundle::inspect(&load_bundle(&model)?);
+        return bundle::inspect(&Bundle::from_dir(&folder)?);
     }
     let source = Source::parse(path);
     let bytes = source.read_all(MAX_AUDIO_BYTES)?;
