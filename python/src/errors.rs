@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use vocode::audio::AudioError;
-use vocode::{BundleError, MelError, RuntimeError, VocoderError};
+use vocode::{BuiltIn, BundleError, MelError, RuntimeError, VocoderError};
 
 /// An exception of the package, by its name.
 fn exception(name: &str, message: String) -> PyErr {
@@ -22,9 +22,13 @@ pub fn mel_message(message: String) -> PyErr {
     exception("MelError", message)
 }
 
-/// What the library says of a mel.
+/// What the library says of a mel, and the built-in model that takes it where another one does.
 pub fn mel(error: MelError) -> PyErr {
-    mel_message(error.to_string())
+    let other = BuiltIn::taking_refused(&error).map(BuiltIn::name);
+    let other = other.map_or_else(String::new, |name| {
+        format!("; the built-in model {name} takes it: Vocoder(model=\"{name}\")")
+    });
+    mel_message(format!("{error}{other}"))
 }
 
 /// An argument out of its range.

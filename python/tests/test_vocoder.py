@@ -216,6 +216,18 @@ def test_a_vocoder_that_cannot_be_had_says_why(tmp_path):
         vocode_onnx.Vocoder(precision="int4")
 
 
+def test_a_built_in_model_is_taken_by_its_name_and_named_where_it_fits(vocoder, mel):
+    wide = vocode_onnx.Vocoder("vocos24k", provider="cpu")
+    assert (wide.model, wide.sample_rate, wide.n_mels) == ("vocos24k", 24_000, 100)
+    high = wide.mel(vocoder.decode(mel, steps=1), vocoder.sample_rate)
+    assert high.shape[0] == 100
+    assert wide.decode(high, steps=1).shape == (high.shape[1] * wide.hop,)
+    with pytest.raises(vocode_onnx.MelError, match='Vocoder\\(model="vocos24k"\\)'):
+        vocoder.decode(high)
+    with pytest.raises(vocode_onnx.ModelError, match="default, vocos24k"):
+        vocode_onnx.Vocoder("vocos")
+
+
 def test_other_threads_run_while_it_computes(vocoder, mel):
     long = np.tile(mel, 20)
     counted, done = [0], threading.Event()

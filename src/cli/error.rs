@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::flags::mel_problem;
+use super::flags::{mel_problem, other_model};
 use crate::audio::AudioError;
 use crate::bundle::BundleError;
 #[cfg(feature = "server")]
@@ -75,12 +75,14 @@ pub enum CliError {
         source: AudioError,
     },
     /// A mel that cannot be used as it is.
-    #[error("{path}: {}", mel_problem(source))]
+    #[error("{path}: {}{hint}", mel_problem(source))]
     Mel {
         /// The file.
         path: String,
         /// What is wrong with it.
-        source: MelError,
+        source: Box<MelError>,
+        /// The model that takes it, where one is known.
+        hint: String,
     },
     /// A model that cannot be used.
     #[error(transparent)]
@@ -183,10 +185,13 @@ impl CliError {
         Self::Usage(message.into())
     }
 
+    /// A mel for a model of this program.
     pub(super) fn mel(path: impl Into<String>, source: MelError) -> Self {
+        let hint = other_model(&source);
         Self::Mel {
             path: path.into(),
-            source,
+            source: Box::new(source),
+            hint,
         }
     }
 

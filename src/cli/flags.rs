@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::bundle::BuiltIn;
 use crate::mel::MelError;
 
 /// Fields as the library calls them, and their flags.
@@ -48,6 +49,14 @@ pub(super) fn mel_problem(error: &MelError) -> String {
             format!("{error} (`vocode mel IN.wav --mel-convention {to}` makes one)")
         }
         _ => error.to_string(),
+    }
+}
+
+/// The built-in model that takes a mel which another has refused, as the end of a message; empty where there is none.
+pub(super) fn other_model(error: &MelError) -> String {
+    match BuiltIn::taking_refused(error).map(BuiltIn::name) {
+        Some(name) => format!("; the built-in model {name} takes it: `model` {name}"),
+        None => String::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::summary::{Bar, Summary};
 use super::synth_args::SynthArgs;
 use crate::audio::{Encoded, InfoId, Limited, Provenance, limit, too_loud};
 use crate::mel::{
-    MelConvention, NpyLimits, Prepared, prepare, prepare_approximately, read_npy, trim_padding,
+    Mel, MelConvention, NpyLimits, Prepared, prepare, prepare_approximately, read_npy, trim_padding,
 };
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
@@ -216,7 +216,6 @@ pub(super) fn read(
     to: &MelConvention,
     args: &SynthArgs,
 ) -> Result<Prepared, CliError> {
-    let label = job.source.label();
     let limits = NpyLimits::default();
     let mel = read_npy(
         job.source.open()?,
@@ -224,7 +223,19 @@ pub(super) fn read(
         args.layout.into(),
         &limits,
     )
-    .map_err(|e| CliError::mel(&label, e))?;
+    .map_err(|e| CliError::mel(job.source.label(), e))?;
+    bring(job, mel, from, to, args)
+}
+
+/// Brings the mel of a job to the model's convention.
+pub(super) fn bring(
+    job: &Job,
+    mel: Mel,
+    from: &MelConvention,
+    to: &MelConvention,
+    args: &SynthArgs,
+) -> Result<Prepared, CliError> {
+    let label = job.source.label();
     let mel = match args.trim_padding {
         true => trim_padding(mel, from).0,
         false => mel,

@@ -6,6 +6,7 @@ mod batch;
 mod bench;
 mod beside;
 mod canvas;
+mod choice;
 #[cfg(feature = "server")]
 mod client;
 mod command;

@@ -1,17 +1,19 @@
 //! The main job: mels in, speech out.
 
-use super::args::load_bundle;
+use super::args::ConventionArg;
 use super::batch::Batch;
 use super::beside;
+use super::choice::{self, Chosen, Shaped};
 use super::container::Container;
 use super::error::CliError;
 use super::jobs::{self, Job, Kinds};
-use super::maker::{Maker, read};
+use super::maker::{Maker, bring, read};
 use super::manifest;
 use super::output::Target;
 use super::setup::load_runtime;
 use super::synth_args::SynthArgs;
 use crate::bundle::Bundle;
+use crate::mel::{Mel, MelConvention};
 use crate::runtime::{Provider, Runtime};
 use crate::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder};
 
@@ -41,7 +43,14 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     if let Some(remark) = args.watermark.remark() {
         verbosity.warn(remark);
     }
-    let bundle = load_bundle(&args.session.model)?;
+    let said = args.mel_convention.as_ref().map(ConventionArg::load);
+    let said = said.transpose()?;
+    let alone = alone.then_some(jobs.first()).flatten();
+    let (chosen, mel) = choose(args, said.as_ref(), alone, &jobs)?;
+    if let Some(why) = &chosen.why {
+        verbosity.tell(why);
+    }
+    let bundle = chosen.bundle;
     let (schedule, solver) = args.sampling.choose(&bundle.manifest)?;
     for steps in jobs.iter().filter_map(|job| job.own.steps) {
         let choice = ScheduleChoice::Steps(steps).resolve(&bundle.manifest, solver);
@@ -57,14 +66,13 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         watermark: args.watermark.of_model(&bundle.sha256)?,
         ..SynthesisOptions::default()
     };
-    let convention = match &args.mel_convention {
-        Some(named) => named.load()?,
-        None => bundle.manifest.mel.clone(),
-    };
+    let own = &bundle.manifest.mel;
+    let convention = said.unwrap_or_else(|| own.clone());
     // A single bad mel is found before ONNX Runtime is looked for or the model is loaded.
-    let first = match jobs.as_slice() {
-        [job] if alone => Some(read(job, &convention, &bundle.manifest.mel, args)?),
-        _ => None,
+    let first = match (alone, mel) {
+        (Some(job), Some(mel)) => Some(bring(job, mel, &convention, own, args)?),
+        (Some(job), None) => Some(read(job, &convention, own, args)?),
+        (None, _) => None,
     };
     let runtime = load_runtime(&args.session.engine, verbosity.quiet)?;
     let at_once = beside::side_by_side(&jobs, args.session.engine.options().thread_count());
@@ -74,11 +82,11 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         convention: convention.clone(),
         options: options.clone(),
         vocoder,
-        alone,
+        alone: alone.is_some(),
     };
     let mut makers: Vec<Maker<'_>> = vocoders.into_iter().map(maker).collect();
     let result = match (jobs.as_slice(), makers.as_mut_slice()) {
-        ([job], [maker]) if alone => {
+        ([job], [maker]) if alone.is_some() => {
             let to_pipe = job.target == Target::Stdout;
             let made = match to_pipe {
                 true => maker.pipe(job, first),
@@ -105,6 +113,27 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
     // The process ends: the system takes the memory back faster than ONNX Runtime gives it.
     std::mem::forget((makers, runtime));
     result
+}
+
+/// The model for the mels; with the mel that was read to choose it where there is one `alone`.
+fn choose(
+    args: &SynthArgs,
+    said: Option<&MelConvention>,
+    alone: Option<&Job>,
+    jobs: &[Job],
+) -> Result<(Chosen, Option<Mel>), CliError> {
+    let named = choice::by_flags(&args.session.model, said, args.approximate_mel)?;
+    match (named, alone) {
+        (Some(chosen), _) => Ok((chosen, None)),
+        (None, None) => Ok((choice::for_many(jobs, args.layout.into())?, None)),
+        (None, Some(job)) => {
+            let label = job.source.label();
+            let shaped = Shaped::read(job.source.open()?, args.layout.into());
+            let chosen = shaped.chosen(&label)?;
+            let mel = shaped.mel.map_err(|e| CliError::mel(&label, e))?;
+            Ok((chosen, Some(mel)))
+        }
+    }
 }
 
 /// A vocoder, or on a CPU as many as work `at_once`, which share the threads.

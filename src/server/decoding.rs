@@ -4,19 +4,20 @@ use ndarray::Array2;
 use tonic::Status;
 
 use super::status::{invalid, of_mel};
-use super::wire_mel::{self, FrameLimit};
+use super::wire_mel::{self, Elsewhere, FrameLimit};
 use crate::mel::{
     Approximation, Conversion, Mel, MelConvention, MelError, Moment, Prepared, trim_padding,
 };
 use crate::proto;
 
 /// Reads the mel of one call and brings it to its model's convention.
-pub(super) struct MelDecoder {
+pub(super) struct MelDecoder<'a> {
     bands: usize,
     from: MelConvention,
     way: Way,
     trim: bool,
     frames: u64,
+    elsewhere: Elsewhere<'a>,
 }
 
 /// How a mel comes to the model's convention.
@@ -42,26 +43,30 @@ impl Way {
     }
 }
 
-impl MelDecoder {
+impl<'a> MelDecoder<'a> {
     /// What `config` says of the mel: its convention by name, or none for the model's own, and how it was normalised.
     pub fn new(
         config: &proto::SynthesisConfig,
         model: &MelConvention,
-    ) -> Result<MelDecoder, Status> {
+        elsewhere: Elsewhere<'a>,
+    ) -> Result<MelDecoder<'a>, Status> {
         let mut from = match config.mel_convention.as_str() {
             "" => model.clone(),
             name if name == model.name => model.clone(),
             name => MelConvention::named(name).ok_or_else(|| {
-                of_mel(&MelError::UnknownConvention {
+                let unknown = MelError::UnknownConvention {
                     name: name.to_owned(),
                     known: MelConvention::names(),
-                })
+                };
+                of_mel(&unknown, None)
             })?,
         };
         normalise(&mut from, &config.mel_mean, &config.mel_std)?;
         Ok(MelDecoder {
             bands: from.n_mels,
-            way: Way::between(&from, model, config.approximate_mel).map_err(|e| of_mel(&e))?,
+            way: Way::between(&from, model, config.approximate_mel)
+                .map_err(|e| of_mel(&e, elsewhere(&e)))?,
+            elsewhere,
             from,
             trim: config.trim_padding,
             frames: config.start_frame,
@@ -103,7 +108,7 @@ impl MelDecoder {
             Way::Exact(conversion) => conversion.whole(mel),
             Way::Approximate(approximation) => approximation.whole(mel),
         };
-        prepared.map_err(|e| of_mel(&e))
+        prepared.map_err(|e| self.refused(&e))
     }
 
     /// Further frames of a mel that comes in pieces, as `[n_mels, frames]` in the model's convention.
@@ -113,14 +118,18 @@ impl MelDecoder {
         limit: FrameLimit,
     ) -> Result<Array2<f32>, Status> {
         let mel = self.read(message, limit)?;
-        let converted = self.of_pieces()?.apply(mel).map_err(|e| of_mel(&e))?;
-        Ok(converted.into_values())
+        let converted = self.of_pieces()?.apply(mel);
+        Ok(converted.map_err(|e| self.refused(&e))?.into_values())
     }
 
     fn read(&mut self, message: &proto::Mel, limit: FrameLimit) -> Result<Mel, Status> {
-        let mel = wire_mel::read(message, self.bands, self.frames, limit)?;
+        let mel = wire_mel::read(message, self.bands, self.frames, limit, &self.elsewhere)?;
         self.frames += mel.frames() as u64;
         Ok(mel)
+    }
+
+    fn refused(&self, error: &MelError) -> Status {
+        of_mel(error, (self.elsewhere)(error))
     }
 }
 
@@ -165,12 +174,16 @@ mod tests {
         MelConvention::named("hifigan").unwrap()
     }
 
-    fn decoder(named: &str, model: &MelConvention) -> Result<MelDecoder, Status> {
+    fn nowhere() -> Elsewhere<'static> {
+        Box::new(|_| None)
+    }
+
+    fn decoder(named: &str, model: &MelConvention) -> Result<MelDecoder<'static>, Status> {
         let config = proto::SynthesisConfig {
             mel_convention: named.to_owned(),
             ..proto::SynthesisConfig::default()
         };
-        MelDecoder::new(&config, model)
+        MelDecoder::new(&config, model, nowhere())
     }
 
     /// 4 frames whose values tell their frame and band.
@@ -196,7 +209,7 @@ mod tests {
             ..proto::SynthesisConfig::default()
         };
         let read = |config| {
-            let mut decoder = MelDecoder::new(&config, &hifigan())?;
+            let mut decoder = MelDecoder::new(&config, &hifigan(), nowhere())?;
             decoder.piece(&message(), FrameLimit::Stream(9))
         };
         let one = read(config(vec![-1.0], vec![2.0])).unwrap();
@@ -230,7 +243,7 @@ mod tests {
                 approximate_mel: true,
                 ..proto::SynthesisConfig::default()
             };
-            MelDecoder::new(&config, &hifigan())
+            MelDecoder::new(&config, &hifigan(), nowhere())
         };
         let refused = decoder("speecht5").map(|_| ()).unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);

@@ -12,6 +12,7 @@ use super::status::{of_vocoder, unknown_model};
 use super::{MaxStreams, ModelSource, ServerError, ServerOptions};
 use crate::bundle::{Bundle, Manifest};
 use crate::diffusion::SolverKind;
+use crate::mel::{MelError, takes_refused};
 use crate::proto;
 use crate::runtime::{Precision, Runtime};
 use crate::vocoder::{
@@ -82,6 +83,13 @@ impl Models {
             let known: Vec<&str> = self.all().map(|model| model.name.as_str()).collect();
             unknown_model(name, &known)
         })
+    }
+
+    /// The first other model that takes the mel which `model` has refused with this error.
+    pub fn taking_refused(&self, model: &Model, refusal: &MelError) -> Option<&Model> {
+        self.all()
+            .filter(|other| other.name != model.name)
+            .find(|other| takes_refused(&other.manifest().mel, refusal))
     }
 
     /// [`Model::default_share`] of the default model.

@@ -12,7 +12,7 @@ use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
 use super::wire_mel::FrameLimit;
 use crate::audio::{Encoding, Provenance, SampleFormat, StreamEncoder};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
-use crate::mel::MelConvention;
+use crate::mel::{MelConvention, MelError};
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{
     AudioOutput, MelInput, OpenStream, Output, ScheduleChoice, StreamClass, StreamRequest,
@@ -51,7 +51,7 @@ fn is_visible(c: char) -> bool {
 /// What a config asks for.
 pub(super) struct Order<'a> {
     /// Brings the mel to the model's convention.
-    pub decoder: MelDecoder,
+    pub decoder: MelDecoder<'a>,
     model: &'a Model,
     encoding: Encoding,
     wire: AudioEncoding,
@@ -76,11 +76,16 @@ impl<'a> Order<'a> {
         config: proto::SynthesisConfig,
     ) -> Result<Order<'a>, Status> {
         check_names(&config)?;
-        let model = shared.models()?.get(&config.model)?;
+        let models = shared.models()?;
+        let model = models.get(&config.model)?;
         call.facts().model = Some(model.name.clone());
         let (encoding, wire) = encoding(config.encoding)?;
         let start = start(&config, encoding, model, shared.limits.max_stream_frames)?;
-        let decoder = MelDecoder::new(&config, &model.manifest().mel)?;
+        let elsewhere = |refusal: &MelError| {
+            let other = models.taking_refused(model, refusal)?;
+            Some(other.name.as_str())
+        };
+        let decoder = MelDecoder::new(&config, &model.manifest().mel, Box::new(elsewhere))?;
         if start.frame > 0 {
             decoder.of_pieces()?;
         }

@@ -160,7 +160,7 @@ async fn live(
 async fn feed_live(
     shared: &Shared,
     requests: &mut Streaming<proto::VocodeLiveRequest>,
-    mut decoder: MelDecoder,
+    mut decoder: MelDecoder<'_>,
     mut input: MelInput,
 ) -> Result<(), Status> {
     let limits = &shared.limits;

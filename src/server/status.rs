@@ -91,14 +91,22 @@ pub(super) fn unavailable(message: &str) -> Status {
     later(Code::Unavailable, message.to_owned(), RETRY_AFTER)
 }
 
-/// A mel that is refused. Fields of messages are named where [`MelError`] names flags.
-pub(super) fn of_mel(error: &MelError) -> Status {
+/// The end of a message on a mel that another model of the server takes, where there is one.
+pub(super) fn taken_by(other: Option<&str>) -> String {
+    other.map_or_else(String::new, |name| {
+        format!("; the model `{name}` of this server takes it (config.model)")
+    })
+}
+
+/// A mel that is refused, and the other model of the server that takes it. Fields of messages are named where [`MelError`] names flags.
+pub(super) fn of_mel(error: &MelError, other: Option<&str>) -> Status {
+    let other = taken_by(other);
     match error {
         MelError::Bands { expected, shape } => {
             let found = shape.first().copied().unwrap_or(0);
             invalid(
                 "mel.n_mels",
-                format!("the mel has {found} bands; the model takes {expected}"),
+                format!("the mel has {found} bands; the model takes {expected}{other}"),
             )
         }
         MelError::NonFinite {
@@ -118,7 +126,7 @@ pub(super) fn of_mel(error: &MelError) -> Status {
                 from,
                 to,
                 format!(
-                    "a `{from}` mel cannot be converted exactly to `{to}`, which the model takes: {}{way}",
+                    "a `{from}` mel cannot be converted exactly to `{to}`, which the model takes: {}{way}{other}",
                     reasons.join("; ")
                 ),
             )
@@ -127,7 +135,7 @@ pub(super) fn of_mel(error: &MelError) -> Status {
             from,
             to,
             format!(
-                "a `{from}` mel is not converted to `{to}`, which the model takes, approximately either: {reason}"
+                "a `{from}` mel is not converted to `{to}`, which the model takes, approximately either: {reason}{other}"
             ),
         ),
         MelError::OutOfRange { convention, .. } | MelError::Implausible { convention, .. } => {
@@ -286,10 +294,13 @@ mod tests {
                 "config.sample_rate_hz",
             ),
             (
-                of_mel(&MelError::Bands {
-                    expected: 80,
-                    shape: vec![3, 9],
-                }),
+                of_mel(
+                    &MelError::Bands {
+                        expected: 80,
+                        shape: vec![3, 9],
+                    },
+                    None,
+                ),
                 "mel.n_mels",
             ),
             (
@@ -340,12 +351,15 @@ mod tests {
 
         let (from, to) = ("lmnt".to_owned(), "hifigan".to_owned());
         let reasons = vec!["hop is 300".to_owned()];
-        let mismatch = of_mel(&MelError::Incompatible {
+        let refusal = MelError::Incompatible {
             from,
             to,
             reasons,
             approximate: false,
-        });
+        };
+        let mismatch = of_mel(&refusal, Some("other"));
+        let words = "`other` of this server takes it (config.model)";
+        assert!(mismatch.message().ends_with(words), "{mismatch}");
         assert_eq!(mismatch.code(), Code::FailedPrecondition);
         let details = mismatch.get_error_details();
         let info = details.error_info().unwrap();

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use tonic::Status;
 
-use super::status::{beyond, invalid, not_finite, of_mel};
+use super::status::{beyond, invalid, not_finite, of_mel, taken_by};
 use crate::mel::{Layout, Mel, MelError, NpyLimits, read_npy};
 use crate::proto;
 
@@ -50,12 +50,16 @@ pub(super) fn held_bytes(message: &proto::Mel) -> u64 {
     2 * floats as u64 + HELD_BY_NPY * npy as u64
 }
 
+/// The name of another model of the server that takes a mel which was refused with this error, where there is one.
+pub(super) type Elsewhere<'a> = Box<dyn Fn(&MelError) -> Option<&'a str> + Send + Sync + 'a>;
+
 /// The mel of a message, of `bands` bands. `before` is how many frames of the call came before it.
 pub(super) fn read(
     message: &proto::Mel,
     bands: usize,
     before: u64,
     limit: FrameLimit,
+    elsewhere: &Elsewhere<'_>,
 ) -> Result<Mel, Status> {
     let has_sizes = message.n_mels != 0 || message.n_frames != 0;
     let has_floats = has_sizes || !message.data_f32le.is_empty();
@@ -68,8 +72,8 @@ pub(super) fn read(
             "mel",
             "the mel is empty: send n_mels, n_frames and data_f32le, or npy_bytes",
         )),
-        (true, true) => floats(message, bands, before, limit),
-        (false, false) => npy(message, bands, before, limit),
+        (true, true) => floats(message, bands, before, limit, elsewhere),
+        (false, false) => npy(message, bands, before, limit, elsewhere),
     }
 }
 
@@ -79,26 +83,34 @@ fn floats(
     bands: usize,
     before: u64,
     limit: FrameLimit,
+    elsewhere: &Elsewhere<'_>,
 ) -> Result<Mel, Status> {
     limit.check("mel.n_frames", before + u64::from(message.n_frames))?;
     let found = message.n_mels as usize;
     if found != bands {
         let shape = vec![found, message.n_frames as usize];
-        return Err(of_mel(&MelError::Bands {
+        let refusal = MelError::Bands {
             expected: bands,
             shape,
-        }));
+        };
+        return Err(of_mel(&refusal, elsewhere(&refusal)));
     }
     Mel::new(values(message)?).map_err(|error| match error {
         MelError::NonFinite {
             value, band, frame, ..
         } => not_finite("mel.data_f32le", value, band, frame as u64 + before),
-        other => of_mel(&other),
+        other => of_mel(&other, None),
     })
 }
 
 /// The bytes of a `.npy` file, of either layout and any floating-point type.
-fn npy(message: &proto::Mel, bands: usize, before: u64, limit: FrameLimit) -> Result<Mel, Status> {
+fn npy(
+    message: &proto::Mel,
+    bands: usize,
+    before: u64,
+    limit: FrameLimit,
+    elsewhere: &Elsewhere<'_>,
+) -> Result<Mel, Status> {
     let layout = match layout(message)? {
         proto::MelLayout::Unspecified => Layout::Auto,
         proto::MelLayout::FramesFirst => Layout::FramesFirst,
@@ -112,7 +124,7 @@ fn npy(message: &proto::Mel, bands: usize, before: u64, limit: FrameLimit) -> Re
             let frames = before + found as u64;
             match limit.check("mel.npy_bytes", frames) {
                 Err(status) => status,
-                Ok(()) => of_npy(&error),
+                Ok(()) => of_npy(&error, None),
             }
         }
         MelError::NonFinite {
@@ -124,12 +136,12 @@ fn npy(message: &proto::Mel, bands: usize, before: u64, limit: FrameLimit) -> Re
                 "shape {shape:?} does not tell bands from frames: say bands first for [n_mels, frames] or frames first for [frames, n_mels]"
             ),
         ),
-        other => of_npy(&other),
+        other => of_npy(&other, elsewhere(&other)),
     })
 }
 
-fn of_npy(error: &MelError) -> Status {
-    invalid("mel.npy_bytes", error.to_string())
+fn of_npy(error: &MelError, other: Option<&str>) -> Status {
+    invalid("mel.npy_bytes", format!("{error}{}", taken_by(other)))
 }
 
 /// The values as `[n_mels, n_frames]`. The sizes are held against the bytes that are there before anything is allocated.
@@ -189,6 +201,10 @@ mod tests {
 
     const LIMIT: FrameLimit = FrameLimit::Stream(100);
 
+    fn nowhere() -> Elsewhere<'static> {
+        Box::new(|_| None)
+    }
+
     /// The value of a band and a frame, which tells both.
     fn value(band: usize, frame: usize) -> f32 {
         -(frame as f32) - band as f32 / 100.0
@@ -227,7 +243,7 @@ mod tests {
     }
 
     fn refused(message: &proto::Mel, before: u64) -> (Code, String, String) {
-        let status = read(message, 80, before, LIMIT).unwrap_err();
+        let status = read(message, 80, before, LIMIT, &nowhere()).unwrap_err();
         let details = status.get_error_details();
         let bad = details.bad_request().unwrap();
         let field = bad.field_violations[0].field.clone();
@@ -248,7 +264,7 @@ mod tests {
             file([80, 80], BandsFirst),
         ];
         for (number, message) in messages.iter().enumerate() {
-            let mel = read(message, 80, 0, LIMIT).unwrap();
+            let mel = read(message, 80, 0, LIMIT, &nowhere()).unwrap();
             assert_eq!((mel.n_mels(), mel.view()[(7, 3)]), (80, -3.07), "{number}");
         }
     }

@@ -157,7 +157,6 @@ fn a_mel_of_a_kind_that_was_not_told_is_told_the_flags_that_take_it() {
     for (name, words) in [
         ("espnet", "--mel-convention espnet and --approximate-mel"),
         ("lmnt", "--mel-convention lmnt and --approximate-mel"),
-        ("vocos24k", "try --approximate-mel"),
     ] {
         let folder = folder_with_mel(name);
         let (_, _, said) = vocode(folder.path(), &["mel.npy", "-o", "out.wav"]);

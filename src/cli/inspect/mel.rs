@@ -4,9 +4,10 @@ use serde_json::json;
 use super::args::InspectArgs;
 use super::findings::Findings;
 use super::plot::{Axis, Picture};
-use crate::cli::args::load_bundle;
+use crate::cli::args::ConventionArg;
+use crate::cli::choice::{Chosen, Shaped, by_flags};
 use crate::cli::error::CliError;
-use crate::cli::flags::{mel_problem, with_flags};
+use crate::cli::flags::{mel_problem, other_model, with_flags};
 use crate::cli::output::table;
 use crate::mel::{
     Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect_for_model,
@@ -15,13 +16,17 @@ use crate::mel::{
 
 /// Everything that can be said of the mel in `bytes`.
 pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Findings, CliError> {
-    let model = load_bundle(&args.model)?.manifest;
-    let said = match &args.mel_convention {
-        Some(convention) => convention.load()?,
-        None => model.mel.clone(),
-    };
     let limits = NpyLimits::default();
     let layout = args.layout.into();
+    let said = args.mel_convention.as_ref().map(ConventionArg::load);
+    let said = said.transpose()?;
+    let named = by_flags(&args.model, said.as_ref(), false)?;
+    let Chosen { bundle, why } = match named {
+        Some(chosen) => chosen,
+        None => Shaped::read(bytes, layout).chosen(name)?,
+    };
+    let model = bundle.manifest;
+    let said = said.unwrap_or_else(|| model.mel.clone());
     // The model's band count settles most layouts; a mel of another count is still worth a look.
     let mel = match read_npy(bytes, Some(said.n_mels), layout, &limits) {
         Err(MelError::Bands { .. }) => read_npy(bytes, None, layout, &limits),
@@ -41,7 +46,10 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
                 .map(|note| with_flags(note).into_owned())
                 .collect(),
         ),
-        Err(problem) => (false, vec![with_flags(&mel_problem(problem)).into_owned()]),
+        Err(problem) => {
+            let words = format!("{}{}", mel_problem(problem), other_model(problem));
+            (false, vec![with_flags(&words).into_owned()])
+        }
     };
     let stored = stored_as(bytes);
     let seconds = (mel.frames() * said.hop) as f64 / f64::from(said.sample_rate);
@@ -82,6 +90,9 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
             },
         ),
     ];
+    if let Some(why) = &why {
+        rows.push(("", with_flags(why).into_owned()));
+    }
     if !remarks.is_empty() {
         rows.push((if fits { "remarks" } else { "problem" }, remarks.join("\n")));
     }
