@@ -91,6 +91,7 @@ impl Client {
         config: proto::SynthesisConfig,
         mel: &Mel,
     ) -> Result<proto::VocodeResponse, ClientError> {
+        let frames = (!events::changes_frames(&config)).then_some(mel.frames() as u64);
         let request = proto::VocodeRequest {
             config: Some(config),
             mel: Some(wire_mel(mel)),
@@ -107,7 +108,7 @@ impl Client {
             answer.header.as_ref(),
             &answer.audio,
             answer.summary.as_ref(),
-            mel.frames() as u64,
+            frames,
         )?;
         Ok(answer)
     }

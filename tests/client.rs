@@ -1,9 +1,17 @@
-//! `vocode client` and servers that do not keep to the contract.
+//! `vocode client`: what it asks for, and servers that do not keep to the contract.
 
+mod common;
+#[path = "common/server.rs"]
+mod server;
+
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use assert_cmd::Command;
+use ndarray::{Array2, Axis, concatenate};
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use server::Server;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -240,5 +248,73 @@ async fn what_a_server_says_cannot_move_the_cursor() {
     for text in [message, summary] {
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
         assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+/// The samples of a run of the program in `folder`, or what it said.
+fn made(folder: &Path, arguments: &[&str]) -> Result<Vec<f32>, String> {
+    let out = folder.join("out.wav");
+    let done = Command::cargo_bin("vocode")
+        .unwrap()
+        .env("VOCODE_ORT_LIB", common::ensure_runtime().library())
+        .current_dir(folder)
+        .args(arguments)
+        .args(["--steps=1", "--format=f32", "--force", "-o"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    if !done.status.success() {
+        return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+    }
+    let mut reader = hound::WavReader::open(out).unwrap();
+    Ok(reader.samples::<f32>().map(Result::unwrap).collect())
+}
+
+#[test]
+fn mels_that_are_converted_or_cut_come_back_as_the_local_command_makes_them() {
+    let server = Server::start(&["--precision", "float"]);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let demo: Array2<f32> = Array2::read_npy(fs::File::open(DEMO).unwrap()).unwrap();
+    let zeros = Array2::zeros((80, 12));
+    let padded = concatenate![Axis(1), zeros, demo, zeros];
+    let file = fs::File::create(folder.join("padded.npy")).unwrap();
+    padded.write_npy(file).unwrap();
+    fs::copy(DEMO, folder.join("demo.npy")).unwrap();
+    fs::copy("models/demo/demo.flac", folder.join("demo.flac")).unwrap();
+    let wide = [
+        "mel",
+        "demo.flac",
+        "-o",
+        "wide.npy",
+        "--mel-convention=vocos24k",
+    ];
+    Command::cargo_bin("vocode")
+        .unwrap()
+        .current_dir(folder)
+        .args(wide)
+        .assert()
+        .success();
+    let converted = ["wide.npy", "--mel-convention=vocos24k", "--approximate-mel"];
+    let cut = ["padded.npy", "--trim-padding"];
+    for flags in [
+        &converted[..],
+        &cut,
+        &["demo.npy", "--mel-convention=tacotron2"],
+    ] {
+        let local = made(folder, &[flags, &["--precision=float"]].concat()).unwrap();
+        for method in ["stream", "unary"] {
+            let call = ["client", "--method", method, "--addr", server.address()];
+            let remote = made(folder, &[&call[..], flags].concat()).unwrap();
+            assert_eq!(remote.len(), local.len(), "{flags:?}, {method}");
+            let differences = remote.iter().zip(&local).map(|(a, b)| (a - b).abs());
+            let worst = differences.fold(0.0, f32::max);
+            assert!(worst < 1e-3, "{flags:?}, {method}: {worst}");
+        }
+    }
+    for flags in [&converted[..], &cut] {
+        let call = ["client", "--method=live", "--addr", server.address()];
+        let said = made(folder, &[&call[..], flags].concat()).unwrap_err();
+        assert!(said.contains("where the mel comes whole"), "{said}");
     }
 }

@@ -320,6 +320,15 @@ async fn a_server_has_the_models_that_are_named_and_tells_which_takes_a_mel() {
     };
     let refused = client.vocode_stream(file).await.unwrap_err();
     assert!(refused.message().contains(words), "{refused}");
+
+    let place = Place::new();
+    let called = |flags: &[&str]| {
+        let fixed = ["client", "b100.npy", "-o", "c.wav", "--force"];
+        let address = ["--addr", server.address()];
+        place.run(&[&fixed, &address[..], flags].concat())
+    };
+    called(&[]).says("the server's model wide takes it: --model wide");
+    assert!(called(&["--model", "wide"]).well);
 }
 
 #[test]

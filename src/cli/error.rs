@@ -195,6 +195,16 @@ impl CliError {
         }
     }
 
+    /// A mel for a model of a server, of whose other models `hint` may name one.
+    #[cfg(feature = "server")]
+    pub(super) fn mel_for_server(path: impl Into<String>, source: MelError, hint: String) -> Self {
+        Self::Mel {
+            path: path.into(),
+            source: Box::new(source),
+            hint,
+        }
+    }
+
     pub(super) fn audio(path: impl Into<String>, source: AudioError) -> Self {
         Self::Audio {
             path: path.into(),

@@ -16,6 +16,8 @@ mod container;
 mod detect;
 pub mod doctor;
 mod error;
+#[cfg(feature = "server")]
+mod expected;
 mod flags;
 mod inspect;
 mod interrupt;

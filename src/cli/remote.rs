@@ -5,24 +5,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::args::LayoutArg;
 use super::error::CliError;
+use super::expected::Expected;
 use super::jobs::Source;
 use super::watermark::PayloadArg;
 use super::{sampling, threads};
-use crate::audio::resampled_len;
-use crate::client::{Client, ClientError, ClientOptions, TlsFiles};
+use crate::client::{Client, ClientOptions, TlsFiles};
 use crate::diffusion::{Process, SolverKind};
-use crate::mel::{Mel, NpyLimits, read_npy};
+use crate::mel::{Layout, Mel, MelConvention, MelError, NpyLimits, may_have_bands, read_npy};
 use crate::proto::{self, schedule};
 use crate::text::visible;
 
 /// How long a server may take to load its models.
 const STARTING: Duration = Duration::from_secs(60);
-
-/// Samples by which a resampled length may differ from the ideal one.
-const ROUNDING: usize = 2;
 
 /// Where the server is, and how it is talked to.
 #[derive(Args, Clone, Debug)]
@@ -121,7 +119,7 @@ pub struct RequestArgs {
     /// Sample rate of the audio [default: the model's own]
     #[arg(long, env = "VOCODE_SAMPLE_RATE", value_name = "HZ")]
     sample_rate: Option<u32>,
-    /// What the mel's numbers mean: hifigan, tacotron2, lmnt or vocos24k [default: what the model takes]
+    /// What the mel's numbers mean: hifigan, tacotron2, matcha and others of conventions/ [default: what the model takes]
     #[arg(
         long,
         env = "VOCODE_MEL_CONVENTION",
@@ -139,6 +137,12 @@ pub struct RequestArgs {
         value_name = "LAYOUT"
     )]
     layout: LayoutArg,
+    /// Take mels of other rates, hops and bands too, approximately, where that was measured to lose little; the whole mel at once
+    #[arg(long, env = "VOCODE_APPROXIMATE_MEL", value_parser = FalseyValueParser::new())]
+    approximate_mel: bool,
+    /// Cut frames at either end that hold one value in every band: the padding of a batch; the whole mel at once
+    #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
+    trim_padding: bool,
     /// Have the server put a watermark in, which `vocode detect` finds: up to 8 hexadecimal digits [default of HEX: what the server says, or a
     /// hash of its model and its key]
     #[arg(
@@ -156,63 +160,6 @@ pub struct RequestArgs {
     /// Mel frames of the first chunk [default: the server's choice]
     #[arg(long, value_name = "N")]
     first_chunk_frames: Option<u32>,
-}
-
-/// The audio that a mel makes, by what the server tells of its model.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected {
-    /// Samples at the model's own rate.
-    samples: usize,
-    sample_rate: u32,
-}
-
-impl Expected {
-    /// Samples in the audio of this header, give or take the rounding of a resampler.
-    ///
-    /// # Errors
-    /// [`ClientError::Broken`] for audio that is not what was asked for.
-    fn samples(self, header: &proto::StreamHeader) -> Result<usize, ClientError> {
-        if header.encoding() != proto::AudioEncoding::PcmF32le || header.channels != 1 {
-            let reason = "its audio is not one channel of floats".to_owned();
-            return Err(ClientError::Broken { reason });
-        }
-        Ok(resampled_len(self.samples, self.sample_rate, header.sample_rate_hz) + ROUNDING)
-    }
-
-    /// Whether `samples` so far are no more than the mel makes.
-    ///
-    /// # Errors
-    /// [`ClientError::Broken`].
-    pub(super) fn allows(
-        self,
-        header: &proto::StreamHeader,
-        samples: usize,
-    ) -> Result<(), ClientError> {
-        let most = self.samples(header)?;
-        if samples <= most {
-            return Ok(());
-        }
-        let reason = format!("it has more than the {most} samples that its mel makes");
-        Err(ClientError::Broken { reason })
-    }
-
-    /// Whether `samples` are the whole audio of the mel.
-    ///
-    /// # Errors
-    /// [`ClientError::Broken`].
-    pub(super) fn is_met(
-        self,
-        header: &proto::StreamHeader,
-        samples: usize,
-    ) -> Result<(), ClientError> {
-        self.allows(header, samples)?;
-        let most = self.samples(header)?;
-        if samples + 2 * ROUNDING >= most {
-            return Ok(());
-        }
-        let reason = format!("it has {samples} samples, and its mel makes {most}");
-        Err(ClientError::Broken { reason })
-    }
 }
 
 impl RequestArgs {
@@ -246,10 +193,13 @@ impl RequestArgs {
         frames: usize,
     ) -> Option<Expected> {
         let mel = self.model(info)?.mel.as_ref()?;
-        Some(Expected {
-            samples: frames.saturating_mul(mel.hop as usize),
-            sample_rate: mel.sample_rate_hz,
-        })
+        let said = &self.mel_convention;
+        Some(Expected::of(frames, mel, said, self.trim_padding))
+    }
+
+    /// What the mel's numbers are said to mean, where that is a name that is known here.
+    fn said(&self) -> Option<MelConvention> {
+        MelConvention::named(&self.mel_convention)
     }
 
     /// The wire's form, in floats: what is written to a file is decided here and not by the server, which described itself in `info`.
@@ -272,6 +222,8 @@ impl RequestArgs {
             schedule: kind.map(|kind| proto::Schedule { kind: Some(kind) }),
             seed: Some(self.seed),
             mel_convention: self.mel_convention.clone(),
+            approximate_mel: self.approximate_mel,
+            trim_padding: self.trim_padding,
             chunk_frames: self.chunk_frames.unwrap_or(0),
             first_chunk_frames: self.first_chunk_frames.unwrap_or(0),
             solver: self.solver.map(|kind| proto::Solver {
@@ -328,7 +280,7 @@ impl MelSource {
         })
     }
 
-    /// Reads it as it is; the server says whether it fits. The bands of the model tell them from the frames where the shape alone does not.
+    /// Reads it as it is; the server says whether it fits. The bands of its convention, or of the model, tell them from the frames where the shape alone does not.
     ///
     /// # Errors
     /// [`CliError::Mel`].
@@ -338,11 +290,33 @@ impl MelSource {
         info: &proto::GetInfoResponse,
     ) -> Result<Mel, CliError> {
         let model = request.model(info).and_then(|model| model.mel.as_ref());
-        let bands = model.map(|mel| mel.n_mels as usize);
+        let bands = match request.said() {
+            Some(said) => Some(said.n_mels),
+            None => model.map(|mel| mel.n_mels as usize),
+        };
         let layout = request.layout.into();
         let mel = read_npy(self.bytes, bands, layout, &NpyLimits::default());
-        mel.map_err(|e| CliError::mel(self.label, e))
+        mel.map_err(|e| {
+            let hint = other_model(&e, info);
+            CliError::mel_for_server(self.label, e, hint)
+        })
     }
+}
+
+/// The model of the server that takes a mel which another has refused for its bands, as the end of a message; empty where there is none.
+fn other_model(error: &MelError, info: &proto::GetInfoResponse) -> String {
+    let MelError::Bands { shape, .. } = error else {
+        return String::new();
+    };
+    let takes = |model: &&proto::Model| {
+        let mel = model.mel.as_ref();
+        mel.is_some_and(|mel| may_have_bands(shape, mel.n_mels as usize, Layout::Auto))
+    };
+    let found = info.models.iter().find(takes);
+    found.map_or_else(String::new, |model| {
+        let name = visible(&model.name);
+        format!("; the server's model {name} takes it: `model` {name}")
+    })
 }
 
 /// Runs a command that talks to a server; Ctrl-C ends it.

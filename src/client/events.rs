@@ -140,8 +140,9 @@ impl Events {
         loop {
             let next = match self.events.next().await {
                 Some(Ok(event)) => {
-                    self.rules
-                        .take(&event, self.frames.load(Ordering::Acquire))?;
+                    let sent = self.frames.load(Ordering::Acquire);
+                    let frames = (!changes_frames(&self.call.config)).then_some(sent);
+                    self.rules.take(&event, frames)?;
                     match self.joined(event)? {
                         Some(event) => return Ok(Some(event)),
                         None => continue,
@@ -233,6 +234,11 @@ impl Events {
             false => Err(error),
         }
     }
+}
+
+/// Whether the server may make another number of frames of a mel.
+pub(super) fn changes_frames(config: &proto::SynthesisConfig) -> bool {
+    config.trim_padding || config.approximate_mel
 }
 
 /// Whether a second call makes the same audio as the first.
