@@ -276,6 +276,15 @@ fn inspect_tells_which_built_in_model_takes_a_mel() {
     let text = String::from_utf8(found.out).unwrap();
     assert!(text.contains("default does not take it"), "{text}");
     assert!(text.contains("--model vocos24k"), "{text}");
+    let flags = ["--mel-convention=vocos24k", "--approximate-mel", "--json"];
+    let found = place.run(&[&["inspect", "b100.npy"], &flags[..]].concat());
+    let found = found.json();
+    assert_eq!(
+        (&found["model"], &found["fits_model"]),
+        (&"default".into(), &true.into())
+    );
+    let remarks = found["remarks"].to_string();
+    assert!(remarks.contains("approximately"), "{remarks}");
     let model = place.run(&["inspect", "--model", "vocos24k", "--json"]);
     assert_eq!(model.json()["manifest"]["mel"]["n_mels"], 100);
 }

@@ -20,6 +20,9 @@ pub struct InspectArgs {
     /// What the mel's numbers are said to mean [default: what the model takes]
     #[arg(long, env = "VOCODE_MEL_CONVENTION", value_name = "NAME|FILE")]
     pub(super) mel_convention: Option<ConventionArg>,
+    /// Tell whether a mel of another rate, hop or number of bands is taken approximately, as `vocode --approximate-mel` does
+    #[arg(long, env = "VOCODE_APPROXIMATE_MEL", value_parser = FalseyValueParser::new())]
+    pub(super) approximate_mel: bool,
     /// Which axis of the mel holds the bands
     #[arg(
         long,

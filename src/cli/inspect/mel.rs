@@ -11,7 +11,7 @@ use crate::cli::flags::{mel_problem, other_model, with_flags};
 use crate::cli::output::table;
 use crate::mel::{
     Guess, Likelihood, Mel, MelConvention, MelError, NpyLimits, Statistics, detect_for_model,
-    prepare, read_npy,
+    prepare, prepare_approximately, read_npy,
 };
 
 /// Everything that can be said of the mel in `bytes`.
@@ -20,7 +20,7 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
     let layout = args.layout.into();
     let said = args.mel_convention.as_ref().map(ConventionArg::load);
     let said = said.transpose()?;
-    let named = by_flags(&args.model, said.as_ref(), false)?;
+    let named = by_flags(&args.model, said.as_ref(), args.approximate_mel)?;
     let Chosen { bundle, why } = match named {
         Some(chosen) => chosen,
         None => Shaped::read(bytes, layout).chosen(name)?,
@@ -36,7 +36,10 @@ pub(super) fn inspect(bytes: &[u8], name: &str, args: &InspectArgs) -> Result<Fi
 
     let statistics = Statistics::of(&mel);
     let guesses = detect_for_model(&mel, &model.mel);
-    let verdict = prepare(mel.clone(), &said, &model.mel);
+    let verdict = match args.approximate_mel {
+        true => prepare_approximately(mel.clone(), &said, &model.mel),
+        false => prepare(mel.clone(), &said, &model.mel),
+    };
     let (fits, remarks) = match &verdict {
         Ok(prepared) => (
             true,
