@@ -216,6 +216,22 @@ fn the_default_model_streams_what_it_writes() {
 }
 
 #[test]
+fn the_model_of_centred_mels_streams_what_it_writes_and_goes_on_elsewhere() {
+    let bundle = || Bundle::built_in("vocos24k").unwrap();
+    let mel = some_mel(&bundle(), 200);
+    let request = StreamRequest::default().seed(5);
+    let whole = offline(&mut vocoder(bundle()), &mel, &request);
+    assert_eq!(whole.len(), 200 * bundle().manifest.mel.hop);
+    let scheduler = scheduler(bundle(), 2, 4);
+    let pieces = tokio_runtime().block_on(streamed(&scheduler, &mel, &[1, 7, 30], &request));
+    let difference = worst(&pieces, &whole);
+    assert!(difference < 1e-4, "{difference}");
+    let requests = [request.sample_rate(Some(48_000))];
+    let largest = resumed_against_whole(bundle(), 300, &requests);
+    assert!(largest < 1e-4, "{largest}");
+}
+
+#[test]
 fn a_reader_that_stalls_holds_back_its_own_stream_only() {
     let scheduler = scheduler(fixture("tiny_flow"), 1, 4);
     let mel = some_mel(&fixture("tiny_flow"), 3000);
