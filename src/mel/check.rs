@@ -340,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn mels_of_a_hundred_bands_are_told_apart_by_their_floors() {
+        let vocos = named("vocos24k");
+        let notes = check(&mel_of(&named("f5tts")), &vocos).unwrap();
+        assert!(
+            notes[0].contains("pass `mel_convention` f5tts"),
+            "{notes:?}"
+        );
+        let notes = check(&mel_of(&named("bigvgan24k")), &vocos).unwrap();
+        assert!(notes[0].contains("bigvgan24k"), "{notes:?}");
+    }
+
+    #[test]
     fn a_wrong_band_count_is_an_error() {
         let error = check(&mel_of(&named("vocos24k")), &named("hifigan")).unwrap_err();
         assert!(matches!(error, MelError::Bands { expected: 80, .. }));

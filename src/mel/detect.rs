@@ -222,19 +222,12 @@ fn natural(e: &Evidence<'_>) -> Option<Vec<Guess>> {
         "as natural logarithms of speech are"
     });
     let likelihood = e.by_pile(at_floor);
-    Some(match e.mel.n_mels() {
-        100 => vec![variant(
-            e.base,
-            "natural log, floor 1e-5",
-            LogKind::Ln,
-            1e-5,
-            likelihood,
-            reason,
-        )],
-        _ => ["hifigan", "tacotron2"]
-            .map(|name| preset(e.mel, name, likelihood, reason.clone()))
-            .into(),
-    })
+    let names = match e.mel.n_mels() {
+        100 => ["f5tts", "bigvgan24k"],
+        _ => ["hifigan", "tacotron2"],
+    };
+    let guesses = names.map(|name| preset(e.mel, name, likelihood, reason.clone()));
+    Some(guesses.into())
 }
 
 /// A guess at a preset; at its values only, where the mel has another number of bands.
@@ -362,7 +355,14 @@ mod tests {
 
     #[test]
     fn every_preset_is_the_first_or_second_guess_at_its_own_mel() {
-        for name in ["hifigan", "tacotron2", "lmnt", "vocos24k"] {
+        for name in [
+            "hifigan",
+            "tacotron2",
+            "lmnt",
+            "vocos24k",
+            "f5tts",
+            "bigvgan24k",
+        ] {
             let guesses = detect(&mel_of(&named(name)));
             assert!(
                 guesses
@@ -380,7 +380,7 @@ mod tests {
             (variant_of("hifigan", |c| c.kind = LogKind::Log10), "log10"),
             (variant_of("hifigan", |c| c.kind = LogKind::Db), "\"db\""),
             (variant_of("tacotron2", |c| c.floor = 1e-7), "floor = 1e-7"),
-            (variant_of("vocos24k", |c| c.floor = 1e-5), "floor = 1e-5"),
+            (variant_of("vocos24k", |c| c.floor = 1e-5), "f5tts"),
         ];
         for (convention, expected) in cases {
             let guess = detect(&mel_of(&convention)).remove(0);

@@ -190,7 +190,7 @@ class Program:
 
     def __init__(self, binary: Path, bundle: Path | None, folder: Path) -> None:
         self.binary = binary
-        self.model = ["--model", str(bundle)] if bundle else []
+        self.model = ["--model", str(bundle) if bundle else "default"]
         self.folder = folder
 
     def run(self, mel: np.ndarray, *words: str) -> Outcome:
