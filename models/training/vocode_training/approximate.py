@@ -20,15 +20,15 @@ import soundfile
 import torch
 
 from .data import clip_paths, read_clip
-from .mel import HIFIGAN
+from .mel import HIFIGAN, VOCOS24K, Convention
 from .metrics import distillmos, pesq_wb
 
 CLIPS = 24
-RATE, HOP = HIFIGAN.sample_rate, HIFIGAN.hop
-LONGEST = 8 * RATE // HOP * HOP
-SHORTEST = 3 * RATE
-RIGHT = "hifigan"
-# All that do not convert exactly; `parallelwavegan` has the bands and frames of `espnet`.
+# Seconds.
+LONGEST, SHORTEST = 8, 3
+# What the built-in models take, and their names.
+MODELS = {"hifigan": (HIFIGAN, "default"), "vocos24k": (VOCOS24K, "vocos24k")}
+# All that do not convert exactly to the default model's; `parallelwavegan` has the bands and frames of `espnet`.
 NAMED = ("lmnt", "vocos24k", "rayhane", "coqui", "espnet", "bigvgan22k", "bigvgan24k", "f5tts", "speecht5", "cosyvoice2")
 
 
@@ -44,7 +44,7 @@ UNNAMED = {
 
 
 class Clip(NamedTuple):
-    """A recording at RATE."""
+    """A recording at the model's rate."""
 
     name: str
     audio: np.ndarray
@@ -55,17 +55,17 @@ class Score(NamedTuple):
     distillmos: float
 
 
-def load(data: Path, split: str) -> list[Clip]:
+def load(data: Path, split: str, convention: Convention) -> list[Clip]:
     """The first long enough clip of each speaker, of CLIPS speakers spread over the list."""
     clips: dict[str, Clip] = {}
     for path in clip_paths(data, split):
         speaker = path.parent.name
         if speaker in clips or speaker.startswith("singing"):
             continue
-        audio = read_clip(path)
-        if len(audio) >= SHORTEST:
-            audio = audio[:LONGEST]
-            clips[speaker] = Clip(f"{len(clips):02}", audio[: len(audio) // HOP * HOP])
+        rate = convention.sample_rate
+        audio = read_clip(path, rate)
+        if len(audio) >= SHORTEST * rate:
+            clips[speaker] = Clip(f"{len(clips):02}", convention.whole(audio[: LONGEST * rate]))
     found = list(clips.values())
     if len(found) < CLIPS:
         raise SystemExit(f"{data} has {len(found)} speakers in '{split}', expected at least {CLIPS}")
@@ -81,9 +81,10 @@ class Maker:
 
     def __init__(self, args: argparse.Namespace, clips: list[Clip], folder: Path) -> None:
         self.args, self.clips, self.folder = args, clips, folder
+        self.convention, self.model = MODELS[args.to]
         (folder / "wav").mkdir()
         for clip in clips:
-            soundfile.write(folder / "wav" / f"{clip.name}.wav", clip.audio, RATE, subtype="FLOAT")
+            soundfile.write(folder / "wav" / f"{clip.name}.wav", clip.audio, self.convention.sample_rate, subtype="FLOAT")
 
     def audio(self, convention: str) -> list[np.ndarray]:
         """The audio of all clips by way of their mels in one convention; as long as the clips."""
@@ -94,11 +95,11 @@ class Maker:
             convention = str(file)
         run(self.args.binary, "mel", self.folder / "wav", "-o", f"{mels}/", "--mel-convention", convention, "--quiet")
         shift = 0
-        if convention == RIGHT:
+        if convention == self.args.to:
             ready = mels
         else:
-            shift = int(run(self.args.converter, convention, RIGHT, mels, ready))
-        run(self.args.binary, ready, "-o", f"{out}/", "--format", "f32", "--seed", 0, "--quiet")
+            shift = int(run(self.args.converter, convention, self.args.to, mels, ready))
+        run(self.args.binary, ready, "-o", f"{out}/", "--model", self.model, "--format", "f32", "--seed", 0, "--quiet")
         return [self.placed(out / f"{clip.name}.wav", shift, len(clip.audio)) for clip in self.clips]
 
     @staticmethod
@@ -107,9 +108,10 @@ class Maker:
         return np.pad(audio, (0, max(0, length - len(audio))))[:length]
 
 
-def score(job: tuple[np.ndarray, np.ndarray]) -> Score:
+def score(job: tuple[np.ndarray, np.ndarray, int]) -> Score:
+    made, recording, rate = job
     torch.set_num_threads(1)
-    return Score(pesq_wb(*job), distillmos(job[0]))
+    return Score(pesq_wb(made, recording, rate), distillmos(made, rate))
 
 
 def row(name: str, scores: np.ndarray, right: np.ndarray) -> str:
@@ -125,32 +127,34 @@ def main() -> None:
     parser.add_argument("--split", default="heldout")
     parser.add_argument("--binary", type=Path, required=True, help="the vocode program")
     parser.add_argument("--converter", type=Path, required=True, help="the example program approximate_mel")
+    parser.add_argument("--to", choices=MODELS, default="hifigan", help="the convention of the model that the mels are for")
     parser.add_argument("--only", nargs="+", choices=[*NAMED, *UNNAMED], help="these conventions alone")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, help="file for the tables, beside standard output")
     args = parser.parse_args()
-    clips = load(args.data, args.split)
+    convention, _ = MODELS[args.to]
+    clips = load(args.data, args.split, convention)
     lines: list[str] = []
 
     def say(line: str) -> None:
         lines.append(line)
         print(line, flush=True)
 
-    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
-        maker = Maker(args, clips, Path(name))
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+        maker = Maker(args, clips, Path(folder))
 
-        def scores(convention: str) -> np.ndarray:
-            jobs = zip(maker.audio(convention), (clip.audio for clip in clips), strict=True)
+        def scores(name: str) -> np.ndarray:
+            jobs = [(made, clip.audio, convention.sample_rate) for made, clip in zip(maker.audio(name), clips, strict=True)]
             return np.array(list(pool.map(score, jobs)))
 
-        right = scores(RIGHT)
-        say(f"{CLIPS} clips of as many speakers, {sum(len(clip.audio) for clip in clips) / RATE:.0f} s.")
+        right = scores(args.to)
+        say(f"{CLIPS} clips of as many speakers, {sum(len(clip.audio) for clip in clips) / convention.sample_rate:.0f} s.")
         say("")
         say("| mel | PESQ-wb | lost | by the clip that lost most | DistillMOS | lost |")
         say("|---|---:|---:|---:|---:|---:|")
-        say(row(f"`{RIGHT}`, the right one", right, right))
-        for convention in args.only or (*NAMED, *UNNAMED):
-            say(row(f"`{convention}`", scores(convention), right))
+        say(row(f"`{args.to}`, the right one", right, right))
+        for name in args.only or (*NAMED, *UNNAMED):
+            say(row(f"`{name}`", scores(name), right))
     if args.out:
         args.out.write_text("\n".join(lines) + "\n")
 
