@@ -1,4 +1,4 @@
-//! What the approximate way from other conventions to `hifigan` loses, as measured, and what is taken by that.
+//! What the approximate way from other conventions to those of the built-in models loses, as measured, and what is taken by that.
 //!
 //! The figures are those of `docs/approximate-mels.md`, made by `models/training/vocode_training/approximate.py`.
 
@@ -8,22 +8,39 @@ use super::differences::mismatches;
 /// PESQ-wb that may be lost.
 const BEARABLE: f64 = 0.3;
 
-/// The convention that the losses were measured to: what the built-in model takes.
-const TARGET: &str = "hifigan";
+/// What was measured for the models of one convention.
+struct Target {
+    /// What they take.
+    takes: &'static str,
+    /// PESQ-wb lost by named conventions that do not convert exactly, the mean of 24 clips.
+    named: &'static [(&'static str, f64)],
+    /// Whether conventions without a name are taken inside of [`outside`]'s bounds.
+    unnamed: bool,
+}
 
-/// PESQ-wb lost by the named conventions that do not convert exactly, the mean of 24 clips.
-const NAMED: [(&str, f64); 11] = [
-    ("lmnt", 0.07),
-    ("vocos24k", 0.08),
-    ("rayhane", 0.07),
-    ("coqui", 0.09),
-    ("espnet", 0.09),
-    ("parallelwavegan", 0.09),
-    ("bigvgan22k", 0.04),
-    ("bigvgan24k", 0.06),
-    ("f5tts", 0.08),
-    ("speecht5", 0.66),
-    ("cosyvoice2", 1.07),
+const TARGETS: [Target; 2] = [
+    Target {
+        takes: "hifigan",
+        named: &[
+            ("lmnt", 0.07),
+            ("vocos24k", 0.08),
+            ("rayhane", 0.07),
+            ("coqui", 0.09),
+            ("espnet", 0.09),
+            ("parallelwavegan", 0.09),
+            ("bigvgan22k", 0.04),
+            ("bigvgan24k", 0.06),
+            ("f5tts", 0.08),
+            ("speecht5", 0.66),
+            ("cosyvoice2", 1.07),
+        ],
+        unnamed: true,
+    },
+    Target {
+        takes: "vocos24k",
+        named: &[("bigvgan24k", 0.04)],
+        unnamed: false,
+    },
 ];
 
 /// The most that was lost inside of [`outside`]'s bounds, by conventions with and without a name.
@@ -39,18 +56,20 @@ pub(super) enum Verdict {
 
 /// Judges two conventions between which there is no exact way.
 pub(super) fn verdict(from: &MelConvention, to: &MelConvention) -> Verdict {
-    let target = MelConvention::named(TARGET);
-    if target.is_none_or(|target| !mismatches(&target, to).is_empty()) {
+    let Some(target) = TARGETS.iter().find(|target| target.is_of(to)) else {
+        let known = TARGETS
+            .map(|target| format!("`{}`", target.takes))
+            .join(" or ");
         return Verdict::Refused(format!(
-            "what is lost was measured for models that take `{TARGET}`, and this one takes `{}`",
+            "what is lost was measured for models that take {known}, and this one takes `{}`",
             to.name
         ));
-    }
+    };
     let how = format!(
         "`{}` is converted approximately, by way of a spectral envelope",
         from.name
     );
-    match (measured(from), outside(from)) {
+    match (target.measured(from), target.outside(from)) {
         (Some((name, loss)), _) if loss > BEARABLE => Verdict::Refused(format!(
             "in the convention `{name}` 24 clips lost {loss:.2} of PESQ-wb, and more than {BEARABLE} is too much"
         )),
@@ -69,17 +88,42 @@ pub(super) fn is_taken(from: &MelConvention, to: &MelConvention) -> bool {
     matches!(verdict(from, to), Verdict::Taken(_))
 }
 
-/// The named convention with these bands and frames that lost most, and how much.
-fn measured(from: &MelConvention) -> Option<(&'static str, f64)> {
-    NAMED
-        .into_iter()
-        .filter(|(name, _)| {
-            MelConvention::named(name).is_some_and(|named| mismatches(from, &named).is_empty())
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))
+impl Target {
+    /// Whether it is what models for `convention` were measured as.
+    fn is_of(&self, convention: &MelConvention) -> bool {
+        MelConvention::named(self.takes).is_some_and(|own| mismatches(&own, convention).is_empty())
+    }
+
+    /// The named convention with these bands and frames that lost most, and how much.
+    fn measured(&self, from: &MelConvention) -> Option<(&'static str, f64)> {
+        self.named
+            .iter()
+            .copied()
+            .filter(|(name, _)| {
+                MelConvention::named(name).is_some_and(|named| mismatches(from, &named).is_empty())
+            })
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// Why a convention without a name is not taken, if it is not.
+    fn outside(&self, from: &MelConvention) -> Option<String> {
+        if self.unnamed {
+            return outside(from);
+        }
+        let names: Vec<String> = self
+            .named
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        Some(format!(
+            "for models that take `{}`, what is lost was measured of {} alone",
+            self.takes,
+            names.join(", ")
+        ))
+    }
 }
 
-/// Why a convention lies outside of those that were measured to lose little, if it does.
+/// Why a convention lies outside of those that were measured to lose little with the default model, if it does.
 fn outside(from: &MelConvention) -> Option<String> {
     let rate = f64::from(from.sample_rate);
     let milliseconds = |samples: usize| 1e3 * samples as f64 / rate;
@@ -109,6 +153,8 @@ fn outside(from: &MelConvention) -> Option<String> {
 mod tests {
     use super::*;
 
+    const TARGET: &str = "hifigan";
+
     fn named(name: &str) -> MelConvention {
         MelConvention::named(name).unwrap()
     }
@@ -125,9 +171,10 @@ mod tests {
         for name in MelConvention::names() {
             let from = named(name);
             let exact = mismatches(&from, &named(TARGET)).is_empty();
-            assert!(exact || measured(&from).is_some(), "{name}");
+            let measured = TARGETS[0].measured(&from);
+            assert!(exact || measured.is_some(), "{name}");
             // What loses little is what the bounds are drawn around.
-            if let Some((_, loss)) = measured(&from) {
+            if let Some((_, loss)) = measured {
                 assert_eq!(outside(&from).is_none(), loss <= BEARABLE, "{name}");
                 assert_eq!(refusal(&from, TARGET).is_none(), loss <= BEARABLE, "{name}");
             }
@@ -146,7 +193,10 @@ mod tests {
         let reason = refusal(&narrow, TARGET).unwrap();
         assert!(reason.contains("highest edge in Hz is 4000"), "{reason}");
         let reason = refusal(&named("espnet"), "vocos24k").unwrap();
-        assert!(reason.contains("vocos24k"), "{reason}");
+        assert!(reason.contains("of `bigvgan24k` alone"), "{reason}");
+        assert!(refusal(&named("bigvgan24k"), "vocos24k").is_none());
+        let reason = refusal(&named("espnet"), "speecht5").unwrap();
+        assert!(reason.contains("`hifigan` or `vocos24k`"), "{reason}");
     }
 
     #[test]

@@ -104,7 +104,8 @@ class Maker:
 
     @staticmethod
     def placed(path: Path, shift: int, length: int) -> np.ndarray:
-        audio = soundfile.read(path, dtype="float32")[0][shift:]
+        audio = soundfile.read(path, dtype="float32")[0]
+        audio = np.pad(audio[max(0, shift) :], (max(0, -shift), 0))
         return np.pad(audio, (0, max(0, length - len(audio))))[:length]
 
 
