@@ -54,18 +54,20 @@ def coded(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     packed = target.with_suffix(".mp3")
     ffmpeg = ["ffmpeg", "-v", "error", "-y"]
-    subprocess.run([*ffmpeg, "-i", str(source), "-ar", "44100", "-b:a", "128k", str(packed)], check=True)
+    subprocess.run([*ffmpeg, "-i", str(source), "-ac", "1", "-ar", "44100", "-b:a", "128k", str(packed)], check=True)
     # ffmpeg writes how many samples the encoder put in front, and leaves them out where it reads.
-    subprocess.run([*ffmpeg, "-i", str(packed), "-ar", str(RATE), "-c:a", "pcm_f32le", str(target)], check=True)
+    subprocess.run([*ffmpeg, "-i", str(packed), "-ac", "1", "-ar", str(RATE), "-c:a", "pcm_f32le", str(target)], check=True)
     packed.unlink()
 
 
 def prepared(pages: Path, work: Path) -> tuple[list[Clip], dict[str, list[Path]]]:
     """The recordings, and a folder of aligned audio of each of the others."""
     for path in sorted((pages / "gt").glob("*.mp3")):
-        written(work / "recordings" / "clips" / f"{path.stem}.wav", decoded(path))
+        recording = decoded(path)
+        written(work / "recordings" / "clips" / f"{path.stem}.wav", recording)
         for system in OTHERS:
-            written(work / system / f"clips__{path.stem}.wav", decoded(pages / system / path.name, LATE))
+            audio = decoded(pages / system / path.name, LATE)[: len(recording)]
+            written(work / system / f"clips__{path.stem}.wav", np.pad(audio, (0, len(recording) - len(audio))))
     return load_clips(work / "recordings", "train", 0, VOCOS24K), {name: [work / system] for system, name in OTHERS.items()}
 
 
