@@ -32,7 +32,7 @@ MODELS = {"hifigan": (HIFIGAN, "default"), "vocos24k": (VOCOS24K, "vocos24k")}
 NAMED = ("lmnt", "vocos24k", "rayhane", "coqui", "espnet", "bigvgan22k", "bigvgan24k", "f5tts", "speecht5", "cosyvoice2")
 
 
-# Conventions without a name, as TOML: powers, and hops of 12 to 13 ms with the windows that go with them.
+# Conventions without a name, as TOML: powers, and hops of 10 to 12.5 ms with the windows that go with them.
 UNNAMED = {
     "powers": 'base = "hifigan"\npower = 2.0\ncompression = { kind = "ln", floor = 1e-10 }\n',
     "powers-htk": 'base = "tacotron2"\nscale = "htk"\nnorm = "none"\npower = 2.0\ncompression = { kind = "ln", floor = 1e-10 }\n',

@@ -42,8 +42,8 @@ class Convention:
     @staticmethod
     def of(table: Table) -> Convention:
         """The table of a manifest or of a TOML file, or ValueError where it is not of the kind that models are trained in."""
-        compression = {"scale": 1.0, "offset": 0.0, "mean": 0.0, "std": 1.0, "floor_mode": "clamp", "clip": None, "per_band": None, **table["compression"]}
-        usual = {"kind": "ln", "scale": 1.0, "offset": 0.0, "mean": 0.0, "std": 1.0, "floor_mode": "clamp", "clip": None, "per_band": None}
+        usual = {"kind": "ln", "scale": 1.0, "offset": 0.0, "mean": 0.0, "std": 1.0, "floor_mode": "clamp", "clip": None}
+        compression = usual | {"kind": None} | table["compression"]
         odd = [f"compression.{key} = {compression[key]}" for key, value in usual.items() if compression[key] != value]
         odd += [f"{key} = {table[key]}" for key in ("power", "gain") if table.get(key, 1.0) != 1.0]
         if odd:
