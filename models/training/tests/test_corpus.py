@@ -88,6 +88,34 @@ def test_speakers_are_drawn_by_the_root_of_their_seconds() -> None:
     torch.testing.assert_close(weights, torch.tensor([15.0, 5.0, 10.0, 20.0]))
 
 
+def test_low_voices_are_drawn_more_often() -> None:
+    entries = [data.Entry(Path("low/a"), "low", data.low_voice(90.0), 1e9), data.Entry(Path("high/a"), "high", data.low_voice(200.0), 1e9)]
+    low, high = data.speaker_weights(entries, [100.0, 100.0]).tolist()
+    assert low / high == pytest.approx((data.LOW_PITCH / 90.0) ** 2, rel=1e-6)
+    assert data.low_voice(0.0) == 1.0 and data.low_voice(20.0) == data.LOW_VOICES
+
+
+def test_slowed_crops_are_lower_and_end_where_their_clip_does(tmp_path: Path) -> None:
+    rate, pitch = HIFIGAN.sample_rate, 1000.0
+    tone = 0.5 * np.sin(2 * np.pi * pitch * np.arange(rate) / rate)
+    (tmp_path / "a").mkdir()
+    soundfile.write(tmp_path / "a" / "tone.wav", tone, rate)
+    recordings = data.Recordings([tmp_path], "train", torch.device("cpu"))
+    how = Augmentation(quiet=0.0, low_pass=0.0, slow=1.0)
+    audio, inside, cutoff = recordings._draw(16, 64, Dice(torch.Generator().manual_seed(1)), how)
+    for crop, known, limit in zip(audio, inside, cutoff, strict=True):
+        speed = float(limit) / (0.96 * rate / 2)
+        assert augment.SLOWEST <= speed < 1.0
+        heard = crop[known].double()
+        heard = heard[1000 : 1000 + 8192] * torch.hann_window(8192)
+        peak = torch.fft.rfft(heard, 65536).abs()
+        assert int(peak.argmax()) * rate / 65536 == pytest.approx(pitch * speed, abs=0.5)
+        # A pure tone: what lies outside of its main lobe is far below it.
+        far = (torch.arange(len(peak)) - int(peak.argmax())).abs() > 64
+        assert float(peak[far].max() / peak.max()) < 1e-3
+        assert float(crop[~known].abs().sum()) == 0.0
+
+
 def test_augmented_mels_are_blurred_noisy_or_as_they_were() -> None:
     torch.manual_seed(0)
     clean = torch.randn(64, 80, 20) - 5

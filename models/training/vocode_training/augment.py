@@ -1,4 +1,5 @@
-"""What training does to recordings and mels, so that the model meets more than a studio's: gain, a low-pass, and mels as acoustic models make them."""
+"""What training does to recordings and mels, so that the model meets more than a studio's: gain, a low-pass, lower voices, and mels as acoustic models make
+them."""
 
 from __future__ import annotations
 
@@ -8,6 +9,11 @@ import torch
 from torch import Tensor
 
 from .losses import low_passed
+
+SLOWEST = 0.65
+# Samples on each side that a value between samples is made of, and the shape of their Kaiser window.
+REACH = 16
+KAISER = 8.0
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Augmentation:
     smooth: float = 0.0  # mel blurred by a triangle of up to 2 frames and 2 bands (Bak et al. 2024, arXiv:2409.02517)
     noise: float = 0.0  # normal noise of up to 0.2 on the mel (Flow2GAN, arXiv:2512.23278)
     contrast: float = 0.0  # mel stretched about its mean by 0.8 to 1.1
+    slow: float = 0.0  # played at SLOWEST of their speed or more: lower voices than the corpus has
 
 
 class Dice:
@@ -32,6 +39,29 @@ class Dice:
 
     def chosen(self, count: int, share: float) -> Tensor:
         return self.uniform(count) < share
+
+
+def speeds(count: int, how: Augmentation, dice: Dice) -> Tensor:
+    """At what speed each crop is played, `[count]` from SLOWEST to 1."""
+    if not how.slow:
+        return torch.ones(count, device=dice.generator.device)
+    return torch.where(dice.chosen(count, how.slow), dice.uniform(count, SLOWEST, 1.0), 1.0)
+
+
+def samples(signal: Tensor, places: Tensor, between: Tensor) -> Tensor:
+    """`signal [N]` at `places [B, T]` (float64), which are whole but in the rows `between [B]`: float32 `[B, T]`, there by a sinc in a Kaiser window."""
+
+    def at(index: Tensor) -> Tensor:
+        return signal[index.clamp(0, len(signal) - 1)].float()
+
+    whole = places.floor().long()
+    values = at(whole)
+    if bool(between.any()):
+        taps = torch.arange(1 - REACH, REACH + 1, device=signal.device)
+        away = (places[between] - whole[between]).float()[..., None] - taps
+        window = torch.i0(KAISER * (1 - (away / REACH).square()).clamp(min=0).sqrt()) / torch.i0(torch.tensor(KAISER))
+        values[between] = (at(whole[between][..., None] + taps) * torch.sinc(away) * window).sum(-1)
+    return values
 
 
 def recording(audio: Tensor, rate: int, how: Augmentation, dice: Dice) -> Tensor:

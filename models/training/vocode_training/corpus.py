@@ -4,7 +4,8 @@ A source is a folder with a `sources.tsv` (columns set, speaker, file, licence; 
 `--licence` for all. Every recording is decoded and resampled once, trimmed of silence, brought to one level and to one polarity, and short
 ones of a speaker are joined. Recordings that are noisy, clipped or nearly silent are left out; why, and how many, is in `left_out.tsv`.
 
-`manifest.tsv`: split, file, seconds, speaker, set, weight, rate (of the source), bandwidth, polarity (-1: turned over), licence.
+`manifest.tsv`: split, file, seconds, speaker, set, weight, rate (of the source), bandwidth, pitch (the speaker's median in Hz, 0: unknown),
+polarity (-1: turned over), licence.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from . import voice
+from . import pitch, voice
 
-COLUMNS = ("split", "file", "seconds", "speaker", "set", "weight", "rate", "bandwidth", "polarity", "licence")
+COLUMNS = ("split", "file", "seconds", "speaker", "set", "weight", "rate", "bandwidth", "pitch", "polarity", "licence")
 # Thresholds of what is left out.
 LEAST_SECONDS = 0.25
 LEAST_SNR = 20.0
@@ -34,6 +35,9 @@ JOINED_SECONDS = 12.0
 PAUSE_SECONDS = 0.12
 # How many recordings tell the polarity of a speaker.
 POLARITY_CLIPS = 12
+# How many joined recordings, and how much of each, tell the pitch of a speaker.
+PITCH_CLIPS = 5
+PITCH_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,11 @@ def joined(clips: list[np.ndarray], rate: int) -> list[np.ndarray]:
     return done + ([np.concatenate(parts[:-1])] if parts else [])
 
 
+def voice_pitch(clips: list[np.ndarray], rate: int) -> float:
+    """The median pitch of a speaker in Hz, of some of the clips."""
+    return pitch.median([c[: PITCH_SECONDS * rate] for c in clips[:: len(clips) // PITCH_CLIPS + 1]], rate)
+
+
 def write(args: argparse.Namespace, speakers: dict[str, Speaker]) -> list[dict[str, object]]:
     """The corpus' files; returns the rows of the manifest."""
     weights = pairs(args.weight)
@@ -194,8 +203,10 @@ def write(args: argparse.Namespace, speakers: dict[str, Speaker]) -> list[dict[s
             "polarity": sign,
             "licence": speaker.licence,
         }
+        clips = joined(speaker.clips, args.rate)
+        common["pitch"] = 0 if speaker.set in args.music else round(voice_pitch(clips, args.rate))
         (args.out / name).mkdir(parents=True, exist_ok=True)
-        for number, clip in enumerate(joined(speaker.clips, args.rate)):
+        for number, clip in enumerate(clips):
             file = f"{name}/{number:04d}.flac"
             soundfile.write(args.out / file, sign * clip, args.rate, subtype="PCM_16")
             rows.append({**common, "file": file, "seconds": round(len(clip) / args.rate, 2)})

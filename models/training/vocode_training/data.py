@@ -1,6 +1,6 @@
 """Recordings in memory, random crops out.
 
-A data set is a folder with a `manifest.tsv` (columns split, file, seconds and, from `corpus`, speaker, weight and bandwidth; files relative to
+A data set is a folder with a `manifest.tsv` (columns split, file, seconds and, from `corpus`, speaker, weight, bandwidth and pitch; files relative to
 it) or a plain folder of WAV/FLAC files. Any rate and channel count is read; everything is held once as mono int16 at the model's rate.
 """
 
@@ -27,6 +27,10 @@ MARGIN = 8
 # Frames of digital silence between clips, so that a crop may start before its clip or end after it.
 GUARD = 2 * MARGIN + 4
 
+# Voices below this pitch, in Hz, are drawn more often, by the square of how far they are below it, at most LOW_VOICES times: the lower a voice, the less a mel
+# tells its harmonics apart, and the fewer of its kind a corpus has.
+LOW_PITCH = 150.0
+LOW_VOICES = 3.0
 # A recording counts as band-limited where its bandwidth ends this far below Nyquist, in Hz.
 FULL_BAND = 700.0
 
@@ -56,7 +60,13 @@ def _entry(folder: Path, row: dict[str, str], rate: int) -> Entry:
     path = folder / row["file"]
     bandwidth = float(row.get("bandwidth") or math.inf)
     limited = bandwidth < rate / 2 - FULL_BAND
-    return Entry(path, row.get("speaker") or path.parent.name, float(row.get("weight") or 1.0), 0.96 * bandwidth if limited else math.inf)
+    weight = float(row.get("weight") or 1.0) * low_voice(float(row.get("pitch") or 0.0))
+    return Entry(path, row.get("speaker") or path.parent.name, weight, 0.96 * bandwidth if limited else math.inf)
+
+
+def low_voice(pitch: float) -> float:
+    """How many times as often a voice of so many Hz is drawn, 0 being none that is known."""
+    return min(max((LOW_PITCH / pitch) ** 2, 1.0), LOW_VOICES) if pitch > 0.0 else 1.0
 
 
 def clip_paths(folder: Path, split: str) -> list[Path]:
@@ -111,7 +121,7 @@ class Recordings:
         self.weights = speaker_weights(found, [len(c) / rate for c in clips]).to(device)
 
     def _draw(self, count: int, frames: int, dice: Dice, how: Augmentation) -> tuple[Tensor, Tensor, Tensor]:
-        """Audio `[B, before + (MARGIN + frames + MARGIN) * hop + after]`, where it lies inside its clip, and which."""
+        """Audio `[B, before + (MARGIN + frames + MARGIN) * hop + after]`, where it lies inside its clip, and below which frequency it is known, `[B]`."""
         hop, length = self.convention.hop, frames * self.convention.hop
         which = torch.multinomial(self.weights, count, replacement=True, generator=dice.generator)
         start, size = self.starts[which], self.lengths[which]
@@ -120,15 +130,18 @@ class Recordings:
         room = (size - length + 2 * slack).clamp(min=1)
         first = start - slack + (dice.uniform(count) * room).long()
         offsets = torch.arange(-slack - self.convention.before, length + slack + self.convention.after, device=self.device)
-        index = (first[:, None] + offsets).clamp(0, len(self.flat) - 1)
-        inside = (index >= start[:, None]) & (index < (start + size)[:, None])
-        audio = self.flat[index].float() / 32768.0 * inside
-        return augment.recording(audio, self.convention.sample_rate, how, dice) * inside, inside, which
+        speed = augment.speeds(count, how, dice)
+        places = first[:, None] + offsets * speed.double()[:, None]
+        inside = (places >= start[:, None]) & (places < (start + size)[:, None])
+        audio = augment.samples(self.flat, places, speed < 1)
+        cutoff = torch.where(speed < 1, self.cutoffs[which].clamp(max=0.48 * self.convention.sample_rate) * speed, self.cutoffs[which])
+        audio = audio / 32768.0 * inside
+        return augment.recording(audio, self.convention.sample_rate, how, dice) * inside, inside, cutoff
 
     def crops(self, count: int, frames: int, generator: torch.Generator, log_equaliser: Tensor | None, how: Augmentation | None = None) -> Batch:
         """Random crops at any sample, clips drawn by `weights`; `how` they are changed, by default in level alone."""
         how, dice, convention = how or Augmentation(quiet=0.0, low_pass=0.0), Dice(generator), self.convention
-        audio, inside, which = self._draw(count, frames, dice, how)
+        audio, inside, cutoff = self._draw(count, frames, dice, how)
         mel = augment.mel(convention.of_padded(audio), convention.log_floor, how, dice)
         inner = mel[..., MARGIN - envelope.EDGE - 2 : mel.shape[-1] - (MARGIN - envelope.EDGE - 2)]
         gains = torch.exp(-envelope.log_gain(convention, inner, log_equaliser))
@@ -138,7 +151,7 @@ class Recordings:
         start = envelope.reach(convention) + (envelope.FFT - envelope.window_length(convention)) // 2
         mask = inside[:, crop].float()
         excitation = filtered[:, start : start + mask.shape[1]]
-        return Batch(excitation.clamp(-30.0, 30.0) * mask, mel, mask, self.cutoffs[which])
+        return Batch(excitation.clamp(-30.0, 30.0) * mask, mel, mask, cutoff)
 
 
 def speaker_weights(found: list[Entry], seconds: list[float]) -> Tensor:

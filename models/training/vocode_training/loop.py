@@ -48,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser, *, minutes: float, batch: int, 
     parser.add_argument("--smooth", type=float, default=0.0, help="share of the mels that are blurred")
     parser.add_argument("--noise", type=float, default=0.0, help="share of the mels with noise on them")
     parser.add_argument("--contrast", type=float, default=0.0, help="share of the mels with another contrast")
+    parser.add_argument("--slow", type=float, default=0.0, help="share of the crops played more slowly, down to 0.65 of their speed: lower voices")
     parser.add_argument("--score-data", type=Path, help="folder with a manifest: score the moving average on it and keep the best as best.pt")
     parser.add_argument("--score-split", default="valid")
     parser.add_argument("--score-clips", type=int, default=24)
@@ -55,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser, *, minutes: float, batch: int, 
 
 
 def augmentation(args: argparse.Namespace) -> Augmentation:
-    return Augmentation(args.quiet, args.low_pass, args.smooth, args.noise, args.contrast)
+    return Augmentation(args.quiet, args.low_pass, args.smooth, args.noise, args.contrast, args.slow)
 
 
 def device_of(args: argparse.Namespace) -> torch.device:

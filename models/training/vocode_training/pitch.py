@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from swift_f0 import SwiftF0
+from swift_f0 import PitchResult, SwiftF0
 
 # Confidence from which a frame is voiced: the package's own.
 VOICED = 0.5
@@ -30,6 +30,18 @@ class PitchScores:
 @lru_cache(maxsize=1)
 def _detector() -> SwiftF0:
     return SwiftF0(threads=1, spin=False)
+
+
+def _voiced(found: PitchResult) -> np.ndarray:
+    """Which frames have a pitch and are loud enough to be heard."""
+    return (found.confidence >= VOICED) & (found.loudness_db > found.loudness_db.max() - QUIET_DB)
+
+
+def median(clips: list[np.ndarray], rate: int) -> float:
+    """Median pitch of some recordings in Hz, 0 where none of them is voiced."""
+    found = [_detector().detect(clip, rate) for clip in clips]
+    voiced = np.concatenate([f.pitch_hz[_voiced(f)] for f in found])
+    return float(np.median(voiced)) if len(voiced) else 0.0
 
 
 def compare(estimate: np.ndarray, reference: np.ndarray, rate: int) -> PitchScores:
