@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(data: Path, out: Path, start: Path, *words: str) -> dict:
-    command = [sys.executable, "-m", "vocode_training.finish", "--data", data, "--out", out, "--init", start, "--minutes", "0.03"]
+    command = [sys.executable, "-m", "vocode_training.finish", "--data", data, "--out", out, "--init", start, "--minutes", "30"]
     command += ["--batch", "1", "--frames", "16", "--judge-frames", "16", "--precision", "float32", "--adversarial-after", "0", *words]
     done = subprocess.run([str(w) for w in command], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -38,9 +39,9 @@ def run(data: Path, out: Path, start: Path, *words: str) -> dict:
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_run_moves_model_and_discriminators_and_keeps_all_random_states(tmp_path: Path, speech: torch.Tensor, start: Path, processes: str) -> None:
     soundfile.write(tmp_path / "speech.wav", speech[0].numpy(), HIFIGAN.sample_rate)
-    payload = run(tmp_path, tmp_path / "run", start, "--processes", processes)
+    payload = run(tmp_path, tmp_path / "run", start, "--processes", processes, "--updates", "2")
     before = checkpoint.load(start)["model"]
-    assert payload["step"] > 0
+    assert payload["step"] == 2
     assert any(not torch.equal(before[name], tensor) for name, tensor in payload["model"].items())
     assert len(payload["generators"]) == int(processes)
     assert len({bytes(g.numpy()) for g in payload["generators"]}) == int(processes)
@@ -49,8 +50,24 @@ def test_a_run_moves_model_and_discriminators_and_keeps_all_random_states(tmp_pa
     checkpoint.load_judge(tmp_path / "run" / "last.pt", judge)
     assert all(torch.equal(payload["others"]["discriminator"][name], tensor) for name, tensor in judge.state_dict().items())
     # The same folder goes on where it was.
-    again = run(tmp_path, tmp_path / "run", start, "--processes", processes, "--minutes", "0.06")
-    assert again["step"] > payload["step"]
+    again = run(tmp_path, tmp_path / "run", start, "--processes", processes, "--updates", "3")
+    assert again["step"] == 3
+
+
+def sleep(seconds: float) -> None:
+    print("at work", flush=True)
+    time.sleep(seconds)
+
+
+def test_the_processes_of_a_killed_run_end_with_it() -> None:
+    program = "import test_finish; from vocode_training import parallel; parallel.launch(test_finish.sleep, 300.0, 2)"
+    # As a shell starts what is to run behind it: with SIGINT ignored, by which torch would end its processes.
+    command = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) as run:
+        assert [run.stdout.readline() for _ in range(2)] == ["at work\n"] * 2
+        run.kill()
+        # The end of the pipe, which all of them hold.
+        run.communicate(timeout=60)
 
 
 def test_the_short_windows_see_what_long_ones_do_not(speech: torch.Tensor) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,20 @@ def launch(work: Callable[[Any], None], args: Any, processes: int) -> None:
         torch.multiprocessing.spawn(_join, (work, args, processes, str(meeting)), nprocs=processes)
 
 
+def _end_with_the_parent() -> None:
+    """Ends this process as soon as the one that started it has ended, even if it was killed: a run of orphans would go on unseen for hours."""
+    parent = parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _join(number: int, work: Callable[[Any], None], args: Any, processes: int, meeting: str) -> None:
+    _end_with_the_parent()
     # Spinning threads starve the other process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=processes, timeout=PATIENCE)
