@@ -54,6 +54,9 @@ def test_a_corpus_is_trimmed_levelled_of_one_polarity_and_says_what_it_left_out(
     rows, left_out = make(monkeypatch, source, tmp_path / "out", "--licence", "CC0 1.0")
     assert {row["speaker"] for row in rows} == {"source.up", "source.down", "source.short"}
     assert {row["licence"] for row in rows} == {"CC0 1.0"}
+    # The voice of the demo is that of a man; how it is drawn follows from it.
+    assert all(80 <= float(row["pitch"]) <= 130 for row in rows)
+    assert {e.weight for e in data.entries(tmp_path / "out", "train")} == {data.low_voice(float(row["pitch"])) for row in rows}
     assert set(left_out) == {"silent.wav", "clipped.wav", "noisy.wav", "text.wav"}
     assert "clipped" in left_out["clipped.wav"] and "speech and noise" in left_out["noisy.wav"] and "not decoded" in left_out["text.wav"]
     audio = {row["speaker"]: soundfile.read(tmp_path / "out" / row["file"])[0] for row in rows}
@@ -104,7 +107,7 @@ def test_slowed_crops_are_lower_and_end_where_their_clip_does(tmp_path: Path) ->
     how = Augmentation(quiet=0.0, low_pass=0.0, slow=1.0)
     audio, inside, cutoff = recordings._draw(16, 64, Dice(torch.Generator().manual_seed(1)), how)
     for crop, known, limit in zip(audio, inside, cutoff, strict=True):
-        speed = float(limit) / (0.96 * rate / 2)
+        speed = float(limit) / (data.KNOWN * rate / 2)
         assert augment.SLOWEST <= speed < 1.0
         heard = crop[known].double()
         heard = heard[1000 : 1000 + 8192] * torch.hann_window(8192)

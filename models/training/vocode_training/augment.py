@@ -48,14 +48,15 @@ def speeds(count: int, how: Augmentation, dice: Dice) -> Tensor:
     return torch.where(dice.chosen(count, how.slow), dice.uniform(count, SLOWEST, 1.0), 1.0)
 
 
-def samples(signal: Tensor, places: Tensor, between: Tensor) -> Tensor:
-    """`signal [N]` at `places [B, T]` (float64), which are whole but in the rows `between [B]`: float32 `[B, T]`, there by a sinc in a Kaiser window."""
+def samples(signal: Tensor, places: Tensor) -> Tensor:
+    """`signal [N]` at `places [B, T]` (float64): float32 `[B, T]`. Rows whose places are not all whole are read by a sinc in a Kaiser window."""
 
     def at(index: Tensor) -> Tensor:
         return signal[index.clamp(0, len(signal) - 1)].float()
 
     whole = places.floor().long()
     values = at(whole)
+    between = (places != whole).any(1)
     if bool(between.any()):
         taps = torch.arange(1 - REACH, REACH + 1, device=signal.device)
         away = (places[between] - whole[between]).float()[..., None] - taps

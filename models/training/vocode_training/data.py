@@ -33,6 +33,8 @@ LOW_PITCH = 150.0
 LOW_VOICES = 3.0
 # A recording counts as band-limited where its bandwidth ends this far below Nyquist, in Hz.
 FULL_BAND = 700.0
+# Share of a bandwidth below which the losses look: a recording fades towards its end.
+KNOWN = 0.96
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _entry(folder: Path, row: dict[str, str], rate: int) -> Entry:
     bandwidth = float(row.get("bandwidth") or math.inf)
     limited = bandwidth < rate / 2 - FULL_BAND
     weight = float(row.get("weight") or 1.0) * low_voice(float(row.get("pitch") or 0.0))
-    return Entry(path, row.get("speaker") or path.parent.name, weight, 0.96 * bandwidth if limited else math.inf)
+    return Entry(path, row.get("speaker") or path.parent.name, weight, KNOWN * bandwidth if limited else math.inf)
 
 
 def low_voice(pitch: float) -> float:
@@ -133,8 +135,8 @@ class Recordings:
         speed = augment.speeds(count, how, dice)
         places = first[:, None] + offsets * speed.double()[:, None]
         inside = (places >= start[:, None]) & (places < (start + size)[:, None])
-        audio = augment.samples(self.flat, places, speed < 1)
-        cutoff = torch.where(speed < 1, self.cutoffs[which].clamp(max=0.48 * self.convention.sample_rate) * speed, self.cutoffs[which])
+        audio = augment.samples(self.flat, places)
+        cutoff = torch.where(speed < 1, self.cutoffs[which].clamp(max=KNOWN * self.convention.sample_rate / 2) * speed, self.cutoffs[which])
         audio = audio / 32768.0 * inside
         return augment.recording(audio, self.convention.sample_rate, how, dice) * inside, inside, cutoff
 

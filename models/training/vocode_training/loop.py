@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint, mel, monitor, parallel, warm
-from .augment import Augmentation
+from .augment import SLOWEST, Augmentation
 from .data import Recordings, measure_equaliser
 from .network import Config, Model
 from .systems import Clip
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser, *, minutes: float, batch: int, 
     parser.add_argument("--smooth", type=float, default=0.0, help="share of the mels that are blurred")
     parser.add_argument("--noise", type=float, default=0.0, help="share of the mels with noise on them")
     parser.add_argument("--contrast", type=float, default=0.0, help="share of the mels with another contrast")
-    parser.add_argument("--slow", type=float, default=0.0, help="share of the crops played more slowly, down to 0.65 of their speed: lower voices")
+    parser.add_argument("--slow", type=float, default=0.0, help=f"share of the crops played more slowly, down to {SLOWEST} of their speed: lower voices")
     parser.add_argument("--score-data", type=Path, help="folder with a manifest: score the moving average on it and keep the best as best.pt")
     parser.add_argument("--score-split", default="valid")
     parser.add_argument("--score-clips", type=int, default=24)

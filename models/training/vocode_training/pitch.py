@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from swift_f0 import PitchResult, SwiftF0
+from swift_f0 import SwiftF0
 
 # Confidence from which a frame is voiced: the package's own.
 VOICED = 0.5
@@ -32,15 +32,15 @@ def _detector() -> SwiftF0:
     return SwiftF0(threads=1, spin=False)
 
 
-def _voiced(found: PitchResult) -> np.ndarray:
-    """Which frames have a pitch and are loud enough to be heard."""
-    return (found.confidence >= VOICED) & (found.loudness_db > found.loudness_db.max() - QUIET_DB)
+def _heard(loudness_db: np.ndarray) -> np.ndarray:
+    """Which frames are loud enough that their pitch is not noise's."""
+    return loudness_db > loudness_db.max() - QUIET_DB
 
 
 def median(clips: list[np.ndarray], rate: int) -> float:
     """Median pitch of some recordings in Hz, 0 where none of them is voiced."""
     found = [_detector().detect(clip, rate) for clip in clips]
-    voiced = np.concatenate([f.pitch_hz[_voiced(f)] for f in found])
+    voiced = np.concatenate([f.pitch_hz[(f.confidence >= VOICED) & _heard(f.loudness_db)] for f in found])
     return float(np.median(voiced)) if len(voiced) else 0.0
 
 
@@ -48,7 +48,7 @@ def compare(estimate: np.ndarray, reference: np.ndarray, rate: int) -> PitchScor
     """Both mono at `rate` Hz, of the same length."""
     made, wanted = (_detector().detect(audio, rate) for audio in (estimate, reference))
     count = min(len(made.confidence), len(wanted.confidence))
-    heard = wanted.loudness_db[:count] > wanted.loudness_db[:count].max() - QUIET_DB
+    heard = _heard(wanted.loudness_db[:count])
     a, b = made.confidence[:count][heard], wanted.confidence[:count][heard]
     voiced_a, voiced_b = a >= VOICED, b >= VOICED
     both = voiced_a & voiced_b
