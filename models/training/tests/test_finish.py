@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -63,7 +64,10 @@ def test_the_processes_of_a_killed_run_end_with_it() -> None:
     program = "import test_finish; from vocode_training import parallel; parallel.launch(test_finish.sleep, 300.0, 2)"
     # As a shell starts what is to run behind it: with SIGINT ignored, by which torch would end its processes.
     command = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-c", program]
-    with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) as run:
+    folder = Path(__file__).parent
+    # A check has no installed package: pytest finds it by the folder that it is started in, these processes by the path.
+    places = os.pathsep.join(str(p) for p in (folder.parent, folder))
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": places}, stdout=subprocess.PIPE, text=True) as run:
         assert [run.stdout.readline() for _ in range(2)] == ["at work\n"] * 2
         run.kill()
         # The end of the pipe, which all of them hold.
