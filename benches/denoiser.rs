@@ -98,17 +98,18 @@ fn windows(criterion: &mut Criterion, runtime: &Runtime) {
     let mut vocoder = vocoder(runtime, None);
     let manifest = vocoder.manifest().clone();
     let sampling = ScheduleChoice::Steps(1).resolve(&manifest, None);
-    let plan = sampling.expect("one step fits").plan;
+    let sampling = sampling.expect("one step fits");
     let mut cases = Cases::new(criterion, "window");
     for core in CORES {
-        let windows = WindowPlan::exact(core, manifest.context, plan.steps());
+        let windows = WindowPlan::exact(core, manifest.context, sampling.plan.steps());
         let windows = windows.expect("the window is not too long");
         let mel = mel(core + windows.look_ahead());
         let audio = Audio::of(core, &manifest);
         cases.timed_audio(&format!("frames={core}"), audio, |count| {
             let mut spent = Duration::ZERO;
             for _ in 0..count {
-                let mut stream = vocoder.stream(plan.clone(), 0, windows, None);
+                let stream = vocoder.stream(&sampling, 0, windows, None);
+                let mut stream = stream.expect("the passes fit");
                 stream.push(mel.view()).expect("the mel fits");
                 let jobs = [(0, stream.ready()[0])];
                 let began = Instant::now();

@@ -102,6 +102,7 @@ fn solvers(criterion: &mut Criterion, manifest: &Manifest) {
         let schedule = Schedule {
             grid: Grid::Uniform(STEPS),
             solver: Some(solver),
+            passes: None,
         };
         let plan = plan(process, Prediction::Sample, &schedule).expect("the solver fits");
         let id = format!("{name}/steps={STEPS}/{SECONDS}s");

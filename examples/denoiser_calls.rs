@@ -117,9 +117,9 @@ fn all_steps(
 /// A stream whose mel is there.
 fn stream(vocoder: &Vocoder, seed: u64, steps: usize, core: usize) -> Result<Stream, Failure> {
     let manifest = vocoder.manifest();
-    let plan = ScheduleChoice::Steps(steps).resolve(manifest, None)?.plan;
-    let windows = WindowPlan::exact(core, manifest.context, plan.steps())?;
-    let mut stream = vocoder.stream(plan, seed, windows, None);
+    let sampling = ScheduleChoice::Steps(steps).resolve(manifest, None)?;
+    let windows = WindowPlan::exact(core, manifest.context, sampling.plan.steps())?;
+    let mut stream = vocoder.stream(&sampling, seed, windows, None)?;
     let mel = &manifest.mel;
     let level = mel.floor_value() + 4.0;
     let frames = (steps + 3) * core + 256;

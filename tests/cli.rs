@@ -335,7 +335,7 @@ fn without_runtime(arguments: &[&str]) -> assert_cmd::assert::Assert {
 
 #[test]
 fn the_schedules_of_a_model_are_listed_without_running_it() {
-    let words = "(?s)schedule +solver +denoiser calls +timesteps\n.*fast \\(default\\) +euler +4 +0 0.25 0.5 0.75\n.*heun +second order";
+    let words = "(?s)schedule +solver +denoiser calls +passes +timesteps\n.*fast \\(default\\) +euler +4 +[0-9]+ +0 0.25 0.5 0.75\n.*heun +second order";
     without_runtime(&["schedules"])
         .success()
         .stdout(predicate::str::is_match(words).unwrap());
@@ -351,6 +351,7 @@ fn the_schedules_of_a_model_are_listed_without_running_it() {
         (&fast["solver"], &fast["denoiser_calls"]),
         (&"ancestral".into(), &6.into())
     );
+    assert_eq!(fast["passes"], 0);
     let first = fast["timesteps"][0].as_f64().unwrap();
     assert!((first - 42.918643).abs() < 1e-6, "{first}");
     assert_eq!(full["timesteps"].as_array().unwrap().len(), 50);

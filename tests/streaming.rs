@@ -231,6 +231,51 @@ fn the_model_of_centred_mels_streams_what_it_writes_and_goes_on_elsewhere() {
     assert!(largest < 1e-4, "{largest}");
 }
 
+/// With as many passes as a schedule may have, which hold back more than the chunks that are usual.
+#[test]
+fn a_schedule_of_many_passes_streams_what_it_writes_and_is_heard_after_its_first_chunk() {
+    let bundle = || {
+        let mut bundle = fixture("tiny_flow");
+        bundle
+            .manifest
+            .schedules
+            .named
+            .get_mut("two")
+            .unwrap()
+            .passes = Some(16);
+        bundle
+    };
+    let mel = some_mel(&bundle(), 400);
+    let two = || ScheduleChoice::Named("two".to_owned());
+    let request = StreamRequest::default().schedule(two());
+    let mut whole_model = vocoder(bundle());
+    let whole = offline(&mut whole_model, &mel, &request);
+    let usual = offline(
+        &mut whole_model,
+        &mel,
+        &request.clone().schedule(ScheduleChoice::Default),
+    );
+    assert!(worst(&whole, &usual) > 0.01);
+    let scheduler = scheduler(bundle(), 2, 4);
+    let pieces = tokio_runtime().block_on(streamed(&scheduler, &mel, &[1, 7, 30], &request));
+    assert!(worst(&pieces, &whole) < 1e-4);
+    let resumed = resumed_against_whole(bundle(), 400, &[request]);
+    assert!(resumed < 1e-4, "{resumed}");
+
+    // Up to 6 frames by the envelope and 4 by each pass are held back.
+    let options = SynthesisOptions::default().schedule(two());
+    let mut stream = whole_model.open(&options).unwrap();
+    let first = mel.axis_iter(Axis(1)).map(|frame| {
+        stream.push(frame.insert_axis(Axis(1))).unwrap();
+        whole_model.advance(&mut stream).unwrap();
+        stream.take().len()
+    });
+    let heard = (1..).zip(first).find(|(_, samples)| *samples > 0);
+    let (frames, samples) = heard.unwrap();
+    assert_eq!(frames, 72 + 3 * 2);
+    assert!(samples >= 2 * 256, "{samples}");
+}
+
 #[test]
 fn a_reader_that_stalls_holds_back_its_own_stream_only() {
     let scheduler = scheduler(fixture("tiny_flow"), 1, 4);

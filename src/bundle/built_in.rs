@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -17,6 +18,8 @@ pub struct BuiltIn {
     conditioner: &'static [u8],
     denoiser: &'static [u8],
     denoiser_int8: &'static [u8],
+    /// Read once: a start asks for it several times.
+    mel: OnceLock<MelConvention>,
 }
 
 /// The files of `models/NAME`.
@@ -28,12 +31,14 @@ macro_rules! files {
             conditioner: include_bytes!(concat!("../../models/", $name, "/conditioner.onnx")),
             denoiser: include_bytes!(concat!("../../models/", $name, "/denoiser.onnx")),
             denoiser_int8: include_bytes!(concat!("../../models/", $name, "/denoiser.int8.onnx")),
+            mel: OnceLock::new(),
         }
     };
 }
 
 static DEFAULT: BuiltIn = files!("default");
-static ALL: [&BuiltIn; 2] = [&DEFAULT, &files!("vocos24k")];
+static VOCOS24K: BuiltIn = files!("vocos24k");
+static ALL: [&BuiltIn; 2] = [&DEFAULT, &VOCOS24K];
 
 /// What is read of a manifest where only the mel matters.
 #[derive(Deserialize)]
@@ -87,11 +92,14 @@ impl BuiltIn {
     /// # Errors
     /// Only if the binary was built from a broken model.
     pub fn mel(&self) -> Result<MelConvention, BundleError> {
+        if let Some(mel) = self.mel.get() {
+            return Ok(mel.clone());
+        }
         let table: MelTable =
             toml::from_str(self.manifest).map_err(|error| BundleError::Syntax {
                 reason: toml_reason(&error, self.manifest),
             })?;
-        Ok(table.mel)
+        Ok(self.mel.get_or_init(|| table.mel).clone())
     }
 
     /// The whole of it.

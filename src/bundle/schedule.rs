@@ -5,8 +5,8 @@ use crate::diffusion::{Corrector, DiffusionError, Grid, Schedule, Solver, Solver
 use crate::text::toml_reason;
 use serde::{Deserialize, Serialize};
 
-/// One schedule: a grid, which is exactly one of `times`, `betas`, `full` and `steps`, and the solver, where it is not the process's
-/// default. A schedule file of the command line is this table.
+/// One schedule: a grid, which is exactly one of `times`, `betas`, `full` and `steps`, the solver, where it is not the process's
+/// default, and the passes of mel consistency, where they are not the model's. A schedule file of the command line is this table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleSpec {
@@ -31,11 +31,17 @@ pub struct ScheduleSpec {
     /// Of [`Solver::PredictorCorrector`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrector: Option<Corrector>,
+    /// [`Schedule::passes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<usize>,
 }
 
 impl From<&Schedule> for ScheduleSpec {
     fn from(schedule: &Schedule) -> ScheduleSpec {
-        let mut spec = ScheduleSpec::default();
+        let mut spec = ScheduleSpec {
+            passes: schedule.passes,
+            ..ScheduleSpec::default()
+        };
         match &schedule.grid {
             Grid::Times(times) => spec.times = Some(times.clone()),
             Grid::Betas(betas) => spec.betas = Some(betas.clone()),
@@ -61,6 +67,7 @@ impl ScheduleSpec {
         Ok(Schedule {
             grid: self.grid()?,
             solver: self.solver()?,
+            passes: self.passes,
         })
     }
 
@@ -173,7 +180,7 @@ mod tests {
             "steps = 4",
             "full = true\nsolver = \"ddim\"\neta = 0.5",
             "betas = [0.1]\nsolver = \"predictor-corrector\"\ncorrector = { steps = 2 }",
-            "times = [0.0, 0.5]\nsolver = \"heun\"",
+            "times = [0.0, 0.5]\nsolver = \"heun\"\npasses = 6",
         ] {
             let found = schedule(text);
             assert_eq!(ScheduleSpec::from(&found).schedule().unwrap(), found);

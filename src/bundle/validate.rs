@@ -2,7 +2,8 @@
 
 use super::manifest::{Betas, Domain, Hashes, ProcessKind};
 use super::{BundleError, Manifest};
-use crate::diffusion::{self, Plan, Schedule};
+use crate::diffusion::{self, DiffusionError, Plan, Schedule};
+use crate::dsp::consistency::MAX_PASSES;
 use crate::dsp::{ConsistencyFilter, EnvelopeFilter};
 use crate::mel::MelError;
 use crate::text::quoted;
@@ -47,9 +48,25 @@ impl Manifest {
     ///
     /// # Errors
     /// Any reason of [`diffusion::plan`].
-    pub fn plan(&self, schedule: &Schedule) -> Result<Plan, diffusion::DiffusionError> {
+    pub fn plan(&self, schedule: &Schedule) -> Result<Plan, DiffusionError> {
         diffusion::plan(&self.process(), self.diffusion.prediction, schedule)?
             .with_clamp(self.diffusion.clamp)
+    }
+
+    /// Passes of mel consistency after a run of `schedule`.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Passes`] for a number out of its range, or for any where the model has no `[consistency]`.
+    pub fn passes(&self, schedule: &Schedule) -> Result<usize, DiffusionError> {
+        let refuse = |expected: String, found| Err(DiffusionError::Passes { expected, found });
+        match (schedule.passes, &self.consistency) {
+            (None, own) => Ok(own.as_ref().map_or(0, |own| own.passes)),
+            (Some(found), None) => refuse("none: the model has no [consistency]".into(), found),
+            (Some(found), _) if !(1..=MAX_PASSES).contains(&found) => {
+                refuse(format!("1 to {MAX_PASSES}"), found)
+            }
+            (Some(passes), Some(_)) => Ok(passes),
+        }
     }
 
     fn check_texts(&self) -> Result<(), BundleError> {
@@ -162,7 +179,7 @@ impl Manifest {
         }
         for (name, spec) in named {
             spec.schedule()
-                .and_then(|schedule| self.plan(&schedule))
+                .and_then(|schedule| self.plan(&schedule).and(self.passes(&schedule)))
                 .map_err(|source| BundleError::Schedule {
                     name: name.clone(),
                     source,

@@ -81,7 +81,9 @@ impl Maker<'_> {
     /// What is known of a synthesis before its audio.
     fn begun(&self, options: &SynthesisOptions) -> Result<Synthesis, CliError> {
         let manifest = self.vocoder.manifest();
-        let Sampling { name, solver, plan } = options.schedule.resolve(manifest, options.solver)?;
+        let Sampling {
+            name, solver, plan, ..
+        } = options.schedule.resolve(manifest, options.solver)?;
         Ok(Synthesis {
             samples: Vec::new(),
             sample_rate: manifest.mel.sample_rate,

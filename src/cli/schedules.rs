@@ -43,6 +43,8 @@ struct ScheduleLine {
     denoiser_calls: usize,
     /// What the denoiser is given, call by call.
     timesteps: Vec<f64>,
+    /// Passes that bring the audio closer to its mel.
+    passes: usize,
 }
 
 /// A solver that fits the model.
@@ -67,13 +69,19 @@ impl Listing {
         let process = manifest.process();
         let schedules = manifest.schedules.named.keys().map(|name| {
             let choice = ScheduleChoice::Named(name.clone());
-            let Sampling { name, solver, plan } = choice.resolve(manifest, None)?;
+            let Sampling {
+                name,
+                solver,
+                plan,
+                passes,
+            } = choice.resolve(manifest, None)?;
             Ok(ScheduleLine {
                 default: name == manifest.schedules.default,
                 name,
                 solver: solver.to_string(),
                 denoiser_calls: plan.steps(),
                 timesteps: plan.rows.iter().map(|row| row.t).collect(),
+                passes,
             })
         });
         let usual = Solver::default_of(&process).kind();
@@ -99,6 +107,7 @@ impl Listing {
                 format!("{}{}", line.name, mark(line.default)),
                 line.solver.clone(),
                 line.denoiser_calls.to_string(),
+                line.passes.to_string(),
                 timesteps(&line.timesteps),
             ]
         });
@@ -115,7 +124,13 @@ impl Listing {
             self.process,
             self.prediction,
             columns(
-                ["schedule", "solver", "denoiser calls", "timesteps"],
+                [
+                    "schedule",
+                    "solver",
+                    "denoiser calls",
+                    "passes",
+                    "timesteps"
+                ],
                 schedules
             ),
             columns(["solver", "what it is"], solvers)

@@ -20,6 +20,14 @@ pub enum DiffusionError {
         /// Most steps allowed.
         limit: usize,
     },
+    /// A number of passes of mel consistency that the model cannot make.
+    #[error("passes is {found}, expected {expected}")]
+    Passes {
+        /// What is allowed.
+        expected: String,
+        /// Passes asked for.
+        found: usize,
+    },
     /// A noise level outside (0, 1).
     #[error(
         "{what}: beta number {index} is {found}; every beta must lie between 0 and 1, both excluded"

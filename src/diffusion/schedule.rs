@@ -45,6 +45,8 @@ pub struct Schedule {
     pub grid: Grid,
     /// The solver; that of the process, [`Solver::default_of`], when `None`.
     pub solver: Option<Solver>,
+    /// Passes that bring the finished audio closer to its mel; those of the model when `None`.
+    pub passes: Option<usize>,
 }
 
 impl Schedule {
@@ -56,6 +58,10 @@ impl Schedule {
 
 impl From<Grid> for Schedule {
     fn from(grid: Grid) -> Schedule {
-        Schedule { grid, solver: None }
+        Schedule {
+            grid,
+            solver: None,
+            passes: None,
+        }
     }
 }

@@ -66,6 +66,7 @@ fn schedule(grid: Grid, solver: Solver) -> Schedule {
     Schedule {
         grid,
         solver: Some(solver),
+        passes: None,
     }
 }
 

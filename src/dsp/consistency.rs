@@ -18,8 +18,8 @@ use crate::mel::{MelConvention, filterbank, sparse_rows};
 pub use stream::ConsistencyStream;
 use tables::ConsistencyTables;
 
-/// Most passes of a bundle.
-const MAX_PASSES: usize = 8;
+/// Most passes over one signal.
+pub(crate) const MAX_PASSES: usize = 16;
 
 /// The `[consistency]` table of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,8 @@ impl ConsistencyFilter {
         parameters: &ConsistencyParameters,
     ) -> Result<ConsistencyFilter, DspError> {
         let ConsistencyParameters { passes } = *parameters;
-        validate(convention, passes)?;
+        check_passes("consistency.passes", passes)?;
+        validate(convention)?;
         let (n_fft, hop) = (convention.n_fft, convention.hop);
         let bank = filterbank(convention);
         let sums = bank.sum_axis(ndarray::Axis(0));
@@ -71,6 +72,18 @@ impl ConsistencyFilter {
     /// Frames of signal and mel that must be there beyond a sample's own before one pass gives it out.
     pub fn lookahead_frames(&self) -> usize {
         self.tables.pass.lookahead_frames()
+    }
+
+    /// The same filter with another number of passes.
+    ///
+    /// # Errors
+    /// [`DspError::Consistency`] for a number out of its range.
+    pub fn with_passes(&self, passes: usize) -> Result<ConsistencyFilter, DspError> {
+        check_passes("passes", passes)?;
+        Ok(ConsistencyFilter {
+            passes,
+            ..self.clone()
+        })
     }
 
     /// How many passes there are.
@@ -100,18 +113,23 @@ impl ConsistencyFilter {
     }
 }
 
-fn validate(convention: &MelConvention, passes: usize) -> Result<(), DspError> {
-    let (hop, length) = (convention.hop, convention.win_length);
-    let fail = |field, expected: String, found: usize| {
-        Err(DspError::Consistency {
-            field,
-            expected,
-            found,
-        })
-    };
-    if !(1..=MAX_PASSES).contains(&passes) {
-        return fail("consistency.passes", format!("1 to {MAX_PASSES}"), passes);
+fn fail<T>(field: &'static str, expected: String, found: usize) -> Result<T, DspError> {
+    Err(DspError::Consistency {
+        field,
+        expected,
+        found,
+    })
+}
+
+fn check_passes(field: &'static str, passes: usize) -> Result<(), DspError> {
+    match (1..=MAX_PASSES).contains(&passes) {
+        true => Ok(()),
+        false => fail(field, format!("1 to {MAX_PASSES}"), passes),
     }
+}
+
+fn validate(convention: &MelConvention) -> Result<(), DspError> {
+    let (hop, length) = (convention.hop, convention.win_length);
     if hop == 0 || !length.is_multiple_of(hop) || length / hop < 3 {
         let expected = format!("a multiple of the hop of {hop}, at least three times that");
         return fail("mel.win_length", expected, length);

@@ -192,7 +192,7 @@ impl<'a> Tuner<'a> {
         minimise(&starts, limit.saturating_sub(1), |point| {
             let schedule = Schedule {
                 grid: shape.grid(point),
-                solver: start.solver,
+                ..start.clone()
             };
             if self.vocoder.manifest().plan(&schedule).is_err() {
                 return Ok(None);

@@ -41,7 +41,7 @@ pub use error::VocoderError;
 pub use filters::Output;
 pub use options::{Progress, Sampling, ScheduleChoice, Synthesis, SynthesisOptions};
 pub use plan::StreamStart;
-pub use plan::window::{DEFAULT_CHUNKS, MAX_WINDOW_FRAMES};
+pub use plan::window::MAX_WINDOW_FRAMES;
 pub use scheduler::{
     AudioOutput, MAX_CHUNK_FRAMES, MelInput, OpenStream, Scheduler, SchedulerOptions, StreamClass,
     StreamPlan, StreamRequest, StreamStats, WorkerState,

@@ -128,6 +128,8 @@ pub struct Sampling {
     pub solver: Solver,
     /// The network calls.
     pub plan: Plan,
+    /// Passes that bring the finished audio closer to its mel.
+    pub passes: usize,
 }
 
 impl ScheduleChoice {
@@ -151,6 +153,7 @@ impl ScheduleChoice {
             name,
             solver: schedule.solver(&manifest.process()),
             plan: manifest.plan(&schedule)?,
+            passes: manifest.passes(&schedule)?,
         })
     }
 }
@@ -182,6 +185,7 @@ mod tests {
     use super::*;
     use crate::bundle::Bundle;
     use crate::diffusion::SolverKind;
+    use crate::dsp::ConsistencyParameters;
 
     fn manifest(name: &str) -> Manifest {
         Bundle::from_dir(format!("tests/fixtures/{name}").as_ref())
@@ -223,6 +227,34 @@ mod tests {
         assert_eq!(calls(ScheduleChoice::Default, None), (Solver::Euler, 4));
         let ddim = Some(Solver::Ddim { eta: 0.0 });
         assert!(ScheduleChoice::Default.resolve(&flow, ddim).is_err());
+    }
+
+    #[test]
+    fn a_schedule_names_its_passes_or_has_those_of_the_model() {
+        let mut flow = manifest("tiny_flow");
+        let found = |flow: &Manifest, passes| {
+            let schedule = Schedule {
+                passes,
+                ..Grid::Uniform(3).into()
+            };
+            let found = ScheduleChoice::Custom(schedule).resolve(flow, None);
+            found.map(|s| s.passes).map_err(|e| e.to_string())
+        };
+        flow.consistency = None;
+        assert_eq!(found(&flow, None), Ok(0));
+        assert_eq!(
+            found(&flow, Some(2)).unwrap_err(),
+            "passes is 2, expected none: the model has no [consistency]"
+        );
+        flow.consistency = Some(ConsistencyParameters { passes: 4 });
+        assert_eq!(
+            [found(&flow, None), found(&flow, Some(16))],
+            [Ok(4), Ok(16)]
+        );
+        for bad in [0, 17] {
+            let error = found(&flow, Some(bad)).unwrap_err();
+            assert!(error.contains("expected 1 to 16"), "{error}");
+        }
     }
 
     #[test]

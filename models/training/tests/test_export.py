@@ -102,6 +102,17 @@ def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path
     np.testing.assert_allclose(manifest["envelope"]["log_equaliser"], equaliser.numpy(), atol=1e-5)
 
 
+def test_a_schedule_may_have_passes_of_its_own(checkpoint_file: Path, tmp_path: Path) -> None:
+    words = ["--training-data", "none", "--passes", "4", "--passes-of", "draft=10", "--passes-of", "finest=12"]
+    export.main([str(checkpoint_file), "--out", str(tmp_path), *words])
+    manifest = tomllib.loads((tmp_path / "bundle.toml").read_text())
+    assert manifest["consistency"] == {"passes": 4}
+    assert {name: spec["passes"] for name, spec in manifest["schedules"]["named"].items() if "passes" in spec} == {"draft": 10, "finest": 12}
+    for wrong in ("slow=3", "draft", "draft=few"):
+        with pytest.raises(SystemExit):
+            export.arguments(["last.pt", "--out", str(tmp_path), "--training-data", "none", "--passes-of", wrong])
+
+
 def test_texts_with_quotes_stay_toml(checkpoint_file: Path, tmp_path: Path) -> None:
     words = 'says "hm" \\ and\nmore é'
     export.main([str(checkpoint_file), "--out", str(tmp_path), "--training-data", words])

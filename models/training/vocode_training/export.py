@@ -20,6 +20,14 @@ from .schedules import FINISHED
 TOLERANCE = 1e-4
 # Schedules that a bundle offers beside those that the model is finished for: even ones of so many steps.
 EVEN = {"fine": 6, "finest": 12}
+SCHEDULES = [*(s.name for s in FINISHED), *EVEN]
+
+
+def of_schedule(words: str) -> tuple[str, int]:
+    name, _, passes = words.partition("=")
+    if name not in SCHEDULES:
+        raise ValueError
+    return name, int(passes)
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -31,8 +39,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     parser.add_argument("--description", default="Folded DiffWave in the excitation domain, flow with sample prediction.")
     parser.add_argument("--training-data", required=True, help="what it learned from and under which licence, in words")
-    parser.add_argument("--schedule", choices=[*(s.name for s in FINISHED), *EVEN], default="fast", help="the default schedule")
+    parser.add_argument("--schedule", choices=SCHEDULES, default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
+    parser.add_argument("--passes-of", type=of_schedule, action="append", default=[], metavar="NAME=N", help="other passes after this schedule")
     parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in integers, its scales measured on these")
     parser.add_argument("--half", action="store_true", help="store matrices as float16, in ten bits of precision: half the size, computed in float32")
     return parser.parse_args(words)
@@ -48,8 +57,9 @@ def numbers(values: np.ndarray, per_line: int = 12) -> str:
 def manifest(args: argparse.Namespace, model: Model, log_equaliser: np.ndarray) -> str:
     """`bundle.toml` without the hashes."""
     config = model.config
-    named = [f"{s.name} = {{ times = {list(s.times)} }}" for s in FINISHED] + [f"{name} = {{ steps = {steps} }}" for name, steps in EVEN.items()]
-    schedules = "\n".join(named)
+    grids = {s.name: f"times = {list(s.times)}" for s in FINISHED} | {name: f"steps = {steps}" for name, steps in EVEN.items()}
+    passes = {name: f", passes = {count}" for name, count in args.passes_of}
+    schedules = "\n".join(f"{name} = {{ {grid}{passes.get(name, '')} }}" for name, grid in grids.items())
     return f"""\
 format = 1
 name = {toml(args.name)}

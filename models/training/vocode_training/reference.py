@@ -110,10 +110,14 @@ class OnnxGraphs:
     def passes(self) -> int:
         return self.manifest.get("consistency", {}).get("passes", 0)
 
-    def times(self, name: str | None = None) -> list[float]:
-        """The time grid of a named schedule, the default one where no name is given."""
+    def schedule(self, name: str | None = None) -> dict[str, Any]:
+        """A named schedule, the default one where no name is given."""
         schedules = self.manifest["schedules"]
-        schedule = schedules["named"][name or schedules["default"]]
+        return schedules["named"][name or schedules["default"]]
+
+    def times(self, name: str | None = None) -> list[float]:
+        """The time grid of a named schedule."""
+        schedule = self.schedule(name)
         return schedule["times"] if "times" in schedule else uniform_times(schedule["steps"])
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray:
@@ -167,9 +171,9 @@ def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int,
     return state
 
 
-def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0) -> np.ndarray:
-    """`mel [n_mels, F]` in the convention of the graphs -> audio `[F * hop]`."""
+def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0, passes: int | None = None) -> np.ndarray:
+    """`mel [n_mels, F]` in the convention of the graphs -> audio `[F * hop]`, with the bundle's passes of mel consistency or as many as are asked for."""
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
     audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
-    return consistency.refine(graphs.convention, audio, heard, graphs.passes)[0].numpy()
+    return consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes)[0].numpy()

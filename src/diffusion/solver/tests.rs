@@ -13,6 +13,7 @@ fn run(process: &Process, prediction: Prediction, grid: Grid, solver: Solver) ->
     let schedule = Schedule {
         grid,
         solver: Some(solver),
+        passes: None,
     };
     plan(process, prediction, &schedule).unwrap()
 }
@@ -182,6 +183,7 @@ fn a_solver_of_the_other_process_names_those_that_fit() {
         let schedule = Schedule {
             grid: Grid::Uniform(4),
             solver: Some(solver),
+            passes: None,
         };
         let error = plan(process, Prediction::Sample, &schedule).unwrap_err();
         assert!(matches!(error, DiffusionError::SolverKind { .. }));
@@ -225,6 +227,7 @@ fn settings_are_checked() {
     let unchecked = Schedule {
         grid: Grid::Uniform(4),
         solver: Some(Solver::Ddim { eta: 2.0 }),
+        passes: None,
     };
     assert!(plan(&ddpm(), Prediction::Sample, &unchecked).is_err());
 }
@@ -235,6 +238,7 @@ fn the_calls_of_a_run_are_bounded() {
         let schedule = Schedule {
             grid: Grid::Uniform(steps),
             solver: Some(solver),
+            passes: None,
         };
         plan(&Process::Flow, Prediction::Sample, &schedule).map(|plan| plan.steps())
     };

@@ -208,9 +208,9 @@ fn what_cannot_be_enforced_is_refused_with_the_range() {
     };
     assert_eq!(
         refused(0, |_| {}),
-        "consistency.passes is 0, expected 1 to 8"
+        "consistency.passes is 0, expected 1 to 16"
     );
-    assert!(refused(9, |_| {}).contains("1 to 8"));
+    assert!(refused(17, |_| {}).contains("1 to 16"));
     assert!(refused(1, |c| c.hop = 300).contains("a multiple of the hop of 300"));
     assert!(refused(1, |c| c.win_length = 512).contains("at least three times"));
 }

@@ -30,6 +30,18 @@ impl Filters {
         })
     }
 
+    /// The same with `passes` of mel consistency, in a model that has it.
+    ///
+    /// # Errors
+    /// [`DspError::Consistency`] for a number out of its range.
+    pub fn with_passes(&self, passes: usize) -> Result<Filters, DspError> {
+        let consistency = self.consistency.as_ref();
+        Ok(Filters {
+            consistency: consistency.map(|f| f.with_passes(passes)).transpose()?,
+            ..self.clone()
+        })
+    }
+
     /// Whether a watermark is put in by the passes that there are, whose windows begin with frames of the mel.
     pub fn carry_marks(&self) -> bool {
         self.consistency.is_some() && self.mark.rides()

@@ -151,7 +151,7 @@ fn fitting(sizes: &[usize], wanted: usize) -> usize {
 mod tests {
     use super::*;
     use crate::bundle::Context;
-    use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS, WindowPlan};
+    use crate::vocoder::plan::window::{Chunks, WindowPlan};
 
     const CONTEXT: Context = Context {
         denoiser: 8,
@@ -176,7 +176,8 @@ mod tests {
         let sizes = Sizes::of_windows(2 * CONTEXT.denoiser);
         let planned: Vec<usize> = sizes.all().map(|(_, frames)| frames).collect();
         let chunks = [
-            DEFAULT_CHUNKS,
+            Chunks::of_stream(None, None, 22),
+            Chunks::of_stream(None, None, 70),
             Chunks {
                 first: 1,
                 longest: 1,

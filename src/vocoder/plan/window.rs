@@ -17,12 +17,14 @@ pub const MAX_WINDOW_FRAMES: usize = 16_384;
 /// Most frames, over all steps, by which a synthesis without an offset may be behind its mel before memory matters.
 const MAX_DELAY: usize = 8192;
 
-/// The chunks of a stream when none are asked for, in frames: the first small, for early audio, yet longer than what the filters after the
-/// diffusion hold back; the later ones longer, for less work.
-pub const DEFAULT_CHUNKS: Chunks = Chunks {
-    first: 24,
-    longest: 64,
-};
+/// Frames of the first chunk of a stream when none are asked for: small, for early audio. It is longer where the filters after the diffusion
+/// hold back more.
+const FIRST_CHUNK_FRAMES: usize = 24;
+/// Frames of later chunks when none are asked for: longer, for less work.
+const CHUNK_FRAMES: usize = 64;
+/// Frames of audio that the first chunk gives at least, beyond what the filters hold back: with nothing to hear after it, a stream would not be
+/// known to have begun.
+const FIRST_HEARD: usize = 2;
 
 /// How a stream's audio advances: `first` frames, then chunks that double every second time up to `longest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,16 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    /// The chunks of a stream whose filters hold `held` frames back; `first` and `longest` where they are asked for.
+    pub fn of_stream(first: Option<usize>, longest: Option<usize>, held: usize) -> Chunks {
+        let usual = FIRST_CHUNK_FRAMES.max(held + FIRST_HEARD);
+        let longest = longest.unwrap_or(CHUNK_FRAMES.max(usual));
+        Chunks {
+            first: first.unwrap_or(usual).min(longest),
+            longest,
+        }
+    }
+
     /// The smallest end of a chunk beyond `frame`.
     fn end_after(self, frame: i64) -> i64 {
         let longest = self.longest as i64;
@@ -219,6 +231,19 @@ mod tests {
             [core(1), core(128), core(129), core(861)],
             [1, 128, 65, 123]
         );
+    }
+
+    #[test]
+    fn the_first_chunk_is_heard_whatever_the_filters_hold_back() {
+        let of = |first, longest, held| {
+            let Chunks { first, longest } = Chunks::of_stream(first, longest, held);
+            [first, longest]
+        };
+        assert_eq!(of(None, None, 14), [24, 64]);
+        assert_eq!(of(None, None, 30), [32, 64]);
+        assert_eq!(of(None, None, 70), [72, 72]);
+        assert_eq!(of(None, Some(16), 30), [16, 16]);
+        assert_eq!(of(Some(8), None, 30), [8, 64]);
     }
 
     #[test]

@@ -188,10 +188,11 @@ impl Scheduler {
     /// A schedule or chunk length that cannot be used.
     pub fn work(&self, request: &StreamRequest) -> Result<f64, VocoderError> {
         let manifest = &self.shared.manifest;
-        let plan = request.schedule.resolve(manifest, request.solver)?.plan;
-        let core = request.chunks()?.longest as f64;
+        let sampling = request.schedule.resolve(manifest, request.solver)?;
+        let filters = self.shared.filters.with_passes(sampling.passes)?;
+        let core = request.chunks(filters.reach())?.longest as f64;
         let context = 2.0 * manifest.context.denoiser as f64;
-        Ok(plan.steps() as f64 * (core + context) / core)
+        Ok(sampling.plan.steps() as f64 * (core + context) / core)
     }
 
     /// Opens a stream.
@@ -201,8 +202,12 @@ impl Scheduler {
     /// sample rate that cannot be used; [`VocoderError::StartContext`].
     pub fn open(&self, request: &StreamRequest) -> Result<OpenStream, VocoderError> {
         let manifest = &self.shared.manifest;
-        let Sampling { name, solver, plan } = request.schedule.resolve(manifest, request.solver)?;
-        let chunks = request.chunks()?;
+        let sampling = request.schedule.resolve(manifest, request.solver)?;
+        let filters = self.shared.filters.with_passes(sampling.passes)?;
+        let Sampling {
+            name, solver, plan, ..
+        } = sampling;
+        let chunks = request.chunks(filters.reach())?;
         let windows = WindowPlan::streaming(chunks, manifest.context, plan.steps())?;
         let rate = request.sample_rate.unwrap_or(manifest.mel.sample_rate);
         let mut output = Output::new(request.shift_samples, manifest.mel.sample_rate, rate)?;
@@ -213,7 +218,6 @@ impl Scheduler {
             to: rate,
         };
         let context = manifest.context;
-        let filters = &self.shared.filters;
         let reach = plan.steps() * context.denoiser + context.conditioner + filters.reach();
         let first_frame = request.start.first_frame(timing, reach)?;
         if first_frame > 0 && request.watermark.is_some() && !filters.carry_marks() {
@@ -232,7 +236,7 @@ impl Scheduler {
         let place = Place::take(&self.shared.places)?;
         let stream = Stream::new(
             manifest,
-            filters,
+            &filters,
             plan,
             Noise::new(request.seed).starting_at(made),
             windows,

@@ -8,7 +8,7 @@ use crate::setters::setters;
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::options::ScheduleChoice;
 use crate::vocoder::plan::StreamStart;
-use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS};
+use crate::vocoder::plan::window::Chunks;
 
 use super::urgency::StreamClass;
 
@@ -55,9 +55,9 @@ pub struct StreamRequest {
     pub seed: u64,
     /// Sample rate of the audio in hertz; the model's own when `None`.
     pub sample_rate: Option<u32>,
-    /// Frames of the first chunk; [`DEFAULT_CHUNKS`] when `None`.
+    /// Frames of the first chunk; when `None`, 24, or as many more as the passes of the schedule hold back.
     pub first_chunk_frames: Option<usize>,
-    /// Frames of later chunks; [`DEFAULT_CHUNKS`] when `None`.
+    /// Frames of later chunks; when `None`, 64, or those of the first where that is longer.
     pub chunk_frames: Option<usize>,
     /// [`Prepared::shift_samples`](crate::mel::Prepared) of the mel.
     pub shift_samples: i64,
@@ -117,22 +117,18 @@ pub struct StreamStats {
 }
 
 impl StreamRequest {
-    /// The lengths of its chunks.
+    /// The lengths of its chunks, where the filters after the diffusion hold `held` frames back.
     ///
     /// # Errors
     /// [`VocoderError::WindowLength`] unless both are 1 to [`MAX_CHUNK_FRAMES`].
-    pub(super) fn chunks(&self) -> Result<Chunks, VocoderError> {
-        let longest = self.chunk_frames.unwrap_or(DEFAULT_CHUNKS.longest);
-        let first = self
-            .first_chunk_frames
-            .unwrap_or(DEFAULT_CHUNKS.first)
-            .min(longest);
-        for found in [first, longest] {
+    pub(super) fn chunks(&self, held: usize) -> Result<Chunks, VocoderError> {
+        let chunks = Chunks::of_stream(self.first_chunk_frames, self.chunk_frames, held);
+        for found in [chunks.first, chunks.longest] {
             if !(1..=MAX_CHUNK_FRAMES).contains(&found) {
                 let limit = MAX_CHUNK_FRAMES;
                 return Err(VocoderError::WindowLength { found, limit });
             }
         }
-        Ok(Chunks { first, longest })
+        Ok(chunks)
     }
 }

@@ -9,14 +9,14 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::stream::Stream;
 use crate::bundle::{Bundle, Manifest};
-use crate::diffusion::{Noise, Plan};
+use crate::diffusion::Noise;
 use crate::dsp::Watermark;
 use crate::runtime::{Placement, Precision, Runtime, SessionOptions};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::Filters;
 use crate::vocoder::networks::{Batch, Networks};
-use crate::vocoder::options::SynthesisOptions;
-use crate::vocoder::plan::window::{Chunks, DEFAULT_CHUNKS};
+use crate::vocoder::options::{Sampling, SynthesisOptions};
+use crate::vocoder::plan::window::Chunks;
 use crate::vocoder::plan::{Sizes, Window, WindowBounds, WindowPlan};
 
 /// Most windows in one denoiser call.
@@ -154,17 +154,13 @@ impl Vocoder {
     /// # }
     /// ```
     pub fn open(&self, options: &SynthesisOptions) -> Result<Stream, VocoderError> {
-        let plan = options
-            .schedule
-            .resolve(self.manifest(), options.solver)?
-            .plan;
-        let chunks = Chunks {
-            longest: options.window_frames.unwrap_or(DEFAULT_CHUNKS.longest),
-            ..DEFAULT_CHUNKS
-        };
-        let windows = WindowPlan::streaming(chunks, self.manifest.context, plan.steps())?;
+        let sampling = options.schedule.resolve(self.manifest(), options.solver)?;
+        let held = self.filters.with_passes(sampling.passes)?.reach();
+        let chunks = Chunks::of_stream(None, options.window_frames, held);
+        let steps = sampling.plan.steps();
+        let windows = WindowPlan::streaming(chunks, self.manifest.context, steps)?;
         let watermark = options.watermark.as_ref();
-        Ok(self.stream(plan, options.seed, windows, watermark))
+        self.stream(&sampling, options.seed, windows, watermark)
     }
 
     /// Runs all that can be run of a stream of [`Vocoder::open`], with the mel that was pushed so far.
@@ -177,23 +173,26 @@ impl Vocoder {
     }
 
     /// Starts a synthesis of a mel in the bundle's convention, in windows of the caller's own.
+    ///
+    /// # Errors
+    /// A number of passes that the model cannot make.
     #[doc(hidden)]
     pub fn stream(
         &self,
-        plan: Plan,
+        sampling: &Sampling,
         seed: u64,
         windows: WindowPlan,
         watermark: Option<&Watermark>,
-    ) -> Stream {
-        Stream::new(
+    ) -> Result<Stream, VocoderError> {
+        Ok(Stream::new(
             &self.manifest,
-            &self.filters,
-            plan,
+            &self.filters.with_passes(sampling.passes)?,
+            sampling.plan.clone(),
             Noise::new(seed),
             windows,
             self.bounds(),
             watermark,
-        )
+        ))
     }
 
     /// Runs windows of one length, of any steps and streams, in one denoiser call. `jobs` names each stream by its place in `streams`.

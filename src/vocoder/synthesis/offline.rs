@@ -40,9 +40,8 @@ impl Vocoder {
         observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Synthesis, VocoderError> {
         let (began, graph_time) = (Instant::now(), self.graph_time());
-        let Sampling { name, solver, plan } =
-            options.schedule.resolve(self.manifest(), options.solver)?;
-        let steps = plan.steps();
+        let sampling = options.schedule.resolve(self.manifest(), options.solver)?;
+        let steps = sampling.plan.steps();
         options.batch.map_or(Ok(()), check_batch)?;
         let context = self.manifest().context;
         let bounds = self.bounds();
@@ -64,7 +63,9 @@ impl Vocoder {
             observer(progress)
         };
 
-        let mut stream = self.stream(plan, options.seed, windows, options.watermark.as_ref());
+        let watermark = options.watermark.as_ref();
+        let mut stream = self.stream(&sampling, options.seed, windows, watermark)?;
+        let Sampling { name, solver, .. } = sampling;
         let window_frames = stream.windows().chunks.longest;
         let samples = match options.batch {
             None if bounds.sessions > 1 => {
