@@ -10,6 +10,7 @@ pub mod mark;
 mod overlap;
 mod pass;
 mod samples;
+mod silence;
 mod vector;
 
 pub use consistency::{ConsistencyFilter, ConsistencyParameters};
@@ -19,4 +20,5 @@ pub use filter::MelFilter;
 pub(crate) use frames::FrameQueue;
 pub use mark::{MarkFilter, Watermark};
 pub(crate) use samples::SampleQueue;
+pub(crate) use silence::SilenceStream;
 pub(crate) use vector::{first_not_finite, ln};

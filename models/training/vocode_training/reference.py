@@ -176,4 +176,17 @@ def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
     audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
-    return consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes)[0].numpy()
+    audio = consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes)[0].numpy()
+    return silenced(audio, mel, graphs.floor, graphs.hop)
+
+
+def silenced(audio: np.ndarray, mel: np.ndarray, floor: float, hop: int) -> np.ndarray:
+    """`audio [F * hop]` with zeros where a frame of `mel [n_mels, F]` and its neighbours are at the floor, and a fade in the frames beside
+    those. The Rust twin is `src/dsp/silence.rs`."""
+    at_floor = np.pad((mel <= floor + 0.01).all(0), 2, constant_values=True)
+    silent = at_floor[:-2] & at_floor[1:-1] & at_floor[2:]
+    before, here, after = silent[:-2], silent[1:-1], silent[2:]
+    fade = (np.arange(hop, dtype=np.float32) + np.float32(0.5)) / np.float32(hop)
+    gains = np.ones((mel.shape[1], hop), np.float32)
+    gains[after], gains[before], gains[here] = fade[::-1], fade, 0.0
+    return audio * gains.ravel()

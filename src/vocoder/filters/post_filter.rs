@@ -1,10 +1,12 @@
 //! What is done once to finished samples: in the excitation domain the mel's spectral envelope, then the passes that enforce the mel, the last
-//! of which puts a watermark in.
+//! of which puts a watermark in, and silence where the mel is silent.
 
 use crate::bundle::Manifest;
 use crate::dsp::{
-    ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MarkFilter, MelFilter, Watermark,
+    ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MarkFilter, MelFilter, SilenceStream,
+    Watermark,
 };
+use crate::mel::MelConvention;
 use crate::vocoder::error::VocoderError;
 use ndarray::ArrayView2;
 
@@ -14,6 +16,7 @@ pub(in crate::vocoder) struct Filters {
     envelope: Option<EnvelopeFilter>,
     consistency: Option<ConsistencyFilter>,
     mark: MarkFilter,
+    convention: MelConvention,
 }
 
 impl Filters {
@@ -27,6 +30,7 @@ impl Filters {
                 .map(|p| ConsistencyFilter::new(mel, p))
                 .transpose()?,
             mark: MarkFilter::new(mel),
+            convention: mel.clone(),
         })
     }
 
@@ -54,7 +58,9 @@ impl Filters {
             .as_ref()
             .map_or(0, EnvelopeFilter::lookahead_frames);
         let consistency = self.consistency.as_ref();
-        envelope + consistency.map_or(0, |f| f.passes() * f.lookahead_frames())
+        let held = envelope + consistency.map_or(0, |f| f.passes() * f.lookahead_frames());
+        // What held the samples back has the mel that silence is told by.
+        held.max(SilenceStream::lookahead_frames())
     }
 }
 
@@ -83,6 +89,7 @@ impl PostFilter {
         if let Some(stream) = own {
             stages.push(Box::new(stream));
         }
+        stages.push(Box::new(SilenceStream::new(&filters.convention)));
         PostFilter {
             stages,
             ended: false,
