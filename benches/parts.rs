@@ -151,8 +151,14 @@ fn filters(criterion: &mut Criterion, manifest: &Manifest) {
         });
     }
     for passes in [1, 2] {
-        let filter = ConsistencyFilter::new(&manifest.mel, &ConsistencyParameters { passes })
-            .expect("the convention fits");
+        let filter = ConsistencyFilter::new(
+            &manifest.mel,
+            &ConsistencyParameters {
+                passes,
+                momentum: 0.0,
+            },
+        )
+        .expect("the convention fits");
         let id = format!("consistency/passes={passes}/{SECONDS}s");
         cases.audio(&id, audio, || {
             let filtered = filter.apply(&samples, mel.view());

@@ -243,6 +243,7 @@ fn a_schedule_of_many_passes_streams_what_it_writes_and_is_heard_after_its_first
             .get_mut("two")
             .unwrap()
             .passes = Some(16);
+        bundle.manifest.consistency.as_mut().unwrap().momentum = 0.5;
         bundle
     };
     let mel = some_mel(&bundle(), 400);

@@ -4,6 +4,7 @@
 //! there, and the phases are kept: the magnitude half of a Griffin-Lim iteration (Griffin and Lim 1984), with mel bands for magnitudes.
 //! The Python twin is `models/training/vocode_training/consistency.py`; `tests/fixtures/consistency` holds the two together at 1e-4.
 
+mod passes;
 mod stream;
 mod tables;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::pass::PassTables;
 use super::{DspError, MelFilter};
 use crate::mel::{MelConvention, filterbank, sparse_rows};
+pub use passes::ConsistencyPasses;
 pub use stream::ConsistencyStream;
 use tables::ConsistencyTables;
 
@@ -22,11 +24,18 @@ use tables::ConsistencyTables;
 pub(crate) const MAX_PASSES: usize = 16;
 
 /// The `[consistency]` table of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyParameters {
     /// How many times the signal is brought closer; each makes it trail its mel by [`ConsistencyFilter::lookahead_frames`] more.
     pub passes: usize,
+    /// How much of the change from one pass to the next is made once more, 0 to 1: see [`ConsistencyPasses`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub momentum: f32,
+}
+
+fn is_zero(momentum: &f32) -> bool {
+    *momentum == 0.0
 }
 
 /// The filter for mels of one convention. Cheap to clone: the tables are shared.
@@ -34,19 +43,24 @@ pub struct ConsistencyParameters {
 pub struct ConsistencyFilter {
     tables: Arc<ConsistencyTables>,
     passes: usize,
+    momentum: f32,
 }
 
 impl ConsistencyFilter {
     /// Makes the tables for mels of `convention`.
     ///
     /// # Errors
-    /// [`DspError::Consistency`] for a number of passes out of its range or a convention whose windows, squared, do not add up to a constant.
+    /// [`DspError::Consistency`] for a number of passes or a momentum out of its range, or a convention whose windows, squared, do not add up
+    /// to a constant.
     pub fn new(
         convention: &MelConvention,
         parameters: &ConsistencyParameters,
     ) -> Result<ConsistencyFilter, DspError> {
-        let ConsistencyParameters { passes } = *parameters;
+        let ConsistencyParameters { passes, momentum } = *parameters;
         check_passes("consistency.passes", passes)?;
+        if !(0.0..=1.0).contains(&momentum) {
+            return fail("consistency.momentum", "0 to 1".into(), momentum);
+        }
         validate(convention)?;
         let (n_fft, hop) = (convention.n_fft, convention.hop);
         let bank = filterbank(convention);
@@ -66,6 +80,7 @@ impl ConsistencyFilter {
         Ok(ConsistencyFilter {
             tables: Arc::new(tables),
             passes,
+            momentum,
         })
     }
 
@@ -91,9 +106,10 @@ impl ConsistencyFilter {
         self.passes
     }
 
-    /// Starts the passes over a signal that comes in pieces, to be run one after another.
-    pub fn streams(&self) -> impl Iterator<Item = ConsistencyStream> {
-        (0..self.passes).map(|_| ConsistencyStream::new(self.tables.clone()))
+    /// Starts the passes over a signal that comes in pieces.
+    pub fn stream(&self) -> ConsistencyPasses {
+        let pass = |_| ConsistencyStream::new(self.tables.clone());
+        ConsistencyPasses::new((0..self.passes).map(pass).collect(), self.momentum)
     }
 
     /// All passes over a whole signal of `frames * hop` samples with the mel `[n_mels, frames]` that it should have.
@@ -101,23 +117,19 @@ impl ConsistencyFilter {
     /// # Errors
     /// [`DspError::Bands`], [`DspError::Length`].
     pub fn apply(&self, samples: &[f32], mel: ArrayView2<'_, f32>) -> Result<Vec<f32>, DspError> {
-        let mut samples = samples.to_vec();
-        for mut stream in self.streams() {
-            let mut out = Vec::with_capacity(samples.len());
-            stream.push_mel(mel)?;
-            stream.push_samples(&samples, &mut out);
-            stream.finish(&mut out)?;
-            samples = out;
-        }
-        Ok(samples)
+        let (mut stream, mut out) = (self.stream(), Vec::with_capacity(samples.len()));
+        stream.push_mel(mel)?;
+        stream.push_samples(samples, &mut out);
+        stream.finish(&mut out)?;
+        Ok(out)
     }
 }
 
-fn fail<T>(field: &'static str, expected: String, found: usize) -> Result<T, DspError> {
+fn fail<T>(field: &'static str, expected: String, found: impl ToString) -> Result<T, DspError> {
     Err(DspError::Consistency {
         field,
         expected,
-        found,
+        found: found.to_string(),
     })
 }
 

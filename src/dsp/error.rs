@@ -25,7 +25,7 @@ pub enum DspError {
         /// What is allowed.
         expected: String,
         /// What was given.
-        found: usize,
+        found: String,
     },
 
     /// A mel band without any FFT bin has no magnitude.

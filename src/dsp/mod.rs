@@ -13,7 +13,7 @@ mod samples;
 mod silence;
 mod vector;
 
-pub use consistency::{ConsistencyFilter, ConsistencyParameters};
+pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyPasses};
 pub use envelope::{EnvelopeFilter, EnvelopeParameters, Filtering};
 pub use error::DspError;
 pub use filter::MelFilter;

@@ -246,7 +246,10 @@ mod tests {
             found(&flow, Some(2)).unwrap_err(),
             "passes is 2, expected none: the model has no [consistency]"
         );
-        flow.consistency = Some(ConsistencyParameters { passes: 4 });
+        flow.consistency = Some(ConsistencyParameters {
+            passes: 4,
+            momentum: 0.0,
+        });
         assert_eq!(
             [found(&flow, None), found(&flow, Some(16))],
             [Ok(4), Ok(16)]

@@ -96,17 +96,17 @@ def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path
         assert hashlib.sha256((bundle / f"{name}.onnx").read_bytes()).hexdigest() == expected
     assert manifest["name"] == "test"
     assert manifest["mel"]["hop"] == HIFIGAN.hop
-    assert manifest["consistency"] == {"passes": 2}
+    assert manifest["consistency"] == {"passes": 2, "momentum": 0.0}
     assert manifest["schedules"]["default"] in manifest["schedules"]["named"]
     _, equaliser = checkpoint.load_model(checkpoint_file)
     np.testing.assert_allclose(manifest["envelope"]["log_equaliser"], equaliser.numpy(), atol=1e-5)
 
 
 def test_a_schedule_may_have_passes_of_its_own(checkpoint_file: Path, tmp_path: Path) -> None:
-    words = ["--training-data", "none", "--passes", "4", "--passes-of", "draft=10", "--passes-of", "finest=12"]
+    words = ["--training-data", "none", "--passes", "4", "--momentum", "0.5", "--passes-of", "draft=10", "--passes-of", "finest=12"]
     export.main([str(checkpoint_file), "--out", str(tmp_path), *words])
     manifest = tomllib.loads((tmp_path / "bundle.toml").read_text())
-    assert manifest["consistency"] == {"passes": 4}
+    assert manifest["consistency"] == {"passes": 4, "momentum": 0.5}
     assert {name: spec["passes"] for name, spec in manifest["schedules"]["named"].items() if "passes" in spec} == {"draft": 10, "finest": 12}
     for wrong in ("slow=3", "draft", "draft=few"):
         with pytest.raises(SystemExit):

@@ -48,6 +48,7 @@ class Fixed:
     floor = HIFIGAN.log_floor
     log_equaliser = np.zeros(1025, np.float32)
     passes = 0
+    momentum = 0.0
 
     def __init__(self, estimate: float) -> None:
         self.estimate = estimate

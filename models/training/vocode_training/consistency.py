@@ -29,10 +29,12 @@ def _tensors(convention: Convention, device: torch.device) -> tuple[Tensor, Tens
     return bank.to(device), shares.to(device), window.to(device)
 
 
-def refine(convention: Convention, audio: Tensor, mel: Tensor, passes: int = 1) -> Tensor:
+def refine(convention: Convention, audio: Tensor, mel: Tensor, passes: int = 1, momentum: float = 0.0) -> Tensor:
     """`audio [B, F * hop]` and the mel `[B, n_mels, F]` that it should have -> audio that is closer to it, same shape.
 
-    Frames whose window leaves the clip are left as they are: what their mel saw beyond the end is not known.
+    With `momentum`, the change from one pass to the next is made so much once more before the pass after it, as in the accelerated
+    Griffin-Lim algorithm (Perraudin, Balazs and Soendergaard 2013); what the last pass made is the result. Frames whose window leaves the
+    clip are left as they are: what their mel saw beyond the end is not known.
     """
     bank, shares, window = _tensors(convention, audio.device)
     n_fft, hop, margin = convention.n_fft, convention.hop, convention.before
@@ -43,7 +45,8 @@ def refine(convention: Convention, audio: Tensor, mel: Tensor, passes: int = 1) 
     last = (frames * hop + margin - n_fft) // hop
     if last < first:
         return audio
-    for _ in range(passes):
+    before = audio
+    for index in range(passes):
         # Frame f begins at f * hop - margin.
         start, count = first * hop - margin, last - first + 1
         part = audio[:, start : start + (count - 1) * hop + n_fft].float()
@@ -54,5 +57,7 @@ def refine(convention: Convention, audio: Tensor, mel: Tensor, passes: int = 1) 
         change = torch.fft.irfft((spectrum * gain).transpose(1, 2), n_fft) * window
         total = (count - 1) * hop + n_fft
         folded = torch.nn.functional.fold(change.transpose(1, 2), (1, total), (1, n_fft), stride=(1, hop))[:, 0, 0]
-        audio = audio + torch.nn.functional.pad(folded / overlap, (start, audio.shape[1] - start - total))
+        made = audio + torch.nn.functional.pad(folded / overlap, (start, audio.shape[1] - start - total))
+        audio = made + momentum * (made - before) if 0 < index < passes - 1 else made
+        before = made
     return audio

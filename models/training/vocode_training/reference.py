@@ -57,6 +57,7 @@ class Graphs(Protocol):
     convention: Convention
     log_equaliser: np.ndarray
     passes: int
+    momentum: float
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray: ...
 
@@ -109,6 +110,10 @@ class OnnxGraphs:
     @property
     def passes(self) -> int:
         return self.manifest.get("consistency", {}).get("passes", 0)
+
+    @property
+    def momentum(self) -> float:
+        return self.manifest.get("consistency", {}).get("momentum", 0.0)
 
     def schedule(self, name: str | None = None) -> dict[str, Any]:
         """A named schedule, the default one where no name is given."""
@@ -176,7 +181,7 @@ def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
     audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
-    audio = consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes)[0].numpy()
+    audio = consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes, graphs.momentum)[0].numpy()
     return silenced(audio, mel, graphs.floor, graphs.hop)
 
 

@@ -89,9 +89,20 @@ fn envelope(m: &Manifest) -> String {
 }
 
 fn consistency(m: &Manifest) -> String {
-    match m.consistency.as_ref().map(|c| c.passes) {
-        Some(1) => "the audio is brought closer to its mel, once".into(),
-        Some(passes) => format!("the audio is brought closer to its mel, {passes} times"),
+    let times = |passes: usize| match passes {
+        1 => "once".to_owned(),
+        passes => format!("{passes} times"),
+    };
+    match &m.consistency {
+        Some(c) if c.momentum > 0.0 => format!(
+            "the audio is brought closer to its mel, {}, with momentum {}",
+            times(c.passes),
+            c.momentum
+        ),
+        Some(c) => format!(
+            "the audio is brought closer to its mel, {}",
+            times(c.passes)
+        ),
         None => "none".into(),
     }
 }

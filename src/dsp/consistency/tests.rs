@@ -14,8 +14,22 @@ fn hifigan() -> MelConvention {
     MelConvention::named("hifigan").unwrap()
 }
 
+fn plain(passes: usize) -> ConsistencyParameters {
+    ConsistencyParameters {
+        passes,
+        momentum: 0.0,
+    }
+}
+
+fn hurried(passes: usize) -> ConsistencyParameters {
+    ConsistencyParameters {
+        passes,
+        momentum: 0.5,
+    }
+}
+
 fn filter(passes: usize) -> ConsistencyFilter {
-    ConsistencyFilter::new(&hifigan(), &ConsistencyParameters { passes }).unwrap()
+    ConsistencyFilter::new(&hifigan(), &plain(passes)).unwrap()
 }
 
 /// Mean absolute difference of two mels away from the ends.
@@ -32,9 +46,11 @@ fn distance(a: &[f32], mel: &Array2<f32>) -> f32 {
 fn agrees_with_the_training_code() {
     for (name, folder) in [("hifigan", ""), ("vocos24k", "vocos24k/")] {
         let convention = MelConvention::named(name).unwrap();
-        for (passes, made) in [(1, "once"), (3, "thrice")] {
+        let made = [(1, 0.0, "once"), (3, 0.0, "thrice"), (5, 0.9, "momentum")];
+        for (passes, momentum, made) in made {
             let file = |name: &str| format!("{folder}{name}");
-            let found = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes })
+            let parameters = ConsistencyParameters { passes, momentum };
+            let found = ConsistencyFilter::new(&convention, &parameters)
                 .unwrap()
                 .apply(&signal(&file("audio")), fixture(&file("mel")).view())
                 .unwrap();
@@ -59,6 +75,9 @@ fn each_pass_brings_the_mel_closer() {
     let before = distance(&signal("audio"), &mel);
     assert!(at(1) < 0.6 * before, "{before}, then {}", at(1));
     assert!(at(3) < 0.7 * at(1), "{}, then {}", at(1), at(3));
+    let hurried = ConsistencyFilter::new(&hifigan(), &hurried(6)).unwrap();
+    let found = distance(&hurried.apply(&signal("audio"), mel.view()).unwrap(), &mel);
+    assert!(found < 0.95 * at(6), "{found}, plain {}", at(6));
 }
 
 #[test]
@@ -72,7 +91,7 @@ fn a_signal_that_has_its_mel_already_stays() {
         // A centred mel has one frame more than the signal has hops.
         let frames = audio.len() / convention.hop;
         mel.slice_axis_inplace(Axis(1), (0..frames).into());
-        let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes: 2 });
+        let filter = ConsistencyFilter::new(&convention, &plain(2));
         let found = filter.unwrap().apply(audio, mel.view()).unwrap();
         let worst = found
             .iter()
@@ -86,9 +105,10 @@ fn a_signal_that_has_its_mel_already_stays() {
 #[test]
 fn pieces_of_any_size_give_the_whole() {
     let (mel, audio) = (fixture("mel"), signal("audio"));
-    let whole = filter(1).apply(&audio, mel.view()).unwrap();
+    let filter = ConsistencyFilter::new(&hifigan(), &hurried(4)).unwrap();
+    let whole = filter.apply(&audio, mel.view()).unwrap();
     for (frames, samples) in [(1, 256), (1, 100), (7, 1000), (20, 1), (5, 5120)] {
-        let mut stream = filter(1).streams().next().unwrap();
+        let mut stream = filter.stream();
         let mut out = Vec::new();
         let mut mels = mel.axis_chunks_iter(Axis(1), frames);
         for piece in audio.chunks(samples) {
@@ -109,7 +129,7 @@ fn pieces_of_any_size_give_the_whole() {
 fn a_sample_comes_out_after_the_lookahead_and_not_before() {
     let (mel, audio) = (fixture("mel"), signal("audio"));
     let lookahead = filter(1).lookahead_frames();
-    let mut stream = filter(1).streams().next().unwrap();
+    let mut stream = filter(1).stream();
     let mut out = Vec::new();
     for (frame, piece) in audio.chunks(256).enumerate() {
         stream
@@ -126,7 +146,7 @@ fn a_sample_comes_out_after_the_lookahead_and_not_before() {
 fn centred_frames_are_scaled_where_their_windows_lie() {
     let convention = MelConvention::named("vocos24k").unwrap();
     let hop = convention.hop;
-    let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes: 1 }).unwrap();
+    let filter = ConsistencyFilter::new(&convention, &plain(1)).unwrap();
     let audio = testing::white_noise(0.1);
     let audio = &audio[..40 * hop];
     let mut mel = analyse(audio, &convention).unwrap().into_values();
@@ -203,7 +223,7 @@ fn what_cannot_be_enforced_is_refused_with_the_range() {
     let refused = |passes, change: fn(&mut MelConvention)| {
         let mut convention = hifigan();
         change(&mut convention);
-        let filter = ConsistencyFilter::new(&convention, &ConsistencyParameters { passes });
+        let filter = ConsistencyFilter::new(&convention, &plain(passes));
         filter.map(drop).unwrap_err().to_string()
     };
     assert_eq!(
@@ -211,6 +231,15 @@ fn what_cannot_be_enforced_is_refused_with_the_range() {
         "consistency.passes is 0, expected 1 to 16"
     );
     assert!(refused(17, |_| {}).contains("1 to 16"));
+    for momentum in [-0.1, 1.1, f32::NAN] {
+        let parameters = ConsistencyParameters {
+            passes: 2,
+            momentum,
+        };
+        let filter = ConsistencyFilter::new(&hifigan(), &parameters);
+        let message = filter.map(drop).unwrap_err().to_string();
+        assert!(message.ends_with("expected 0 to 1"), "{message}");
+    }
     assert!(refused(1, |c| c.hop = 300).contains("a multiple of the hop of 300"));
     assert!(refused(1, |c| c.win_length = 512).contains("at least three times"));
 }

@@ -3,8 +3,8 @@
 
 use crate::bundle::Manifest;
 use crate::dsp::{
-    ConsistencyFilter, DspError, EnvelopeFilter, Filtering, MarkFilter, MelFilter, SilenceStream,
-    Watermark,
+    ConsistencyFilter, ConsistencyPasses, DspError, EnvelopeFilter, Filtering, MarkFilter,
+    MelFilter, SilenceStream, Watermark,
 };
 use crate::mel::MelConvention;
 use crate::vocoder::error::VocoderError;
@@ -77,14 +77,11 @@ impl PostFilter {
         if let Some(filter) = &filters.envelope {
             stages.push(Box::new(filter.stream(Filtering::Unwhiten)));
         }
-        let mut passes: Vec<_> = filters
-            .consistency
-            .iter()
-            .flat_map(|f| f.streams())
-            .collect();
-        let own = watermark.and_then(|mark| filters.mark.put_in(mark, passes.last_mut(), origin));
-        for stream in passes {
-            stages.push(Box::new(stream));
+        let mut passes = filters.consistency.as_ref().map(ConsistencyFilter::stream);
+        let last = passes.as_mut().and_then(ConsistencyPasses::last_mut);
+        let own = watermark.and_then(|mark| filters.mark.put_in(mark, last, origin));
+        if let Some(passes) = passes {
+            stages.push(Box::new(passes));
         }
         if let Some(stream) = own {
             stages.push(Box::new(stream));
