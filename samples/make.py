@@ -18,7 +18,7 @@ import soundfile
 import torch
 from matplotlib.figure import Figure
 
-from vocode_training.mel import HOP, SAMPLE_RATE, mel_spectrogram
+from vocode_training.mel import HIFIGAN
 from vocode_training.metrics import pesq_wb
 from vocode_training.picture import RANGE, decibels
 from vocode_training.systems import griffin_lim
@@ -30,6 +30,7 @@ CLIPS = (
     ("singer", "singing-vocadito/0000.flac", 0.45, 3.5),
 )
 STEPS = (2, 4)
+HOP, SAMPLE_RATE = HIFIGAN.hop, HIFIGAN.sample_rate
 PICTURED = "paola"
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     for name, file, start, end in CLIPS:
         audio = read(args.unheard / file, start, end)
-        mel = mel_spectrogram(torch.from_numpy(audio)[None])[0].numpy()
+        mel = HIFIGAN.mel(torch.from_numpy(audio)[None])[0].numpy()
         made = {"recording": audio} | {f"{steps}-steps": vocode(args.vocode, mel, steps) for steps in STEPS} | {"griffin-lim": griffin_lim(mel)}
         for system, samples in made.items():
             soundfile.write(args.out / f"{name}-{system}.flac", np.clip(samples, -1, 1), SAMPLE_RATE, subtype="PCM_16")

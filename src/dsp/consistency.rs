@@ -29,7 +29,8 @@ pub(crate) const MAX_PASSES: usize = 16;
 pub struct ConsistencyParameters {
     /// How many times the signal is brought closer; each makes it trail its mel by [`ConsistencyFilter::lookahead_frames`] more.
     pub passes: usize,
-    /// How much of the change from one pass to the next is made once more, 0 to 1: see [`ConsistencyPasses`].
+    /// How much of the change from one pass to the next is made once more, 0 to 1, as in the accelerated Griffin-Lim algorithm (Perraudin,
+    /// Balazs and Soendergaard 2013).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub momentum: f32,
 }
