@@ -68,10 +68,10 @@ def mel() -> None:
     import torch
 
     sys.path.insert(0, str(HERE.parent / "training"))
-    from vocode_training.mel import mel_spectrogram
+    from vocode_training.mel import HIFIGAN
 
     audio, _ = soundfile.read(HERE / "demo.flac", dtype="float32")
-    np.save(HERE / "demo.npy", mel_spectrogram(torch.from_numpy(audio)[None])[0].numpy())
+    np.save(HERE / "demo.npy", HIFIGAN.mel(torch.from_numpy(audio)[None])[0].numpy())
 
 
 if __name__ == "__main__":
