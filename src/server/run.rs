@@ -180,6 +180,10 @@ async fn run(
     if let Some(lost) = &lost {
         tracing::error!("{lost}");
     }
+    if delay.is_zero() {
+        // Before anybody can hear that it stops.
+        shared.turn_away();
+    }
     tracing::info!(
         drain_delay_seconds = delay.as_secs_f64(),
         grace_seconds = options.grace.as_secs(),

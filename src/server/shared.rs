@@ -204,9 +204,14 @@ impl Shared {
         }
     }
 
-    /// From now on calls are turned away. Ends when those under way have.
-    pub async fn drain(&self) {
+    /// From now on calls are turned away.
+    pub fn turn_away(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Turns calls away. Ends when those under way have.
+    pub async fn drain(&self) {
+        self.turn_away();
         self.calls.close();
         self.calls.wait().await;
     }
