@@ -22,6 +22,9 @@ from .mel import Convention
 U32 = np.uint64(0xFFFFFFFF)
 LOW = np.uint64(32)
 
+# A mel value this much above the floor is still at it; the same in `src/dsp/silence.rs`.
+AT_FLOOR = 0.01
+
 
 def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     """Ten rounds of Philox4x32: `counter [4, n]` (uint64 holding 32 bits) and a key of two words -> `[4, n]`."""
@@ -188,7 +191,7 @@ def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 
 def silenced(audio: np.ndarray, mel: np.ndarray, floor: float, hop: int) -> np.ndarray:
     """`audio [F * hop]` with zeros where a frame of `mel [n_mels, F]` and its neighbours are at the floor, and a fade in the frames beside
     those. The Rust twin is `src/dsp/silence.rs`."""
-    at_floor = np.pad((mel <= floor + 0.01).all(0), 2, constant_values=True)
+    at_floor = np.pad((mel <= floor + AT_FLOOR).all(0), 2, constant_values=True)
     silent = at_floor[:-2] & at_floor[1:-1] & at_floor[2:]
     before, here, after = silent[:-2], silent[1:-1], silent[2:]
     fade = (np.arange(hop, dtype=np.float32) + np.float32(0.5)) / np.float32(hop)

@@ -89,22 +89,18 @@ fn envelope(m: &Manifest) -> String {
 }
 
 fn consistency(m: &Manifest) -> String {
-    let times = |passes: usize| match passes {
+    let Some(c) = &m.consistency else {
+        return "none".into();
+    };
+    let times = match c.passes {
         1 => "once".to_owned(),
         passes => format!("{passes} times"),
     };
-    match &m.consistency {
-        Some(c) if c.momentum > 0.0 => format!(
-            "the audio is brought closer to its mel, {}, with momentum {}",
-            times(c.passes),
-            c.momentum
-        ),
-        Some(c) => format!(
-            "the audio is brought closer to its mel, {}",
-            times(c.passes)
-        ),
-        None => "none".into(),
-    }
+    let momentum = match c.momentum {
+        0.0 => String::new(),
+        momentum => format!(", with momentum {momentum}"),
+    };
+    format!("the audio is brought closer to its mel, {times}{momentum}")
 }
 
 fn graph(bytes: usize, sha256: &str) -> String {
