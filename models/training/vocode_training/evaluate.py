@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="so many syntheses of each clip, their scores averaged; for --binary and --checkpoint")
     parser.add_argument("--checkpoint", type=Path, help="a training checkpoint, sampled in Python")
     parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency for --checkpoint")
+    parser.add_argument("--momentum", type=float, default=0.0, help="of these passes")
     parser.add_argument("--wavs", action="append", default=[], metavar="NAME=DIR", help="audio made elsewhere, DIR/SPEAKER__CLIP.wav")
     parser.add_argument("--level", type=float, default=0.0, help="dB by which the recordings are made louder, before all else")
     parser.add_argument("--snr", type=float, help="dB of the recordings over white noise that is added to them")
@@ -105,7 +106,7 @@ def make_systems(args: argparse.Namespace, clips: list[Clip]) -> dict[str, list[
             name = f"{args.checkpoint.stem}, {steps} steps"
             folders[name] = [args.work / f"checkpoint-{steps}-{seed}" for seed in range(args.seeds)]
             for seed, folder in enumerate(folders[name]):
-                write_wavs(folder, clips, checkpoint_synthesiser(args.checkpoint, steps, args.passes, seed))
+                write_wavs(folder, clips, checkpoint_synthesiser(args.checkpoint, steps, args.passes, args.momentum, seed))
     return folders
 
 

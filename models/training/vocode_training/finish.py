@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--schedules", nargs="+", choices=[s.name for s in FINISHED], default=[s.name for s in FINISHED], help="time grids to finish for")
     parser.add_argument("--learning-steps", type=int, default=3, help="how many of the last steps carry gradients")
     parser.add_argument("--passes", type=int, default=2, help="passes of mel consistency that the bundle will have")
+    parser.add_argument("--momentum", type=float, default=0.0, help="and how much of the change from pass to pass is made once more")
     parser.add_argument("--mel", type=float, default=2.0, help="weight of the log-mel distance")
     parser.add_argument("--bare", type=float, default=0.3, help="weight of the log-mel distance before the passes")
     parser.add_argument("--stft", type=float, default=0.5, help="weight of the multi-resolution STFT distance")
@@ -132,7 +133,7 @@ class Finishing:
 
         bare = as_audio(mel, estimates[-1], batch, equaliser)
         real = known(as_audio(mel, batch.excitation, batch, equaliser) * scale)
-        fake = known(consistency.refine(mel, bare, batch.mel[..., MARGIN:-MARGIN], args.passes) * scale)
+        fake = known(consistency.refine(mel, bare, batch.mel[..., MARGIN:-MARGIN], args.passes, args.momentum) * scale)
         bare = known(bare * scale)
         wanted = losses.log_mels(mel, real)
         # Without `bare` the levels drift: the passes would take care of them, up to a limit.
@@ -186,7 +187,7 @@ def train(args: argparse.Namespace) -> None:
     loop.say(f"{len(data.paths)} clips, {data.seconds / 60:.1f} min; {args.schedules}; {device}, {'bfloat16' if bf16 else 'float32'}, {time.ctime()}")
     rates = [args.lr] * (len(state.optimisers) - 1) + [args.judge_lr]
     scored = {s.name: s.times for s in finishing.schedules if s.share >= 0.3}
-    loop.run(args, state, finishing.update, rates, loop.Scoring(args, scored, args.passes))
+    loop.run(args, state, finishing.update, rates, loop.Scoring(args, scored, args.passes, args.momentum))
 
 
 def trial(model: Model, args: argparse.Namespace) -> Tensor:

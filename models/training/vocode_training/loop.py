@@ -142,8 +142,8 @@ class Log:
 class Scoring:
     """Scores the moving average every `score_minutes`, and keeps the best."""
 
-    def __init__(self, args: argparse.Namespace, schedules: dict[str, tuple[float, ...]], passes: int) -> None:
-        self.args, self.schedules, self.passes = args, schedules, passes
+    def __init__(self, args: argparse.Namespace, schedules: dict[str, tuple[float, ...]], passes: int, momentum: float) -> None:
+        self.args, self.schedules, self.passes, self.momentum = args, schedules, passes, momentum
         here = args.score_data is not None and parallel.rank() == 0
         self.clips: list[Clip] = monitor.clips(args.score_data, args.score_split, args.score_clips, args.convention) if here else []
         self.due = args.score_minutes * 60
@@ -152,7 +152,7 @@ class Scoring:
         """Best is the mean of PESQ-wb over the schedules; all scores of a checkpoint stand in the log."""
         if not self.clips:
             return
-        found = {name: monitor.score(state, self.clips, times, self.passes) for name, times in self.schedules.items()}
+        found = {name: monitor.score(state, self.clips, times, self.passes, self.momentum) for name, times in self.schedules.items()}
         log.write({"step": state.step, "min": round(state.wall_seconds / 60, 1), "scores": found})
         mean = sum(row["pesq"] for row in found.values()) / len(found)
         if mean > state.best_score:

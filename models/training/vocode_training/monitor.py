@@ -21,9 +21,9 @@ def clips(folder: Path, split: str, count: int, convention: Convention) -> list[
     return [found[i * len(found) // count] for i in range(min(count, len(found)))]
 
 
-def score(state: State, chosen: list[Clip], times: tuple[float, ...], passes: int) -> dict[str, float]:
+def score(state: State, chosen: list[Clip], times: tuple[float, ...], passes: int, momentum: float) -> dict[str, float]:
     """Mean PESQ-wb over SEEDS, DistillMOS and the pulses' kurtosis by band of the first, at one time grid."""
-    graphs = TorchGraphs(state.average.module, state.log_equaliser, passes)
+    graphs = TorchGraphs(state.average.module, state.log_equaliser, passes, momentum)
     found: list[list[float]] = []
     for clip in chosen:
         rate = clip.convention.sample_rate

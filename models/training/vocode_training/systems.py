@@ -53,8 +53,8 @@ def griffin_lim(mel: np.ndarray, iterations: int = 32, convention: Convention = 
 class TorchGraphs:
     """The averaged model of a checkpoint, with the interface of a bundle's graphs."""
 
-    def __init__(self, model: Model, log_equaliser: torch.Tensor, passes: int) -> None:
-        self.passes, self.momentum = passes, 0.0
+    def __init__(self, model: Model, log_equaliser: torch.Tensor, passes: int, momentum: float = 0.0) -> None:
+        self.passes, self.momentum = passes, momentum
         self.model = model.eval()
         self.convention = model.convention
         self.hop, self.floor = model.convention.hop, model.convention.log_floor
@@ -63,8 +63,8 @@ class TorchGraphs:
         self.denoiser_context = model.config.denoiser_context()
 
     @staticmethod
-    def load(path: Path, passes: int) -> TorchGraphs:
-        return TorchGraphs(*checkpoint.load_model(path), passes)
+    def load(path: Path, passes: int, momentum: float) -> TorchGraphs:
+        return TorchGraphs(*checkpoint.load_model(path), passes, momentum)
 
     @torch.inference_mode()
     def conditioner(self, mel: np.ndarray) -> np.ndarray:
@@ -75,9 +75,9 @@ class TorchGraphs:
         return self.model.denoiser(torch.from_numpy(x), torch.from_numpy(t), torch.from_numpy(cond)).numpy()
 
 
-def checkpoint_synthesiser(path: Path, steps: int, passes: int, seed: int = 0) -> Synthesiser:
-    """A training checkpoint, sampled in Python on a uniform grid, with as many passes of mel consistency."""
-    graphs = TorchGraphs.load(path, passes)
+def checkpoint_synthesiser(path: Path, steps: int, passes: int, momentum: float, seed: int = 0) -> Synthesiser:
+    """A training checkpoint, sampled in Python on a uniform grid, with as many passes of mel consistency of this momentum."""
+    graphs = TorchGraphs.load(path, passes, momentum)
     times = reference.uniform_times(steps)
     return lambda mel: reference.synthesise(graphs, mel, times, seed)
 

@@ -91,7 +91,7 @@ def train(args: argparse.Namespace) -> None:
     loop.say(f"{len(data.paths)} clips, {data.seconds / 60:.1f} min; {parameters:.2f} M parameters; {device}, {'bfloat16' if bf16 else 'float32'}")
     scored = {s.name: s.times for s in FINISHED if s.share >= 0.3}
     training = Training(args, data, state, bf16)
-    loop.run(args, state, training.update, [args.lr] * len(state.optimisers), loop.Scoring(args, scored, 2))
+    loop.run(args, state, training.update, [args.lr] * len(state.optimisers), loop.Scoring(args, scored, 2, 0.0))
 
 
 def main() -> None:
