@@ -13,9 +13,8 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-use super::pass::PassTables;
 use super::{DspError, MelFilter};
-use crate::mel::{MelConvention, filterbank, sparse_rows};
+use crate::mel::MelConvention;
 pub use passes::ConsistencyPasses;
 pub use stream::ConsistencyStream;
 use tables::ConsistencyTables;
@@ -63,23 +62,8 @@ impl ConsistencyFilter {
             return fail("consistency.momentum", "0 to 1".into(), momentum);
         }
         validate(convention)?;
-        let (n_fft, hop) = (convention.n_fft, convention.hop);
-        let bank = filterbank(convention);
-        let sums = bank.sum_axis(ndarray::Axis(0));
-        let shares = (&bank / &sums.mapv(|sum| sum.max(1e-12))).reversed_axes();
-        let tables = ConsistencyTables {
-            convention: convention.clone(),
-            pass: Arc::new(PassTables::new(
-                n_fft,
-                convention.win_length,
-                hop,
-                convention.padding(),
-            )),
-            bands: sparse_rows(bank.view()),
-            bins: sparse_rows(shares.view()),
-        };
         Ok(ConsistencyFilter {
-            tables: Arc::new(tables),
+            tables: Arc::new(ConsistencyTables::new(convention)),
             passes,
             momentum,
         })

@@ -12,6 +12,17 @@ pub(crate) fn ln(values: &mut [f32]) {
     apply(values, f32x8::ln);
 }
 
+/// The sum of the products of `a` with as many values of `b`, in eight sums side by side.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (left, left_rest) = a.as_chunks::<8>();
+    let (right, right_rest) = b[..a.len()].as_chunks::<8>();
+    let sums = left.iter().zip(right).fold(f32x8::ZERO, |sums, (a, b)| {
+        sums + f32x8::from(*a) * f32x8::from(*b)
+    });
+    let rest = left_rest.iter().zip(right_rest).map(|(a, b)| a * b);
+    sums.reduce_add() + rest.sum::<f32>()
+}
+
 /// A value's result does not depend on its place or on its neighbours.
 fn apply(values: &mut [f32], function: impl Fn(f32x8) -> f32x8) {
     let (blocks, rest) = values.as_chunks_mut::<8>();
@@ -53,6 +64,16 @@ mod tests {
             for (found, value) in found.iter().zip(&values) {
                 prop_assert!((found - value).abs() < 2e-5, "ln exp {value}: {found}");
             }
+        }
+    }
+
+    #[test]
+    fn a_dot_product_of_any_length_is_the_sum_of_the_products() {
+        let values: Vec<f32> = (0..40).map(|n| (n % 7) as f32 - 2.5).collect();
+        for length in 0..30 {
+            let (a, b) = (&values[..length], &values[3..]);
+            let expected: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            assert_eq!(dot(a, b), expected, "{length}");
         }
     }
 

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use realfft::num_complex::Complex;
 
 use super::tables::ConsistencyTables;
 use crate::dsp::mark::MarkGains;
 use crate::dsp::pass::{Place, SpectralPass};
 use crate::dsp::{DspError, FrameQueue, MelFilter};
-
-/// Most that a band is scaled by, up or down, as a natural logarithm.
-const LIMIT: f64 = 2.0;
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -39,7 +35,7 @@ impl ConsistencyStream {
             wanted: vec![0.0; tables.convention.n_mels],
             mel_frames: 0,
             pass: SpectralPass::new(&tables.pass),
-            ratios: vec![0.0; tables.bands.len()],
+            ratios: vec![0.0; tables.convention.n_mels],
             mark: None,
             tables,
         }
@@ -67,10 +63,7 @@ impl ConsistencyStream {
         let (t, ratios) = (&self.tables, &mut self.ratios);
         self.pass.scale(|spectrum, gains| {
             t.log_ratios(spectrum, &self.wanted, gains, ratios);
-            for (gain, (first, shares)) in gains.iter_mut().zip(&t.bins) {
-                let ratios = shares.iter().zip(&ratios[*first..]);
-                *gain = ratios.map(|(s, r)| s * r).sum::<f32>();
-            }
+            t.spread(ratios, gains);
             if let Some(mark) = &self.mark {
                 mark.add(centre, gains);
             }
@@ -115,27 +108,5 @@ impl MelFilter for ConsistencyStream {
         self.advance(out);
         self.pass.finish(out);
         Ok(())
-    }
-}
-
-impl ConsistencyTables {
-    /// Writes for each band the logarithm of what is wanted over what the spectrum holds, within the limit.
-    fn log_ratios(
-        &self,
-        spectrum: &[Complex<f32>],
-        wanted: &[f32],
-        magnitudes: &mut [f32],
-        ratios: &mut [f32],
-    ) {
-        let c = &self.convention;
-        for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
-            *magnitude = c.bin_magnitude(f64::from(bin.norm_sqr())) as f32;
-        }
-        for ((ratio, (first, weights)), wanted) in ratios.iter_mut().zip(&self.bands).zip(wanted) {
-            let terms = weights.iter().zip(&magnitudes[*first..]);
-            let sum: f32 = terms.map(|(w, m)| w * m).sum();
-            let found = c.ln_magnitude(c.compress(f64::from(sum)));
-            *ratio = (f64::from(*wanted) - found).clamp(-LIMIT, LIMIT) as f32;
-        }
     }
 }
