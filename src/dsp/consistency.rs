@@ -93,8 +93,7 @@ impl ConsistencyFilter {
 
     /// Starts the passes over a signal that comes in pieces.
     pub fn stream(&self) -> ConsistencyPasses {
-        let pass = |_| ConsistencyStream::new(self.tables.clone());
-        ConsistencyPasses::new((0..self.passes).map(pass).collect(), self.momentum)
+        ConsistencyPasses::new(&self.tables, self.passes, self.momentum)
     }
 
     /// All passes over a whole signal of `frames * hop` samples with the mel `[n_mels, frames]` that it should have.

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
 use super::stream::ConsistencyStream;
+use super::tables::ConsistencyTables;
 use crate::dsp::{DspError, MelFilter};
 
 /// The passes of a filter over a signal that comes in pieces; the result does not depend on the pieces.
@@ -14,6 +16,7 @@ use crate::dsp::{DspError, MelFilter};
 /// Griffin-Lim algorithm (Perraudin, Balazs and Soendergaard 2013) with mel bands for magnitudes. The first pass has none before it, and what
 /// the last one made is the result.
 pub struct ConsistencyPasses {
+    tables: Arc<ConsistencyTables>,
     passes: Vec<ConsistencyStream>,
     momentum: f32,
     /// For each pass but the first, what the one before it made and has no counterpart yet.
@@ -21,10 +24,16 @@ pub struct ConsistencyPasses {
 }
 
 impl ConsistencyPasses {
-    pub(super) fn new(passes: Vec<ConsistencyStream>, momentum: f32) -> ConsistencyPasses {
+    pub(super) fn new(
+        tables: &Arc<ConsistencyTables>,
+        passes: usize,
+        momentum: f32,
+    ) -> ConsistencyPasses {
+        let pass = |_| ConsistencyStream::new(tables.clone());
         ConsistencyPasses {
-            before: vec![VecDeque::new(); passes.len()],
-            passes,
+            tables: tables.clone(),
+            before: vec![VecDeque::new(); passes],
+            passes: (0..passes).map(pass).collect(),
             momentum,
         }
     }
@@ -65,14 +74,20 @@ impl ConsistencyPasses {
 
 impl MelFilter for ConsistencyPasses {
     fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
-        self.passes
-            .iter_mut()
-            .try_for_each(|pass| pass.push_mel(mel))
+        let convention = &self.tables.convention;
+        let (expected, found) = (convention.n_mels, mel.nrows());
+        if expected != found {
+            return Err(DspError::Bands { expected, found });
+        }
+        // Frame by frame, once for all passes.
+        let values = mel.t();
+        let logs = values.iter().map(|v| convention.ln_magnitude(*v) as f32);
+        let logs: Vec<f32> = logs.collect();
+        self.passes.iter_mut().for_each(|pass| pass.push_mel(&logs));
+        Ok(())
     }
 
-    fn end_mel(&mut self) {
-        self.passes.iter_mut().for_each(MelFilter::end_mel);
-    }
+    fn end_mel(&mut self) {}
 
     fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         let push = |pass: &mut ConsistencyStream, given: &[f32], made: &mut Vec<f32>| {

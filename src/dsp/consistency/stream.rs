@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
-
 use super::tables::ConsistencyTables;
 use crate::dsp::mark::MarkGains;
 use crate::dsp::pass::{Place, SpectralPass};
-use crate::dsp::{DspError, FrameQueue, MelFilter};
+use crate::dsp::{DspError, FrameQueue};
 
 /// One pass over a signal that comes in pieces, with a mel that comes in pieces; the result does not depend on the pieces.
 ///
@@ -46,6 +44,37 @@ impl ConsistencyStream {
         self.mark = Some(mark);
     }
 
+    /// Takes further frames of log band magnitudes.
+    pub(super) fn push_mel(&mut self, logs: &[f32]) {
+        self.mel.push(logs.iter().copied());
+        self.mel_frames += logs.len() / self.tables.convention.n_mels;
+    }
+
+    /// Takes further samples and appends to `out` those that are finished.
+    pub(super) fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.pass.push(samples);
+        self.advance(out);
+    }
+
+    /// Ends the signal and the mel, and appends the rest to `out`.
+    ///
+    /// # Errors
+    /// [`DspError::Length`] unless the samples were `hop` times the mel frames; then nothing is appended.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
+        let hop = self.tables.convention.hop;
+        let (expected, found) = (self.mel_frames * hop, self.pass.total());
+        if expected != found {
+            return Err(DspError::Length {
+                frames: self.mel_frames,
+                expected,
+                found,
+            });
+        }
+        self.advance(out);
+        self.pass.finish(out);
+        Ok(())
+    }
+
     fn advance(&mut self, out: &mut Vec<f32>) {
         while let Some(place) = self.pass.ready(out) {
             if !self.mel.pop(&mut self.wanted) {
@@ -68,45 +97,5 @@ impl ConsistencyStream {
                 mark.add(centre, gains);
             }
         });
-    }
-}
-
-impl MelFilter for ConsistencyStream {
-    fn push_mel(&mut self, mel: ArrayView2<'_, f32>) -> Result<(), DspError> {
-        let convention = &self.tables.convention;
-        let (expected, found) = (convention.n_mels, mel.nrows());
-        if expected != found {
-            return Err(DspError::Bands { expected, found });
-        }
-        for frame in mel.columns() {
-            let logs = frame.iter().map(|v| convention.ln_magnitude(*v) as f32);
-            self.mel.push(logs);
-        }
-        self.mel_frames += mel.ncols();
-        Ok(())
-    }
-
-    fn end_mel(&mut self) {}
-
-    fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.pass.push(samples);
-        self.advance(out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), DspError> {
-        let (expected, found) = (
-            self.mel_frames * self.tables.convention.hop,
-            self.pass.total(),
-        );
-        if expected != found {
-            return Err(DspError::Length {
-                frames: self.mel_frames,
-                expected,
-                found,
-            });
-        }
-        self.advance(out);
-        self.pass.finish(out);
-        Ok(())
     }
 }
