@@ -417,6 +417,7 @@ fn steps_that_do_not_fit_are_refused_before_the_model_is_loaded() {
         (["--schedule", "0,0.5,1"], "stay below 1"),
         (["--solver", "ddim"], "euler, heun, midpoint"),
         (["--schedule", "turbo"], "it has draft, fast"),
+        (["--sharpen", "5"], "expected 0 to 4"),
     ] {
         let arguments = [&[DEMO, "-o", "never.wav"], &flags[..]].concat();
         without_runtime(&arguments)

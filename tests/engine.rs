@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use ndarray::{Axis, s};
 use vocode::bundle::Bundle;
 use vocode::diffusion::Solver;
-use vocode::mel::{Layout, Mel, NpyLimits, read_npy};
+use vocode::mel::{Layout, Mel, NpyLimits, Sharpening, analyse, read_npy};
 use vocode::runtime::{Precision, Provider, SessionOptions};
 use vocode::vocoder::{ScheduleChoice, SynthesisOptions, Vocoder, VocoderError};
 
@@ -160,6 +160,37 @@ fn pieces_are_the_whole(precision: Precision) {
         vocoder.open(&long),
         Err(VocoderError::WindowLength { found: 0, .. })
     ));
+}
+
+#[test]
+fn a_mel_is_sharpened_as_asked_for_or_else_as_the_bundle_says() {
+    let (mut vocoder, mel) = (vocoder(), demo());
+    let (convention, own) = {
+        let manifest = vocoder.manifest();
+        (manifest.mel.clone(), manifest.sharpening.unwrap())
+    };
+    let options = |bands| SynthesisOptions::default().sharpening(Some(Sharpening { bands }));
+    let usual = make(&mut vocoder, &mel, &SynthesisOptions::default());
+    assert!(make(&mut vocoder, &mel, &options(own.bands)) == usual);
+    let sharp = own.apply(mel.view(), convention.floor_value());
+    let sharp = Mel::new(sharp).unwrap();
+    assert!(make(&mut vocoder, &sharp, &options(0.0)) == usual);
+    let too_much = vocoder.synthesize(&mel, &options(5.0)).unwrap_err();
+    assert!(matches!(too_much, VocoderError::Sharpening(_)));
+
+    // What a blur across bands took comes back.
+    let blurred = Sharpening { bands: -1.0 };
+    let blurred = Mel::new(blurred.apply(mel.view(), convention.floor_value())).unwrap();
+    let mut distance = |bands| {
+        let made = make(&mut vocoder, &blurred, &options(bands));
+        let found = analyse(&made, &convention).unwrap().into_values();
+        (&found.slice(s![.., ..mel.frames()]) - &mel.view())
+            .mapv(f32::abs)
+            .mean()
+            .unwrap()
+    };
+    let (without, with) = (distance(0.0), distance(2.5));
+    assert!(with < 0.9 * without, "{without}, then {with}");
 }
 
 #[test]

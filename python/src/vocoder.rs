@@ -10,7 +10,7 @@ use numpy::{PyArray2, PyArrayDyn, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use vocode::audio::resample;
-use vocode::mel::{Prepared, analyse, prepare, prepare_approximately};
+use vocode::mel::{Prepared, Sharpening, analyse, prepare, prepare_approximately};
 use vocode::vocoder::Output;
 use vocode::{
     Bundle, LoadOptions, Manifest, Mel, Runtime, SessionOptions, SynthesisOptions, VocoderError,
@@ -103,6 +103,7 @@ impl Vocoder {
     /// lengths : frames of each mel of a padded batch; what comes after is silence in the audio.
     /// trim_padding : cut frames at either end that hold one value in every band.
     /// approximate_mel : take mels of other rates, hops and bands too, approximately, where that was measured to lose little; a warning says how much.
+    /// sharpen : bring out the detail across bands that a blurred mel has lost, 0 to 4; as the model does when None.
     /// sample_rate : of the audio, in Hz; the model's own when None.
     /// watermark : True puts a watermark in, which `detect` finds; a number of 32 bits is what it says, else a hash of the model and the key.
     /// watermark_key : bytes, at least 16, without which nobody finds it; a key that everybody has when None.
@@ -110,7 +111,7 @@ impl Vocoder {
     /// Returns
     /// -------
     /// float32, full scale 1: [samples] for one mel, [batch, samples] for a batch.
-    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, approximate_mel=false, sample_rate=None, watermark=None, watermark_key=None))]
+    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, approximate_mel=false, sharpen=None, sample_rate=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn decode<'py>(
         &self,
@@ -125,12 +126,14 @@ impl Vocoder {
         lengths: Option<Vec<usize>>,
         trim_padding: bool,
         approximate_mel: bool,
+        sharpen: Option<f32>,
         sample_rate: Option<u32>,
         watermark: Option<WatermarkArgument>,
         watermark_key: Option<&[u8]>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
         let options = options::sampling(&self.manifest, steps, schedule, solver, seed)?
-            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?);
+            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?)
+            .sharpening(sharpen.map(|bands| Sharpening { bands }));
         let from = self.convention_or_own(mel_convention)?;
         let layout = options::layout(layout)?;
         let values = arrays::mel_values(mel)?;
@@ -187,7 +190,7 @@ impl Vocoder {
     /// Returns
     /// -------
     /// An iterator of float32 arrays, [samples] each.
-    #[pyo3(signature = (mels, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", sample_rate=None, chunk_frames=None, watermark=None, watermark_key=None))]
+    #[pyo3(signature = (mels, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", sharpen=None, sample_rate=None, chunk_frames=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn stream(
         &self,
@@ -199,6 +202,7 @@ impl Vocoder {
         solver: Option<&str>,
         mel_convention: Option<ConventionArgument>,
         layout: &str,
+        sharpen: Option<f32>,
         sample_rate: Option<u32>,
         chunk_frames: Option<usize>,
         watermark: Option<WatermarkArgument>,
@@ -206,7 +210,8 @@ impl Vocoder {
     ) -> PyResult<AudioStream> {
         let options = options::sampling(&self.manifest, steps, schedule, solver, seed)?
             .window_frames(chunk_frames)
-            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?);
+            .watermark(options::watermark(&self.sha256, watermark, watermark_key)?)
+            .sharpening(sharpen.map(|bands| Sharpening { bands }));
         let from = self.convention_or_own(mel_convention)?;
         let layout = options::layout(layout)?;
         let stream = py.detach(|| lock(&self.shared).open(&options));

@@ -3,7 +3,7 @@
 use super::{BundleError, ScheduleSpec};
 use crate::diffusion::{Prediction, Process, cosine_betas, linear_betas};
 use crate::dsp::{ConsistencyParameters, EnvelopeParameters};
-use crate::mel::MelConvention;
+use crate::mel::{MelConvention, Sharpening};
 use crate::text::toml_reason;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,9 @@ pub struct Manifest {
     /// Passes that bring the audio closer to its mel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyParameters>,
+    /// How mels are sharpened before all else, where nobody asks for another amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharpening: Option<Sharpening>,
     /// Hashes of the graphs.
     pub sha256: Hashes,
 }

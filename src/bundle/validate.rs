@@ -41,6 +41,8 @@ impl Manifest {
         self.check_envelope()?;
         self.check_consistency()?;
         self.check_schedules()?;
+        let sharpening = self.sharpening.unwrap_or_default().check();
+        sharpening.map_err(BundleError::Mel)?;
         check_hashes(&self.sha256)
     }
 

@@ -143,6 +143,9 @@ pub struct RequestArgs {
     /// Cut frames at either end that hold one value in every band: the padding of a batch; the whole mel at once
     #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
     trim_padding: bool,
+    /// Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is [default: the model's own]
+    #[arg(long, env = "VOCODE_SHARPEN", value_name = "AMOUNT")]
+    sharpen: Option<f32>,
     /// Have the server put a watermark in, which `vocode detect` finds: up to 8 hexadecimal digits [default of HEX: what the server says, or a
     /// hash of its model and its key]
     #[arg(
@@ -224,6 +227,7 @@ impl RequestArgs {
             mel_convention: self.mel_convention.clone(),
             approximate_mel: self.approximate_mel,
             trim_padding: self.trim_padding,
+            sharpen: self.sharpen,
             chunk_frames: self.chunk_frames.unwrap_or(0),
             first_chunk_frames: self.first_chunk_frames.unwrap_or(0),
             solver: self.solver.map(|kind| proto::Solver {

@@ -64,6 +64,7 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), CliError> {
         schedule,
         solver,
         watermark: args.watermark.of_model(&bundle.sha256)?,
+        sharpening: args.sharpen,
         ..SynthesisOptions::default()
     };
     let own = &bundle.manifest.mel;

@@ -10,6 +10,7 @@ use super::batch::BatchArgs;
 use super::container::Container;
 use super::sampling::SamplingArgs;
 use super::watermark::WatermarkArgs;
+use crate::mel::Sharpening;
 
 /// Arguments of the main command.
 #[derive(Args, Debug)]
@@ -59,6 +60,9 @@ pub struct SynthArgs {
         value_name = "LAYOUT"
     )]
     pub(super) layout: LayoutArg,
+    /// Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is [default: the model's own]
+    #[arg(long, env = "VOCODE_SHARPEN", value_parser = sharpening, value_name = "AMOUNT")]
+    pub(super) sharpen: Option<Sharpening>,
     #[command(flatten)]
     pub(super) watermark: WatermarkArgs,
     /// Cut frames at either end that hold one value in every band: the padding of a batch
@@ -73,4 +77,10 @@ pub struct SynthArgs {
     pub(super) batch: BatchArgs,
     #[command(flatten)]
     pub(super) session: SessionArgs,
+}
+
+/// An amount of sharpening in its range.
+fn sharpening(word: &str) -> Result<Sharpening, String> {
+    let bands = word.parse::<f32>().map_err(|error| error.to_string())?;
+    Sharpening { bands }.check().map_err(|e| e.to_string())
 }

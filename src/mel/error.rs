@@ -12,6 +12,15 @@ pub enum MelError {
     #[error("{0}")]
     Io(#[from] io::Error),
 
+    /// A mel is to be sharpened more than it can be, or less than nothing.
+    #[error("sharpening is {found}, expected 0 to {most}")]
+    Sharpening {
+        /// The strongest.
+        most: f32,
+        /// What was asked for.
+        found: f32,
+    },
+
     /// The bytes are of another format.
     #[error("this is {found}, not a .npy file: {advice}")]
     NotNpy {

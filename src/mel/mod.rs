@@ -38,6 +38,7 @@ pub mod padding;
 mod presets;
 mod refused;
 mod scales;
+mod sharpen;
 #[cfg(test)]
 pub(crate) mod testing;
 mod traits;
@@ -62,6 +63,7 @@ pub(crate) use moments::Moment;
 pub use npy::{NpyLimits, read_npy, read_npy_by_shape, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 pub use refused::takes_refused;
+pub use sharpen::Sharpening;
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.
 ///

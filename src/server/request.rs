@@ -12,7 +12,7 @@ use super::status::{beyond, invalid, of_audio, of_vocoder, unavailable};
 use super::wire_mel::FrameLimit;
 use crate::audio::{Encoding, Provenance, SampleFormat, StreamEncoder};
 use crate::diffusion::{Corrector, Grid, Solver, SolverKind};
-use crate::mel::{MelConvention, MelError};
+use crate::mel::{MelConvention, MelError, Sharpening};
 use crate::proto::{self, AudioEncoding};
 use crate::vocoder::{
     AudioOutput, MelInput, OpenStream, Output, ScheduleChoice, StreamClass, StreamRequest,
@@ -102,6 +102,7 @@ impl<'a> Order<'a> {
             start,
             class: StreamClass::RealTime,
             watermark: shared.marks.choose(config.watermark, model.sha256())?,
+            sharpening: config.sharpen.map(|bands| Sharpening { bands }),
         };
         check_steps(model, &request, shared.limits.max_steps)?;
         Ok(Order {

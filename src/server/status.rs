@@ -176,6 +176,7 @@ pub(super) fn of_vocoder(error: &VocoderError) -> Status {
             format!("chunks of {found} frames cannot be made; give 1 to {limit}"),
         ),
         VocoderError::StartContext { .. } => invalid("config.start_frame", message),
+        VocoderError::Sharpening(_) => invalid("config.sharpen", message),
         VocoderError::StartWithMark => invalid("config.watermark", message),
         VocoderError::Output(error) => of_audio(error),
         VocoderError::Bands { .. } => invalid("mel.n_mels", message),

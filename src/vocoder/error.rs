@@ -2,6 +2,7 @@ use crate::audio::AudioError;
 use crate::bundle::BundleError;
 use crate::diffusion::DiffusionError;
 use crate::dsp::DspError;
+use crate::mel::MelError;
 use crate::runtime::RuntimeError;
 use std::sync::Arc;
 
@@ -29,6 +30,9 @@ pub enum VocoderError {
     /// The envelope filter refused its parameters or input.
     #[error(transparent)]
     Envelope(#[from] DspError),
+    /// An amount of sharpening out of its range.
+    #[error(transparent)]
+    Sharpening(#[from] MelError),
     /// A schedule name that the model does not have.
     #[error("the model has no schedule named {name:?}; it has {}", known.join(", "))]
     UnknownSchedule {

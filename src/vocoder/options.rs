@@ -4,6 +4,7 @@ use super::error::VocoderError;
 use crate::bundle::Manifest;
 use crate::diffusion::{Grid, Plan, Schedule, Solver};
 use crate::dsp::Watermark;
+use crate::mel::Sharpening;
 use crate::setters::setters;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct SynthesisOptions {
     /// The watermark to put in: gains of 0.8 dB up or down in cells of 86 Hz and 46 ms between 0.9 and 7.5 kHz.
     /// [`watermark::detect`](crate::watermark::detect) finds it.
     pub watermark: Option<Watermark>,
+    /// How the mel is sharpened; as the bundle says when `None`.
+    pub sharpening: Option<Sharpening>,
 }
 
 setters!(SynthesisOptions {
@@ -49,6 +52,7 @@ setters!(SynthesisOptions {
     window_frames: Option<usize>,
     batch: Option<usize>,
     watermark: Option<Watermark>,
+    sharpening: Option<Sharpening>,
 });
 
 impl Default for SynthesisOptions {
@@ -60,6 +64,7 @@ impl Default for SynthesisOptions {
             window_frames: None,
             batch: None,
             watermark: None,
+            sharpening: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use ndarray::Array2;
 use tonic::Streaming;
 use tonic::codec::CompressionEncoding;
 use vocode::audio::{DecodeLimits, decode, resampled_len};
+use vocode::bundle::Bundle;
 use vocode::client::Event;
 use vocode::diffusion::{Grid, Solver};
 use vocode::proto::{
@@ -452,6 +453,16 @@ async fn the_header_says_what_is_odd_about_a_mel_and_the_config_mends_it() {
     let (warnings, audio) = ask(trimmed, &padded).await;
     assert_eq!(warnings, Vec::<String>::new());
     assert!(difference(&audio, &expected) < 1e-4);
+
+    let sharpened = |amount| SynthesisConfig {
+        sharpen: Some(amount),
+        ..floats()
+    };
+    let own = Bundle::embedded().unwrap().manifest.sharpening.unwrap();
+    let (_, audio) = ask(sharpened(own.bands), &right).await;
+    assert!(difference(&audio, &expected) < 1e-4);
+    let (_, audio) = ask(sharpened(0.0), &right).await;
+    assert!(difference(&audio, &expected) > 1e-2);
 
     let normalised = right.mapv(|v| (v + 5.0) / 2.0);
     let moments = SynthesisConfig {

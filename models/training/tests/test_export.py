@@ -103,10 +103,11 @@ def test_manifest_says_what_is_in_the_folder(bundle: Path, checkpoint_file: Path
 
 
 def test_a_schedule_may_have_passes_of_its_own(checkpoint_file: Path, tmp_path: Path) -> None:
-    words = ["--training-data", "none", "--passes", "4", "--momentum", "0.5", "--passes-of", "draft=10", "--passes-of", "finest=12"]
+    words = ["--training-data", "none", "--passes", "4", "--momentum", "0.5", "--passes-of", "draft=10", "--passes-of", "finest=12", "--sharpen", "0.3"]
     export.main([str(checkpoint_file), "--out", str(tmp_path), *words])
     manifest = tomllib.loads((tmp_path / "bundle.toml").read_text())
     assert manifest["consistency"] == {"passes": 4, "momentum": 0.5}
+    assert manifest["sharpening"] == {"bands": 0.3}
     assert {name: spec["passes"] for name, spec in manifest["schedules"]["named"].items() if "passes" in spec} == {"draft": 10, "finest": 12}
     for wrong in ("slow=3", "draft", "draft=few"):
         with pytest.raises(SystemExit):

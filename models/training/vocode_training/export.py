@@ -42,6 +42,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--schedule", choices=SCHEDULES, default="fast", help="the default schedule")
     parser.add_argument("--passes", type=int, default=2, help="passes that bring the audio closer to its mel")
     parser.add_argument("--momentum", type=float, default=0.0, help="how much of the change from pass to pass is made once more")
+    parser.add_argument("--sharpen", type=float, default=0.0, help="how much mels are sharpened across bands before all else")
     parser.add_argument("--passes-of", type=of_schedule, action="append", default=[], metavar="NAME=N", help="other passes after this schedule")
     parser.add_argument("--integers", type=Path, action="append", metavar="CORPUS", help="also the denoiser in integers, its scales measured on these")
     parser.add_argument("--half", action="store_true", help="store matrices as float16, in ten bits of precision: half the size, computed in float32")
@@ -96,6 +97,9 @@ log_equaliser = {numbers(log_equaliser)}
 [consistency]
 passes = {args.passes}
 momentum = {args.momentum}
+
+[sharpening]
+bands = {args.sharpen}
 """
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from . import consistency, conventions, envelope
 from .ddpm import Row
@@ -61,6 +62,7 @@ class Graphs(Protocol):
     log_equaliser: np.ndarray
     passes: int
     momentum: float
+    sharpening: float
 
     def conditioner(self, mel: np.ndarray) -> np.ndarray: ...
 
@@ -117,6 +119,10 @@ class OnnxGraphs:
     @property
     def momentum(self) -> float:
         return self.manifest.get("consistency", {}).get("momentum", 0.0)
+
+    @property
+    def sharpening(self) -> float:
+        return self.manifest.get("sharpening", {}).get("bands", 0.0)
 
     def schedule(self, name: str | None = None) -> dict[str, Any]:
         """A named schedule, the default one where no name is given."""
@@ -181,11 +187,21 @@ def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int,
 
 def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0, passes: int | None = None) -> np.ndarray:
     """`mel [n_mels, F]` in the convention of the graphs -> audio `[F * hop]`, with the bundle's passes of mel consistency or as many as are asked for."""
+    mel = sharpened(mel, graphs.sharpening, graphs.floor)
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
     audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
     audio = consistency.refine(graphs.convention, audio, heard, graphs.passes if passes is None else passes, graphs.momentum)[0].numpy()
     return silenced(audio, mel, graphs.floor, graphs.hop)
+
+
+def sharpened(mel: np.ndarray, amount: float, floor: float) -> np.ndarray:
+    """`mel [n_mels, F]` with `amount` times what each band stands out of those around it, under a Gaussian of a standard deviation of one band,
+    added to it; not below `floor`. The Rust twin is `src/mel/sharpen.rs`."""
+    if not amount:
+        return mel
+    around = gaussian_filter1d(mel.astype(np.float64), 1.0, axis=0, mode="nearest", truncate=4.0)
+    return np.maximum(mel + amount * (mel - around), floor).astype(np.float32)
 
 
 def silenced(audio: np.ndarray, mel: np.ndarray, floor: float, hop: int) -> np.ndarray:

@@ -54,7 +54,7 @@ class TorchGraphs:
     """The averaged model of a checkpoint, with the interface of a bundle's graphs."""
 
     def __init__(self, model: Model, log_equaliser: torch.Tensor, passes: int, momentum: float = 0.0) -> None:
-        self.passes, self.momentum = passes, momentum
+        self.passes, self.momentum, self.sharpening = passes, momentum, 0.0
         self.model = model.eval()
         self.convention = model.convention
         self.hop, self.floor = model.convention.hop, model.convention.log_floor

@@ -4,6 +4,7 @@ use super::findings::Findings;
 use crate::bundle::{Bundle, Manifest, ScheduleSpec};
 use crate::cli::error::CliError;
 use crate::cli::output::table;
+use crate::mel::Sharpening;
 
 /// Everything in a model's manifest.
 pub(super) fn inspect(bundle: &Bundle) -> Result<Findings, CliError> {
@@ -32,6 +33,7 @@ pub(super) fn inspect(bundle: &Bundle) -> Result<Findings, CliError> {
         ),
         ("envelope", envelope(m)),
         ("consistency", consistency(m)),
+        ("sharpening", sharpening(m)),
         ("sha256", bundle.sha256.clone()),
         (
             "conditioner",
@@ -101,6 +103,13 @@ fn consistency(m: &Manifest) -> String {
         momentum => format!(", with momentum {momentum}"),
     };
     format!("the audio is brought closer to its mel, {times}{momentum}")
+}
+
+fn sharpening(m: &Manifest) -> String {
+    match m.sharpening {
+        Some(Sharpening { bands }) => format!("mels are sharpened by {bands} across bands"),
+        None => "none".into(),
+    }
 }
 
 fn graph(bytes: usize, sha256: &str) -> String {

@@ -98,7 +98,7 @@ const REQUEST_ID: Parameter = Parameter {
 pub(super) static OF_MEL: [Parameter; 2] = [MODEL, REQUEST_ID];
 
 /// Of a request for audio.
-pub(super) static OF_VOCODE: [Parameter; 23] = [
+pub(super) static OF_VOCODE: [Parameter; 24] = [
     MODEL,
     Parameter {
         name: "steps",
@@ -253,6 +253,16 @@ pub(super) static OF_VOCODE: [Parameter; 23] = [
         form: Form::Switch,
         set: |asked, text| {
             asked.config.approximate_mel = switch(text)?;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "sharpen",
+        about: "Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is. As the model does when left out.",
+        example: "1",
+        form: Form::Real,
+        set: |asked, text| {
+            asked.config.sharpen = Some(real(text)? as f32);
             Ok(())
         },
     },
@@ -418,11 +428,12 @@ mod tests {
 
     #[test]
     fn parameters_become_the_fields_of_their_names() {
-        let read = asked("steps=2&seed=7&mel_mean=-5,0.5&trim_padding=true&approximate_mel=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
+        let read = asked("steps=2&seed=7&sharpen=0.5&mel_mean=-5,0.5&trim_padding=true&approximate_mel=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
         let config = read.config;
         assert_eq!(config.schedule.unwrap().kind, Some(Kind::Steps(2)));
         assert_eq!((config.seed, config.mel_mean), (Some(7), vec![-5.0, 0.5]));
         assert!(config.trim_padding && config.approximate_mel);
+        assert_eq!(config.sharpen, Some(0.5));
         assert_eq!(config.encoding, i32::from(AudioEncoding::Flac));
         assert_eq!(config.solver.unwrap().name, "heun");
         assert_eq!(

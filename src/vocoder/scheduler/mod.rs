@@ -242,7 +242,8 @@ impl Scheduler {
             windows,
             self.shared.bounds,
             request.watermark.as_ref(),
-        );
+        )
+        .sharpened(request.sharpening)?;
         let windows = stream.windows();
         // Room for what one window needs at once, and as much again to work ahead.
         let room = 2 * (windows.chunks.longest + windows.look_ahead()) + handles::PIECE;

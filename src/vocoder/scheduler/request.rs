@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::diffusion::Solver;
 use crate::dsp::Watermark;
+use crate::mel::Sharpening;
 use crate::setters::setters;
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::options::ScheduleChoice;
@@ -67,6 +68,8 @@ pub struct StreamRequest {
     pub class: StreamClass,
     /// As in [`SynthesisOptions`](crate::SynthesisOptions::watermark).
     pub watermark: Option<Watermark>,
+    /// As in [`SynthesisOptions`](crate::SynthesisOptions::sharpening).
+    pub sharpening: Option<Sharpening>,
 }
 
 setters!(StreamRequest {
@@ -80,6 +83,7 @@ setters!(StreamRequest {
     start: StreamStart,
     class: StreamClass,
     watermark: Option<Watermark>,
+    sharpening: Option<Sharpening>,
 });
 
 /// What a stream is.

@@ -160,7 +160,8 @@ impl Vocoder {
         let steps = sampling.plan.steps();
         let windows = WindowPlan::streaming(chunks, self.manifest.context, steps)?;
         let watermark = options.watermark.as_ref();
-        self.stream(&sampling, options.seed, windows, watermark)
+        let stream = self.stream(&sampling, options.seed, windows, watermark)?;
+        stream.sharpened(options.sharpening)
     }
 
     /// Runs all that can be run of a stream of [`Vocoder::open`], with the mel that was pushed so far.

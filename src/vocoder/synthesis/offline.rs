@@ -64,7 +64,8 @@ impl Vocoder {
         };
 
         let watermark = options.watermark.as_ref();
-        let mut stream = self.stream(&sampling, options.seed, windows, watermark)?;
+        let stream = self.stream(&sampling, options.seed, windows, watermark)?;
+        let mut stream = stream.sharpened(options.sharpening)?;
         let Sampling { name, solver, .. } = sampling;
         let window_frames = stream.windows().chunks.longest;
         let samples = match options.batch {

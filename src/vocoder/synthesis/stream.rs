@@ -7,6 +7,7 @@ use super::mel_queue::MelQueue;
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
 use crate::dsp::{Watermark, first_not_finite};
+use crate::mel::Sharpening;
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::{Filters, PostFilter};
 use crate::vocoder::networks::{Batch, Conditioner, Interface};
@@ -21,6 +22,9 @@ pub struct Stream {
     conditions: Conditions,
     front: Wavefront,
     post_filter: PostFilter,
+    sharpening: Sharpening,
+    /// The mel of silence.
+    floor: f32,
     convention: String,
     bands: usize,
     ended: bool,
@@ -45,12 +49,26 @@ impl Stream {
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, noise, windows, mel.hop),
             post_filter: PostFilter::new(filters, watermark, noise.origin()),
+            sharpening: manifest.sharpening.unwrap_or_default(),
+            floor: mel.floor_value(),
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
             excitation: Vec::new(),
             finished: Vec::new(),
         }
+    }
+
+    /// Sharpens the mel by another amount than the bundle says, where one is asked for.
+    ///
+    /// # Errors
+    /// [`VocoderError::Sharpening`].
+    pub(in crate::vocoder) fn sharpened(
+        mut self,
+        asked: Option<Sharpening>,
+    ) -> Result<Stream, VocoderError> {
+        self.sharpening = asked.unwrap_or(self.sharpening).check()?;
+        Ok(self)
     }
 
     /// Takes further mel frames `[n_mels, any]` in the bundle's convention.
@@ -77,8 +95,9 @@ impl Stream {
                 value,
             });
         }
-        self.post_filter.push_mel(mel)?;
-        self.mel.append(mel);
+        let mel = self.sharpening.apply(mel, self.floor);
+        self.post_filter.push_mel(mel.view())?;
+        self.mel.append(mel.view());
         Ok(())
     }
 
