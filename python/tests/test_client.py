@@ -124,6 +124,16 @@ def test_schedules_solvers_and_rates_are_the_callers_choice(client, mel):
     assert client.vocode(padded, steps=1, trim_padding=True).audio.size == 256 * mel.shape[1]
 
 
+def test_a_mel_is_sharpened_where_that_is_asked_for(client, vocoder, mel):
+    for call in (lambda **more: client.vocode(mel, steps=1, **more).audio, lambda **more: vocoder.decode(mel, steps=1, **more)):
+        as_it_is, more = call(sharpen=0.0), call(sharpen=2.0)
+        assert np.abs(as_it_is - more).max() > 0.01
+        with pytest.raises(vocode_onnx.VocodeError, match="expected 0 to 4"):
+            call(sharpen=5.0)
+    pieces = np.concatenate(list(vocoder.stream([mel], steps=1, sharpen=2.0)))
+    np.testing.assert_allclose(pieces, more, atol=1e-3)
+
+
 def test_a_mel_of_another_kind_is_taken_approximately_where_that_is_asked_for(client, vocoder, mel):
     recording = vocoder.decode(mel, steps=1)
     mel = vocoder.mel(recording, 22_050, mel_convention="vocos24k")
