@@ -32,7 +32,7 @@ pub enum VocoderError {
     Envelope(#[from] DspError),
     /// An amount of sharpening out of its range.
     #[error(transparent)]
-    Sharpening(#[from] MelError),
+    Sharpening(MelError),
     /// A schedule name that the model does not have.
     #[error("the model has no schedule named {name:?}; it has {}", known.join(", "))]
     UnknownSchedule {

@@ -4,7 +4,6 @@ use ndarray::Array2;
 use tonic::Streaming;
 use tonic::codec::CompressionEncoding;
 use vocode::audio::{DecodeLimits, decode, resampled_len};
-use vocode::bundle::Bundle;
 use vocode::client::Event;
 use vocode::diffusion::{Grid, Solver};
 use vocode::proto::{

@@ -23,8 +23,6 @@ pub struct Stream {
     front: Wavefront,
     post_filter: PostFilter,
     sharpening: Sharpening,
-    /// The mel of silence.
-    floor: f32,
     convention: String,
     bands: usize,
     ended: bool,
@@ -50,7 +48,6 @@ impl Stream {
             front: Wavefront::new(plan, noise, windows, mel.hop),
             post_filter: PostFilter::new(filters, watermark, noise.origin()),
             sharpening: manifest.sharpening.unwrap_or_default(),
-            floor: mel.floor_value(),
             convention: mel.name.clone(),
             bands: mel.n_mels,
             ended: false,
@@ -67,7 +64,8 @@ impl Stream {
         mut self,
         asked: Option<Sharpening>,
     ) -> Result<Stream, VocoderError> {
-        self.sharpening = asked.unwrap_or(self.sharpening).check()?;
+        let sharpening = asked.unwrap_or(self.sharpening).check();
+        self.sharpening = sharpening.map_err(VocoderError::Sharpening)?;
         Ok(self)
     }
 
@@ -95,7 +93,7 @@ impl Stream {
                 value,
             });
         }
-        let mel = self.sharpening.apply(mel, self.floor);
+        let mel = self.sharpening.apply(mel, self.mel.floor());
         self.post_filter.push_mel(mel.view())?;
         self.mel.append(mel.view());
         Ok(())
