@@ -280,6 +280,8 @@ fn mels_that_are_converted_or_cut_come_back_as_the_local_command_makes_them() {
     let padded = concatenate![Axis(1), zeros, demo, zeros];
     let file = fs::File::create(folder.join("padded.npy")).unwrap();
     padded.write_npy(file).unwrap();
+    let file = fs::File::create(folder.join("blurred.npy")).unwrap();
+    common::blurred(&demo).write_npy(file).unwrap();
     fs::copy(DEMO, folder.join("demo.npy")).unwrap();
     fs::copy("models/demo/demo.flac", folder.join("demo.flac")).unwrap();
     let wide = [
@@ -297,9 +299,11 @@ fn mels_that_are_converted_or_cut_come_back_as_the_local_command_makes_them() {
         .success();
     let converted = ["wide.npy", "--mel-convention=vocos24k", "--approximate-mel"];
     let cut = ["padded.npy", "--trim-padding"];
+    let restored = ["blurred.npy", "--restore=auto"];
     for flags in [
         &converted[..],
         &cut,
+        &restored,
         &["demo.npy", "--mel-convention=tacotron2"],
     ] {
         let local = made(folder, &[flags, &["--precision=float"]].concat()).unwrap();
@@ -312,7 +316,7 @@ fn mels_that_are_converted_or_cut_come_back_as_the_local_command_makes_them() {
             assert!(worst < 1e-3, "{flags:?}, {method}: {worst}");
         }
     }
-    for flags in [&converted[..], &cut] {
+    for flags in [&converted[..], &cut, &restored] {
         let call = ["client", "--method=live", "--addr", server.address()];
         let said = made(folder, &[&call[..], flags].concat()).unwrap_err();
         assert!(said.contains("where the mel comes whole"), "{said}");

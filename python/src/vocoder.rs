@@ -103,6 +103,7 @@ impl Vocoder {
     /// lengths : frames of each mel of a padded batch; what comes after is silence in the audio.
     /// trim_padding : cut frames at either end that hold one value in every band.
     /// approximate_mel : take mels of other rates, hops and bands too, approximately, where that was measured to lose little; a warning says how much.
+    /// restore : measure how far a mel is blurred, as the mean that an acoustic model predicts is, and undo it; a recording's stays as it is.
     /// sharpen : bring out the detail across bands that a blurred mel has lost, 0 to 4; as the model does when None.
     /// sample_rate : of the audio, in Hz; the model's own when None.
     /// watermark : True puts a watermark in, which `detect` finds; a number of 32 bits is what it says, else a hash of the model and the key.
@@ -111,7 +112,7 @@ impl Vocoder {
     /// Returns
     /// -------
     /// float32, full scale 1: [samples] for one mel, [batch, samples] for a batch.
-    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, approximate_mel=false, sharpen=None, sample_rate=None, watermark=None, watermark_key=None))]
+    #[pyo3(signature = (mel, steps=None, seed=0, *, schedule=None, solver=None, mel_convention=None, layout="bands-first", lengths=None, trim_padding=false, approximate_mel=false, restore=false, sharpen=None, sample_rate=None, watermark=None, watermark_key=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn decode<'py>(
         &self,
@@ -126,6 +127,7 @@ impl Vocoder {
         lengths: Option<Vec<usize>>,
         trim_padding: bool,
         approximate_mel: bool,
+        restore: bool,
         sharpen: Option<f32>,
         sample_rate: Option<u32>,
         watermark: Option<WatermarkArgument>,
@@ -153,6 +155,9 @@ impl Vocoder {
             }
             if trim_padding {
                 mel = vocode::mel::trim_padding(mel, &from).0;
+            }
+            if restore {
+                mel = vocode::mel::restore(mel, &from).0;
             }
             let prepared = match approximate_mel {
                 true => prepare_approximately(mel, &from, &self.manifest.mel),

@@ -134,6 +134,18 @@ def test_a_mel_is_sharpened_where_that_is_asked_for(client, vocoder, mel):
     np.testing.assert_allclose(pieces, more, atol=1e-3)
 
 
+def test_a_blurred_mel_is_restored_where_that_is_asked_for(client, vocoder, mel):
+    reach = np.arange(-4, 5)
+    weights = np.exp(-0.5 * reach**2) / np.exp(-0.5 * reach**2).sum()
+    padded = np.pad(mel, [(4, 4), (0, 0)], mode="edge")
+    blurred = np.stack([weights @ padded[band : band + 9] for band in range(len(mel))]).astype(np.float32)
+    for call in (lambda mel, **more: client.vocode(mel, steps=1, **more).audio, lambda mel, **more: vocoder.decode(mel, steps=1, **more)):
+        with pytest.warns(UserWarning, match="restore"):
+            dull = call(blurred)
+        assert np.abs(call(blurred, restore=True) - dull).max() > 0.01
+        np.testing.assert_array_equal(call(mel, restore=True), call(mel))
+
+
 def test_a_mel_of_another_kind_is_taken_approximately_where_that_is_asked_for(client, vocoder, mel):
     recording = vocoder.decode(mel, steps=1)
     mel = vocoder.mel(recording, 22_050, mel_convention="vocos24k")

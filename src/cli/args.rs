@@ -258,6 +258,16 @@ impl From<LayoutArg> for Layout {
     }
 }
 
+/// What is done about the blur of a mel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
+pub enum RestoreArg {
+    /// It stays
+    #[default]
+    Off,
+    /// It is measured, and undone where there is any
+    Auto,
+}
+
 /// How samples are stored in the file.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum FormatArg {

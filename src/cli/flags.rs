@@ -6,7 +6,7 @@ use crate::bundle::BuiltIn;
 use crate::mel::MelError;
 
 /// Fields as the library calls them, and their flags.
-const FLAGS: [(&str, &str); 22] = [
+const FLAGS: [(&str, &str); 23] = [
     ("`approximate_mel`", "--approximate-mel"),
     ("`api_keys`", "--api-keys"),
     ("`device`", "--device"),
@@ -23,6 +23,7 @@ const FLAGS: [(&str, &str); 22] = [
     ("`ort_lib`", "--ort-lib"),
     ("`precision`", "--precision"),
     ("`provider`", "--provider"),
+    ("`restore`", "--restore auto"),
     ("`tf32`", "--tf32"),
     ("`threads`", "--threads"),
     ("`tls_cert`", "--tls-cert"),
@@ -78,10 +79,13 @@ mod tests {
     fn every_flag_is_one_of_the_program() {
         let command = super::super::command::Cli::command();
         for (field, flag) in FLAGS {
-            let named = |arg: &clap::Arg| arg.get_long() == flag.strip_prefix("--");
+            let flag = flag
+                .strip_prefix("--")
+                .and_then(|words| words.split(' ').next());
+            let named = |arg: &clap::Arg| arg.get_long() == flag;
             let known = |command: &clap::Command| command.get_arguments().any(named);
             let known = known(&command) || command.get_subcommands().any(known);
-            assert!(known || cfg!(not(feature = "server")), "{field}: {flag}");
+            assert!(known || cfg!(not(feature = "server")), "{field}: {flag:?}");
         }
     }
 }

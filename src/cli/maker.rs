@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::args::FormatArg;
+use super::args::{FormatArg, RestoreArg};
 use super::container::Container;
 use super::error::CliError;
 use super::flags::with_flags;
@@ -12,7 +12,8 @@ use super::summary::{Bar, Summary};
 use super::synth_args::SynthArgs;
 use crate::audio::{Encoded, InfoId, Limited, Provenance, limit, too_loud};
 use crate::mel::{
-    Mel, MelConvention, NpyLimits, Prepared, prepare, prepare_approximately, read_npy, trim_padding,
+    Blur, Mel, MelConvention, NpyLimits, Prepared, prepare, prepare_approximately, read_npy,
+    restore, trim_padding,
 };
 use crate::vocoder::{Output, ScheduleChoice, Synthesis, SynthesisOptions, Vocoder, VocoderError};
 
@@ -199,6 +200,12 @@ impl Maker<'_> {
             synthesis.provider,
             self.vocoder.precision()
         );
+        if self.args.restore == RestoreArg::Auto {
+            comment.push_str(" restore=auto");
+        }
+        if let Some(sharpening) = self.args.sharpen {
+            comment.push_str(&format!(" sharpen={}", sharpening.bands));
+        }
         if let Some(watermark) = self.watermark() {
             comment.push_str(&format!(" watermark={watermark}"));
         }
@@ -240,6 +247,14 @@ pub(super) fn bring(
         true => trim_padding(mel, from).0,
         false => mel,
     };
+    let (mel, blur) = match args.restore {
+        RestoreArg::Auto => restore(mel, from),
+        RestoreArg::Off => (mel, Blur::default()),
+    };
+    if !blur.is_none() {
+        let words = format!("{label}: a blur of {blur} is undone");
+        args.session.verbosity.tell(&words);
+    }
     let prepared = match args.approximate_mel {
         true => prepare_approximately(mel, from, to),
         false => prepare(mel, from, to),

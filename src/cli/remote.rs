@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::args::LayoutArg;
+use super::args::{LayoutArg, RestoreArg};
 use super::error::CliError;
 use super::expected::Expected;
 use super::jobs::Source;
@@ -143,6 +143,15 @@ pub struct RequestArgs {
     /// Cut frames at either end that hold one value in every band: the padding of a batch; the whole mel at once
     #[arg(long, env = "VOCODE_TRIM_PADDING", value_parser = FalseyValueParser::new())]
     trim_padding: bool,
+    /// Undo the blur of a mel that an acoustic model averaged; the mel of a recording stays as it is; the whole mel at once
+    #[arg(
+        long,
+        env = "VOCODE_RESTORE",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    restore: RestoreArg,
     /// Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is [default: the model's own]
     #[arg(long, env = "VOCODE_SHARPEN", value_name = "AMOUNT")]
     sharpen: Option<f32>,
@@ -227,6 +236,7 @@ impl RequestArgs {
             mel_convention: self.mel_convention.clone(),
             approximate_mel: self.approximate_mel,
             trim_padding: self.trim_padding,
+            restore: self.restore == RestoreArg::Auto,
             sharpen: self.sharpen,
             chunk_frames: self.chunk_frames.unwrap_or(0),
             first_chunk_frames: self.first_chunk_frames.unwrap_or(0),

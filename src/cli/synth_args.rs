@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
-use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, SessionArgs};
+use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, RestoreArg, SessionArgs};
 use super::batch::BatchArgs;
 use super::container::Container;
 use super::sampling::SamplingArgs;
@@ -60,6 +60,15 @@ pub struct SynthArgs {
         value_name = "LAYOUT"
     )]
     pub(super) layout: LayoutArg,
+    /// Undo the blur of a mel that an acoustic model averaged; the mel of a recording stays as it is
+    #[arg(
+        long,
+        env = "VOCODE_RESTORE",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    pub(super) restore: RestoreArg,
     /// Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is [default: the model's own]
     #[arg(long, env = "VOCODE_SHARPEN", value_parser = sharpening, value_name = "AMOUNT")]
     pub(super) sharpen: Option<Sharpening>,

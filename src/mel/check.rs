@@ -5,6 +5,7 @@
 use super::detect::{detect_for, likely};
 use super::guess::{Guess, Likelihood, Statistics};
 use super::padding;
+use super::restore;
 use super::scales::nepers;
 use super::traits::Traits;
 use super::{Mel, MelConvention, MelError};
@@ -176,6 +177,7 @@ fn remarks(mel: &Mel, convention: &MelConvention, range: &Range, s: &Statistics)
             s.min
         ));
     }
+    notes.extend(restore::note(mel));
     notes
 }
 

@@ -37,6 +37,7 @@ mod npz;
 pub mod padding;
 mod presets;
 mod refused;
+mod restore;
 mod scales;
 mod sharpen;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub(crate) use moments::Moment;
 pub use npy::{NpyLimits, read_npy, read_npy_by_shape, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 pub use refused::takes_refused;
+pub use restore::{Blur, restore};
 pub use sharpen::Sharpening;
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.

@@ -6,7 +6,8 @@ use tonic::Status;
 use super::status::{invalid, of_mel};
 use super::wire_mel::{self, Elsewhere, FrameLimit};
 use crate::mel::{
-    Approximation, Conversion, Mel, MelConvention, MelError, Moment, Prepared, trim_padding,
+    Approximation, Conversion, Mel, MelConvention, MelError, Moment, Prepared, restore,
+    trim_padding,
 };
 use crate::proto;
 
@@ -16,6 +17,7 @@ pub(super) struct MelDecoder<'a> {
     from: MelConvention,
     way: Way,
     trim: bool,
+    restore: bool,
     frames: u64,
     elsewhere: Elsewhere<'a>,
 }
@@ -69,6 +71,7 @@ impl<'a> MelDecoder<'a> {
             elsewhere,
             from,
             trim: config.trim_padding,
+            restore: config.restore,
             frames: config.start_frame,
         })
     }
@@ -79,8 +82,9 @@ impl<'a> MelDecoder<'a> {
     /// INVALID_ARGUMENT where the mel must come whole.
     pub fn of_pieces(&self) -> Result<&Conversion, Status> {
         let (field, what) = match &self.way {
-            Way::Exact(conversion) if !self.trim => return Ok(conversion),
-            Way::Exact(_) => ("config.trim_padding", "padding is cut"),
+            Way::Exact(_) if self.trim => ("config.trim_padding", "padding is cut"),
+            Way::Exact(_) if self.restore => ("config.restore", "a mel is restored"),
+            Way::Exact(conversion) => return Ok(conversion),
             Way::Approximate(_) => ("config.approximate_mel", "a mel is converted approximately"),
         };
         let message = format!(
@@ -102,6 +106,10 @@ impl<'a> MelDecoder<'a> {
         let mel = self.read(message, limit)?;
         let mel = match self.trim {
             true => trim_padding(mel, &self.from).0,
+            false => mel,
+        };
+        let mel = match self.restore {
+            true => restore(mel, &self.from).0,
             false => mel,
         };
         let prepared = match &self.way {

@@ -46,6 +46,11 @@ fn npy(values: &Array2<f32>) -> Vec<u8> {
     bytes
 }
 
+fn samples(wav: &[u8]) -> Vec<i16> {
+    let reader = hound::WavReader::new(wav).unwrap();
+    reader.into_samples().map(Result::unwrap).collect()
+}
+
 /// A version 1 file whose header is written by hand.
 fn with_header(shape: &str, fortran: bool, values: impl Iterator<Item = f32>) -> Vec<u8> {
     let order = if fortran { "True" } else { "False" };
@@ -81,6 +86,23 @@ fn a_batch_padded_with_zeros_is_told_and_its_padding_can_be_cut() {
     let (trimmed, message) = synthesise(&npy(&padded), &["--trim-padding"]);
     assert_eq!(trimmed, right, "{message}");
     assert!(!message.contains("padding"), "{message}");
+}
+
+#[test]
+fn a_blurred_mel_is_told_and_restored_and_a_sharp_one_stays_as_it_is() {
+    let (right, message) = synthesise(&npy(&demo()), &[]);
+    assert!(!message.contains("blur"), "{message}");
+    let (same, message) = synthesise(&npy(&demo()), &["--restore=auto"]);
+    assert!(!message.contains("blur"), "{message}");
+    assert_eq!(samples(&same), samples(&right));
+
+    let mel = common::blurred(&demo());
+    let (dull, message) = synthesise(&npy(&mel), &[]);
+    assert!(message.contains("--restore auto undoes that"), "{message}");
+    let (restored, message) = synthesise(&npy(&mel), &["--restore", "auto"]);
+    assert_eq!(warnings(&message), Vec::<&str>::new());
+    assert!(message.contains("bands is undone"), "{message}");
+    assert_ne!(dull, restored);
 }
 
 #[test]

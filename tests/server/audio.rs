@@ -453,6 +453,20 @@ async fn the_header_says_what_is_odd_about_a_mel_and_the_config_mends_it() {
     assert_eq!(warnings, Vec::<String>::new());
     assert!(difference(&audio, &expected) < 1e-4);
 
+    let blurred = crate::common::blurred(&right);
+    let (warnings, unrestored) = ask(floats(), &blurred).await;
+    assert!(warnings[0].contains("`restore`"), "{warnings:?}");
+    let restored = || SynthesisConfig {
+        restore: true,
+        ..floats()
+    };
+    let (warnings, audio) = ask(restored(), &blurred).await;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert!(difference(&audio, &unrestored) > 1e-2);
+    // The mel of a recording stays as it is.
+    let (_, audio) = ask(restored(), &right).await;
+    assert!(difference(&audio, &expected) < 1e-4);
+
     let sharpened = |amount| SynthesisConfig {
         sharpen: Some(amount),
         ..floats()

@@ -87,6 +87,13 @@ async fn an_answer_begins_where_it_is_asked_to() {
         ),
         (
             SynthesisConfig {
+                restore: true,
+                ..config(3, 0)
+            },
+            "comes whole",
+        ),
+        (
+            SynthesisConfig {
                 approximate_mel: true,
                 mel_convention: "espnet".to_owned(),
                 ..config(3, 0)

@@ -41,6 +41,7 @@ class Strain:
     audio: Callable[[np.ndarray], np.ndarray] = lambda audio: audio
     mel: Callable[[np.ndarray], np.ndarray] = lambda mel: mel
     gain: float = 1.0  # taken back before scoring
+    flags: tuple[str, ...] = ()  # of the program
 
 
 def white(shape: int | tuple[int, ...]) -> np.ndarray:
@@ -61,6 +62,7 @@ def blur(bands: float, frames: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda mel: gaussian_filter(mel, (bands, frames), mode="nearest")
 
 
+RESTORED = ("--restore", "auto")
 STRAINS = (
     Strain("as it is"),
     Strain("40 dB quieter", audio=lambda a: a * np.float32(0.01), gain=0.01),
@@ -74,6 +76,12 @@ STRAINS = (
     Strain("mel blurred over 1 band", mel=blur(1.0, 0.0)),
     Strain("mel blurred over 1 frame and 1 band", mel=blur(1.0, 1.0)),
     Strain("mel blurred over 2 frames and 2 bands", mel=blur(2.0, 2.0)),
+    Strain("as it is, `--restore auto`", flags=RESTORED),
+    Strain("1 frame, `--restore auto`", mel=blur(0.0, 1.0), flags=RESTORED),
+    Strain("1 band, `--restore auto`", mel=blur(1.0, 0.0), flags=RESTORED),
+    Strain("1 frame and 1 band, `--restore auto`", mel=blur(1.0, 1.0), flags=RESTORED),
+    Strain("1.5 frames and 1.5 bands, `--restore auto`", mel=blur(1.5, 1.5), flags=RESTORED),
+    Strain("2 frames and 2 bands, `--restore auto`", mel=blur(2.0, 2.0), flags=RESTORED),
 )
 
 
@@ -236,7 +244,7 @@ def strained_speech(args: argparse.Namespace, clips: list[Clip], folder: Path) -
         targets = [strain.audio(clip.audio) for clip in clips]
         heard = [strain.mel(HIFIGAN.mel(torch.from_numpy(target)[None])[0].numpy()) for target in targets]
         out = folder / f"strain-{number}"
-        run_binary(args.binary, args.bundle, [], {clip.name: mel for clip, mel in zip(clips, heard, strict=True)}, out)
+        run_binary(args.binary, args.bundle, list(strain.flags), {clip.name: mel for clip, mel in zip(clips, heard, strict=True)}, out)
         jobs = [(target, mel, read_wav(out, clip), strain.gain) for clip, target, mel in zip(clips, targets, heard, strict=True)]
         with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
             rows = np.array(list(pool.map(score_strained, jobs)))

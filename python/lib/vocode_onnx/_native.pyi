@@ -79,6 +79,7 @@ class Vocoder:
         lengths: Sequence[int] | None = None,
         trim_padding: bool = False,
         approximate_mel: bool = False,
+        restore: bool = False,
         sharpen: float | None = None,
         sample_rate: int | None = None,
         watermark: bool | int | None = None,

@@ -98,7 +98,7 @@ const REQUEST_ID: Parameter = Parameter {
 pub(super) static OF_MEL: [Parameter; 2] = [MODEL, REQUEST_ID];
 
 /// Of a request for audio.
-pub(super) static OF_VOCODE: [Parameter; 24] = [
+pub(super) static OF_VOCODE: [Parameter; 25] = [
     MODEL,
     Parameter {
         name: "steps",
@@ -253,6 +253,16 @@ pub(super) static OF_VOCODE: [Parameter; 24] = [
         form: Form::Switch,
         set: |asked, text| {
             asked.config.approximate_mel = switch(text)?;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "restore",
+        about: "Measure how far the mel is blurred, as the mean that an acoustic model predicts is, and undo it. The mel of a recording stays as it is.",
+        example: "true",
+        form: Form::Switch,
+        set: |asked, text| {
+            asked.config.restore = switch(text)?;
             Ok(())
         },
     },
@@ -428,11 +438,11 @@ mod tests {
 
     #[test]
     fn parameters_become_the_fields_of_their_names() {
-        let read = asked("steps=2&seed=7&sharpen=0.5&mel_mean=-5,0.5&trim_padding=true&approximate_mel=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
+        let read = asked("steps=2&seed=7&sharpen=0.5&mel_mean=-5,0.5&trim_padding=true&approximate_mel=true&restore=true&solver=heun&layout=frames_first&encoding=flac&request_id=a%20b").unwrap();
         let config = read.config;
         assert_eq!(config.schedule.unwrap().kind, Some(Kind::Steps(2)));
         assert_eq!((config.seed, config.mel_mean), (Some(7), vec![-5.0, 0.5]));
-        assert!(config.trim_padding && config.approximate_mel);
+        assert!(config.trim_padding && config.approximate_mel && config.restore);
         assert_eq!(config.sharpen, Some(0.5));
         assert_eq!(config.encoding, i32::from(AudioEncoding::Flac));
         assert_eq!(config.solver.unwrap().name, "heun");

@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     """Cut frames at either end that hold one value in every band; not in live calls."""
     approximate_mel: bool
     """Take mels of other rates, hops and bands too, approximately, where that was measured to lose little; not in live calls."""
+    restore: bool
+    """Measure how far the mel is blurred, as the mean that an acoustic model predicts is, and undo it; not in live calls."""
     sharpen: float
     """Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is. As the model does where it is left out."""
     sample_rate: int
@@ -112,6 +114,7 @@ def _config(steps: int | None, seed: int, options: Options) -> pb.SynthesisConfi
         solver=pb.Solver(name=solver) if isinstance(solver, str) else solver,
         trim_padding=options.get("trim_padding", False),
         approximate_mel=options.get("approximate_mel", False),
+        restore=options.get("restore", False),
         sharpen=options.get("sharpen"),
         mel_mean=_numbers(mean),
         mel_std=_numbers(std),

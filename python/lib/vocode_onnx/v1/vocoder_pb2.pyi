@@ -94,7 +94,7 @@ class Corrector(_message.Message):
     def __init__(self, steps: _Optional[int] = ..., snr: _Optional[float] = ...) -> None: ...
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("model", "encoding", "sample_rate_hz", "schedule", "seed", "mel_convention", "chunk_frames", "first_chunk_frames", "solver", "trim_padding", "mel_mean", "mel_std", "watermark", "start_frame", "start_sample", "approximate_mel", "sharpen")
+    __slots__ = ("model", "encoding", "sample_rate_hz", "schedule", "seed", "mel_convention", "chunk_frames", "first_chunk_frames", "solver", "trim_padding", "mel_mean", "mel_std", "watermark", "start_frame", "start_sample", "approximate_mel", "sharpen", "restore")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,7 @@ class SynthesisConfig(_message.Message):
     START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
     APPROXIMATE_MEL_FIELD_NUMBER: _ClassVar[int]
     SHARPEN_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
     model: str
     encoding: AudioEncoding
     sample_rate_hz: int
@@ -129,7 +130,8 @@ class SynthesisConfig(_message.Message):
     start_sample: int
     approximate_mel: bool
     sharpen: float
-    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., seed: _Optional[int] = ..., mel_convention: _Optional[str] = ..., chunk_frames: _Optional[int] = ..., first_chunk_frames: _Optional[int] = ..., solver: _Optional[_Union[Solver, _Mapping]] = ..., trim_padding: bool = ..., mel_mean: _Optional[_Iterable[float]] = ..., mel_std: _Optional[_Iterable[float]] = ..., watermark: _Optional[_Union[Watermark, _Mapping]] = ..., start_frame: _Optional[int] = ..., start_sample: _Optional[int] = ..., approximate_mel: bool = ..., sharpen: _Optional[float] = ...) -> None: ...
+    restore: bool
+    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., seed: _Optional[int] = ..., mel_convention: _Optional[str] = ..., chunk_frames: _Optional[int] = ..., first_chunk_frames: _Optional[int] = ..., solver: _Optional[_Union[Solver, _Mapping]] = ..., trim_padding: bool = ..., mel_mean: _Optional[_Iterable[float]] = ..., mel_std: _Optional[_Iterable[float]] = ..., watermark: _Optional[_Union[Watermark, _Mapping]] = ..., start_frame: _Optional[int] = ..., start_sample: _Optional[int] = ..., approximate_mel: bool = ..., sharpen: _Optional[float] = ..., restore: bool = ...) -> None: ...
 
 class Watermark(_message.Message):
     __slots__ = ("enabled", "payload")
