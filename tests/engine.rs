@@ -172,7 +172,7 @@ fn a_mel_is_sharpened_as_asked_for_or_else_as_the_bundle_says() {
     let options = |bands| SynthesisOptions::default().sharpening(Some(Sharpening { bands }));
     let usual = make(&mut vocoder, &mel, &SynthesisOptions::default());
     assert!(make(&mut vocoder, &mel, &options(own.bands)) == usual);
-    let sharp = own.apply(mel.view(), convention.floor_value());
+    let sharp = own.apply(mel.view(), &convention);
     let sharp = Mel::new(sharp).unwrap();
     assert!(make(&mut vocoder, &sharp, &options(0.0)) == usual);
     let too_much = vocoder.synthesize(&mel, &options(5.0)).unwrap_err();
@@ -180,7 +180,7 @@ fn a_mel_is_sharpened_as_asked_for_or_else_as_the_bundle_says() {
 
     // What a blur across bands took comes back.
     let blurred = Sharpening { bands: -1.0 };
-    let blurred = Mel::new(blurred.apply(mel.view(), convention.floor_value())).unwrap();
+    let blurred = Mel::new(blurred.apply(mel.view(), &convention)).unwrap();
     let mut distance = |bands| {
         let made = make(&mut vocoder, &blurred, &options(bands));
         let found = analyse(&made, &convention).unwrap().into_values();

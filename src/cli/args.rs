@@ -15,7 +15,7 @@ use super::jobs::Source;
 use super::output::say;
 use crate::audio::SampleFormat;
 use crate::bundle::{BuiltIn, Bundle};
-use crate::mel::{Layout, MelConvention};
+use crate::mel::{Layout, MelConvention, Sharpening};
 use crate::runtime::{GpuOptions, LoadOptions, Precision, Provider, SessionOptions};
 
 /// Bytes of a TOML file that a flag names; the longest sensible one has a few kilobytes.
@@ -266,6 +266,12 @@ pub enum RestoreArg {
     Off,
     /// It is measured, and undone where there is any
     Auto,
+}
+
+/// An amount of sharpening in its range.
+pub(super) fn sharpening(word: &str) -> Result<Sharpening, String> {
+    let bands = word.parse::<f32>().map_err(|error| error.to_string())?;
+    Sharpening { bands }.check().map_err(|e| e.to_string())
 }
 
 /// How samples are stored in the file.

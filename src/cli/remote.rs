@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::args::{LayoutArg, RestoreArg};
+use super::args::{LayoutArg, RestoreArg, sharpening};
 use super::error::CliError;
 use super::expected::Expected;
 use super::jobs::Source;
@@ -15,7 +15,9 @@ use super::watermark::PayloadArg;
 use super::{sampling, threads};
 use crate::client::{Client, ClientOptions, TlsFiles};
 use crate::diffusion::{Process, SolverKind};
-use crate::mel::{Layout, Mel, MelConvention, MelError, NpyLimits, may_have_bands, read_npy};
+use crate::mel::{
+    Layout, Mel, MelConvention, MelError, NpyLimits, Sharpening, may_have_bands, read_npy,
+};
 use crate::proto::{self, schedule};
 use crate::text::visible;
 
@@ -153,8 +155,8 @@ pub struct RequestArgs {
     )]
     restore: RestoreArg,
     /// Bring out the detail across bands that a blurred mel has lost, 0 to 4; 0 leaves the mel as it is [default: the model's own]
-    #[arg(long, env = "VOCODE_SHARPEN", value_name = "AMOUNT")]
-    sharpen: Option<f32>,
+    #[arg(long, env = "VOCODE_SHARPEN", value_parser = sharpening, value_name = "AMOUNT")]
+    sharpen: Option<Sharpening>,
     /// Have the server put a watermark in, which `vocode detect` finds: up to 8 hexadecimal digits [default of HEX: what the server says, or a
     /// hash of its model and its key]
     #[arg(
@@ -237,7 +239,7 @@ impl RequestArgs {
             approximate_mel: self.approximate_mel,
             trim_padding: self.trim_padding,
             restore: self.restore == RestoreArg::Auto,
-            sharpen: self.sharpen,
+            sharpen: self.sharpen.map(|sharpening| sharpening.bands),
             chunk_frames: self.chunk_frames.unwrap_or(0),
             first_chunk_frames: self.first_chunk_frames.unwrap_or(0),
             solver: self.solver.map(|kind| proto::Solver {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
-use super::args::{ConventionArg, FormatArg, LayoutArg, Overwrite, RestoreArg, SessionArgs};
+use super::args::{
+    ConventionArg, FormatArg, LayoutArg, Overwrite, RestoreArg, SessionArgs, sharpening,
+};
 use super::batch::BatchArgs;
 use super::container::Container;
 use super::sampling::SamplingArgs;
@@ -86,10 +88,4 @@ pub struct SynthArgs {
     pub(super) batch: BatchArgs,
     #[command(flatten)]
     pub(super) session: SessionArgs,
-}
-
-/// An amount of sharpening in its range.
-fn sharpening(word: &str) -> Result<Sharpening, String> {
-    let bands = word.parse::<f32>().map_err(|error| error.to_string())?;
-    Sharpening { bands }.check().map_err(|e| e.to_string())
 }

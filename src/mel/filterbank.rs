@@ -44,6 +44,19 @@ impl MelConvention {
         edges[1..=self.n_mels].to_vec()
     }
 
+    /// What the squared magnitude in each band counts in the energy of a frame, to a common factor: the width of the band, over the square of
+    /// what its filter sums up.
+    pub(super) fn energy_weights(&self) -> Vec<f64> {
+        let widths = edges(self)
+            .windows(3)
+            .map(|edges| edges[2] - edges[0])
+            .collect::<Vec<_>>();
+        match self.norm {
+            FilterNorm::Slaney => widths,
+            FilterNorm::None => widths.iter().map(|width| 1.0 / width).collect(),
+        }
+    }
+
     /// A mel value that audio within full scale cannot exceed: every window sample in phase in the widest band.
     pub fn ceiling_value(&self) -> f32 {
         let window_sum = self.win_length as f64 / 2.0;

@@ -65,6 +65,7 @@ pub use npy::{NpyLimits, read_npy, read_npy_by_shape, write_npy};
 pub use padding::{Padding, padding, trim_padding};
 pub use refused::takes_refused;
 pub use restore::{Blur, restore};
+pub(crate) use sharpen::Sharpener;
 pub use sharpen::Sharpening;
 
 /// A mel spectrogram of shape `[n_mels, frames]`, both at least one, every value finite, in row-major order.

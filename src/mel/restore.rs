@@ -308,14 +308,22 @@ mod tests {
             restore(mel.clone(), &hifigan),
             (mel.clone(), Blur::default())
         );
-        for (bands, frames) in [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.5, 0.0), (0.7, 0.0)] {
+        // And the share of the distance to the recording that may be left.
+        let cases = [
+            (1.0, 0.0, 0.6),
+            (0.0, 1.0, 0.35),
+            (1.0, 1.0, 0.6),
+            (1.5, 0.0, 0.8),
+            (0.7, 0.0, 0.3),
+        ];
+        for (bands, frames, left) in cases {
             let blurred = blurred(&mel, bands, frames);
             let (found, blur) = restore(blurred.clone(), &hifigan);
-            assert!((blur.bands - bands).abs() < 0.4, "{blur:?} for {bands}");
-            assert!((blur.frames - frames).abs() < 0.4, "{blur:?} for {frames}");
+            assert!((blur.bands - bands).abs() < 0.5, "{blur:?} for {bands}");
+            assert!((blur.frames - frames).abs() < 0.5, "{blur:?} for {frames}");
             let (before, after) = (distance(&blurred, &mel), distance(&found, &mel));
             assert!(
-                after < 0.7 * before,
+                after < left * before,
                 "{bands}, {frames}: {before} to {after}"
             );
             let range = hifigan.floor_value()..=hifigan.ceiling_value();

@@ -92,6 +92,13 @@ class Convention:
         """Natural logarithm of the sum of each filter, `[n_mels]`: the mel of a spectrum of ones."""
         return np.log(self.filterbank().sum(1))
 
+    def energies(self, mel: np.ndarray) -> np.ndarray:
+        """Energy of each frame of `mel [n_mels, F]`, to a common factor: the squared magnitude behind a band times its width."""
+        edges = _edges(self)
+        widths = edges[2:] - edges[:-2]
+        weights = widths if self.norm == "slaney" else 1.0 / widths
+        return np.sum(weights[:, None] * np.exp(2.0 * mel.astype(np.float64)), 0)
+
     def of_padded(self, padded: Tensor) -> Tensor:
         """Mel of audio that already carries `before` samples of context at its start and `after` at its end.
 
@@ -160,9 +167,14 @@ def _mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
     return np.where(mel >= 15.0, log, linear)
 
 
+def _edges(c: Convention) -> np.ndarray:
+    """Where the triangles begin, peak and end, in Hz: `[n_mels + 2]`."""
+    return _mel_to_hz(np.linspace(*_hz_to_mel(np.array([c.f_min, c.f_max]), c.scale), c.n_mels + 2), c.scale)
+
+
 @lru_cache(maxsize=8)
 def _filterbank(c: Convention) -> np.ndarray:
-    edges = _mel_to_hz(np.linspace(*_hz_to_mel(np.array([c.f_min, c.f_max]), c.scale), c.n_mels + 2), c.scale)
+    edges = _edges(c)
     bins = np.arange(c.n_fft // 2 + 1) * c.sample_rate / c.n_fft
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]

@@ -187,7 +187,7 @@ def sample_waveform(graphs: Graphs, mel: np.ndarray, rows: list[Row], seed: int,
 
 def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 0, passes: int | None = None) -> np.ndarray:
     """`mel [n_mels, F]` in the convention of the graphs -> audio `[F * hop]`, with the bundle's passes of mel consistency or as many as are asked for."""
-    mel = sharpened(mel, graphs.sharpening, graphs.floor)
+    mel = sharpened(graphs.convention, mel, graphs.sharpening)
     excitation = torch.from_numpy(sample_excitation(graphs, mel, times, seed))
     heard = torch.from_numpy(mel)[None]
     audio = envelope.unwhiten(graphs.convention, excitation[None], heard, torch.from_numpy(graphs.log_equaliser))
@@ -195,13 +195,15 @@ def synthesise(graphs: Graphs, mel: np.ndarray, times: list[float], seed: int = 
     return silenced(audio, mel, graphs.floor, graphs.hop)
 
 
-def sharpened(mel: np.ndarray, amount: float, floor: float) -> np.ndarray:
+def sharpened(convention: Convention, mel: np.ndarray, amount: float) -> np.ndarray:
     """`mel [n_mels, F]` with `amount` times what each band stands out of those around it, under a Gaussian of a standard deviation of one band,
-    added to it; not below `floor`. The Rust twin is `src/mel/sharpen.rs`."""
+    added to it; the energy of each frame stays, and nothing gets below the floor. The Rust twin is `src/mel/sharpen.rs`."""
     if not amount:
         return mel
     around = gaussian_filter1d(mel.astype(np.float64), 1.0, axis=0, mode="nearest", truncate=4.0)
-    return np.maximum(mel + amount * (mel - around), floor).astype(np.float32)
+    sharp = mel + amount * (mel - around)
+    louder = np.log(convention.energies(sharp) / convention.energies(mel)) / 2
+    return np.maximum(sharp - louder, convention.log_floor).astype(np.float32)
 
 
 def silenced(audio: np.ndarray, mel: np.ndarray, floor: float, hop: int) -> np.ndarray:

@@ -22,11 +22,6 @@ impl MelQueue {
         }
     }
 
-    /// The mel of silence.
-    pub fn floor(&self) -> f32 {
-        self.floor
-    }
-
     /// Takes frames `[bands, any]`.
     pub fn append(&mut self, mel: ArrayView2<'_, f32>) {
         for frame in mel.columns() {

@@ -7,7 +7,7 @@ use super::mel_queue::MelQueue;
 use crate::bundle::Manifest;
 use crate::diffusion::{Noise, Plan};
 use crate::dsp::{Watermark, first_not_finite};
-use crate::mel::Sharpening;
+use crate::mel::{MelConvention, Sharpener, Sharpening};
 use crate::vocoder::error::VocoderError;
 use crate::vocoder::filters::{Filters, PostFilter};
 use crate::vocoder::networks::{Batch, Conditioner, Interface};
@@ -22,9 +22,8 @@ pub struct Stream {
     conditions: Conditions,
     front: Wavefront,
     post_filter: PostFilter,
-    sharpening: Sharpening,
-    convention: String,
-    bands: usize,
+    sharpener: Sharpener,
+    convention: MelConvention,
     ended: bool,
     excitation: Vec<f32>,
     finished: Vec<f32>,
@@ -47,9 +46,8 @@ impl Stream {
             conditions: Conditions::new(-(windows.context as i64)),
             front: Wavefront::new(plan, noise, windows, mel.hop),
             post_filter: PostFilter::new(filters, watermark, noise.origin()),
-            sharpening: manifest.sharpening.unwrap_or_default(),
-            convention: mel.name.clone(),
-            bands: mel.n_mels,
+            sharpener: Sharpener::new(manifest.sharpening.unwrap_or_default(), mel),
+            convention: mel.clone(),
             ended: false,
             excitation: Vec::new(),
             finished: Vec::new(),
@@ -64,8 +62,10 @@ impl Stream {
         mut self,
         asked: Option<Sharpening>,
     ) -> Result<Stream, VocoderError> {
-        let sharpening = asked.unwrap_or(self.sharpening).check();
-        self.sharpening = sharpening.map_err(VocoderError::Sharpening)?;
+        if let Some(sharpening) = asked {
+            let sharpening = sharpening.check().map_err(VocoderError::Sharpening)?;
+            self.sharpener = Sharpener::new(sharpening, &self.convention);
+        }
         Ok(self)
     }
 
@@ -77,11 +77,11 @@ impl Stream {
         if self.ended {
             return Err(VocoderError::AlreadyEnded);
         }
-        if mel.nrows() != self.bands {
+        if mel.nrows() != self.convention.n_mels {
             return Err(VocoderError::Bands {
-                expected: self.bands,
+                expected: self.convention.n_mels,
                 found: mel.nrows(),
-                convention: self.convention.clone(),
+                convention: self.convention.name.clone(),
             });
         }
         if let Some(((band, frame), &value)) =
@@ -93,7 +93,7 @@ impl Stream {
                 value,
             });
         }
-        let mel = self.sharpening.apply(mel, self.mel.floor());
+        let mel = self.sharpener.apply(mel);
         self.post_filter.push_mel(mel.view())?;
         self.mel.append(mel.view());
         Ok(())
