@@ -6,9 +6,8 @@
 
 use std::fmt;
 
-use ndarray::{Array2, Axis, Zip};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 
-use super::convert::without_moments;
 use super::traits::MIN_VALUES;
 use super::{Mel, MelConvention};
 
@@ -142,7 +141,7 @@ pub fn restore(mel: Mel, convention: &MelConvention) -> (Mel, Blur) {
 
 /// A warning of a mel that is blurred further than the mel of any recording is; `None` for others.
 pub(super) fn note(mel: &Mel) -> Option<String> {
-    let ratios = ratios(&wide(mel)?)?;
+    let ratios = ratios(&wide(mel.view())?)?;
     if ratios.bands >= BANDS.told && ratios.frames >= FRAMES.told {
         return None;
     }
@@ -157,14 +156,15 @@ pub(super) fn note(mel: &Mel) -> Option<String> {
 
 /// The values of a mel before each band was normalised by moments of its own; `None` where it is too short to measure.
 fn plain(mel: &Mel, convention: &MelConvention) -> Option<Array2<f64>> {
-    match convention.compression.per_band {
-        None => wide(mel),
-        Some(_) => wide(&without_moments(mel.clone(), convention).ok()?),
-    }
+    let Some(moments) = &convention.compression.per_band else {
+        return wide(mel.view());
+    };
+    let mut values = mel.view().to_owned();
+    moments.undo(&mut values);
+    wide(values.view())
 }
 
-fn wide(mel: &Mel) -> Option<Array2<f64>> {
-    let values = mel.view();
+fn wide(values: ArrayView2<'_, f32>) -> Option<Array2<f64>> {
     (values.len() >= MIN_VALUES).then(|| values.mapv(f64::from))
 }
 
