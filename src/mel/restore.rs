@@ -113,10 +113,7 @@ pub fn restore(mel: Mel, convention: &MelConvention) -> (Mel, Blur) {
     let Some(mut values) = plain(&mel, convention) else {
         return (mel, Blur::default());
     };
-    let found = ratios(&values).map_or_else(Blur::default, |ratios| Blur {
-        bands: BANDS.blur(ratios.bands),
-        frames: FRAMES.blur(ratios.frames),
-    });
+    let found = ratios(&values).map_or_else(Blur::default, Ratios::blur);
     if found.is_none() {
         return (mel, found);
     }
@@ -129,6 +126,9 @@ pub fn restore(mel: Mel, convention: &MelConvention) -> (Mel, Blur) {
             bands: BANDS.left(left.bands, ratios.bands),
             frames: FRAMES.left(left.frames, ratios.frames),
         };
+        if left.is_none() {
+            break;
+        }
     }
     let plain = convention.before_moments();
     let (low, high) = (plain.floor_value(), plain.ceiling_value());
@@ -145,10 +145,7 @@ pub(super) fn note(mel: &Mel) -> Option<String> {
     if ratios.bands >= BANDS.told && ratios.frames >= FRAMES.told {
         return None;
     }
-    let blur = Blur {
-        bands: BANDS.blur(ratios.bands),
-        frames: FRAMES.blur(ratios.frames),
-    };
+    let blur = ratios.blur();
     Some(format!(
         "the mel is blurred, as by a Gaussian of {blur}, like the average that an acoustic model makes; `restore` undoes that"
     ))
@@ -172,6 +169,16 @@ fn wide(values: ArrayView2<'_, f32>) -> Option<Array2<f64>> {
 struct Ratios {
     bands: f64,
     frames: f64,
+}
+
+impl Ratios {
+    /// The blur that is to be undone.
+    fn blur(self) -> Blur {
+        Blur {
+            bands: BANDS.blur(self.bands),
+            frames: FRAMES.blur(self.frames),
+        }
+    }
 }
 
 /// The mean second difference over the mean first difference, of magnitudes, from band to band and from frame to frame; over the louder half
