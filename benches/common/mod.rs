@@ -34,7 +34,7 @@ pub fn with_runtime(criterion: Criterion, benches: &[fn(&mut Criterion, &Runtime
 
 /// Ten runs of each case, for cases of milliseconds and more.
 pub fn few_runs() -> Criterion {
-    Criterion::default()
+    numbers()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(2))
@@ -42,10 +42,15 @@ pub fn few_runs() -> Criterion {
 
 /// Twenty runs of each case in about a second, for the parts.
 pub fn short_runs() -> Criterion {
-    Criterion::default()
+    numbers()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1))
+}
+
+/// Without criterion's pictures, which need a font: a bare machine has none.
+fn numbers() -> Criterion {
+    Criterion::default().without_plots()
 }
 
 /// The built-in model.

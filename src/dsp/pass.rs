@@ -96,7 +96,7 @@ impl SpectralPass {
 
     /// Takes further samples.
     pub fn push(&mut self, samples: &[f32]) {
-        self.samples.append(samples.iter().copied());
+        self.samples.append(samples);
     }
 
     /// Gives out what no later frame reaches, and tells where the frame lies whose turn it is; `None` while its window is not there.

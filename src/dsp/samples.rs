@@ -10,7 +10,7 @@ pub(crate) struct SampleQueue {
 }
 
 impl SampleQueue {
-    pub fn append(&mut self, samples: impl Iterator<Item = f32>) {
+    pub fn append(&mut self, samples: &[f32]) {
         self.samples.extend(samples);
     }
 
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn samples_are_zero_outside() {
         let mut queue = SampleQueue::default();
-        queue.append([1.0, 2.0, 3.0, 4.0].into_iter());
+        queue.append(&[1.0, 2.0, 3.0, 4.0]);
         queue.drop_before(-5);
         queue.drop_before(1);
         let read = |from: i64| {
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn a_window_of_what_waits_is_read_from_anywhere() {
         let mut queue = SampleQueue::default();
-        queue.append((0..8).map(|n| n as f32));
+        queue.append(&std::array::from_fn::<_, 8, _>(|n| n as f32));
         queue.drop_before(6);
-        queue.append((8..13).map(|n| n as f32));
+        queue.append(&std::array::from_fn::<_, 5, _>(|n| (n + 8) as f32));
         assert_eq!((queue.start(), queue.end()), (6, 13));
         for from in -3..16 {
             for length in 0..18 {

@@ -103,6 +103,18 @@ fn a_signal_that_has_its_mel_already_stays() {
 }
 
 #[test]
+fn two_threads_give_what_one_gives() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+    let pool = pool.unwrap();
+    let (mel, audio) = (fixture("mel"), signal("audio"));
+    for passes in 1..=4 {
+        let filter = ConsistencyFilter::new(&hifigan(), &hurried(passes)).unwrap();
+        let apply = || filter.apply(&audio, mel.view()).unwrap();
+        assert_eq!(pool.install(apply), apply(), "{passes}");
+    }
+}
+
+#[test]
 fn pieces_of_any_size_give_the_whole() {
     let (mel, audio) = (fixture("mel"), signal("audio"));
     let filter = ConsistencyFilter::new(&hifigan(), &hurried(4)).unwrap();

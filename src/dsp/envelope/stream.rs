@@ -81,7 +81,7 @@ impl MelFilter for EnvelopeStream {
     }
 
     fn push_samples(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.samples.append(samples.iter().copied());
+        self.samples.append(samples);
         self.advance(out);
     }
 

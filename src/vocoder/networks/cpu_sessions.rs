@@ -1,7 +1,7 @@
 //! Sessions side by side on a CPU.
 //!
 //! The denoiser's products are too small to be split well: on two threads a window takes 0.75 of its time on one. So each of up to four
-//! sessions has its share of the threads; windows are done side by side, and one that is alone is cut in parts.
+//! sessions has its share of the threads; windows are done side by side, and of a call's windows those left over are cut in parts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;

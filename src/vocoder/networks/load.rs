@@ -161,7 +161,12 @@ impl Loader<'_> {
         let n_mels = self.bundle.manifest.mel.n_mels;
         let profile = sizes.profile(|_, frames| vec![("mel".to_owned(), vec![1, n_mels, frames])]);
         let source = (&self.bundle.conditioner[..], "conditioner");
-        self.load(source, &profile, self.options, self.fallbacks)
+        // As many threads as a session of the denoiser has: it runs beside them.
+        let beside = SessionOptions {
+            threads: shares(self.options.thread_count()).first().copied(),
+            ..self.options.clone()
+        };
+        self.load(source, &profile, &beside, self.fallbacks)
     }
 
     /// The model whose conditioner is this one, the denoiser being on the same provider.

@@ -36,6 +36,8 @@ pub struct Wavefront {
     /// Frames of the clip, once its end is known.
     total: Option<i64>,
     finished: Vec<f32>,
+    /// What a row does not ask for.
+    zeros: Vec<f32>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl Wavefront {
             steps,
             total: None,
             finished: Vec::new(),
+            zeros: Vec::new(),
         }
     }
 
@@ -102,19 +105,26 @@ impl Wavefront {
             };
             return std::iter::successors(first, next).take(at_once).collect();
         }
-        let mut before = conditioned;
-        let mut ready = Vec::new();
-        for (step, state) in self.steps.iter().enumerate() {
-            let core_start = state.next;
-            ready.extend(self.window(step, core_start, before));
+        let steps = self.steps.iter().enumerate();
+        steps
+            .filter_map(|(step, state)| self.next(step, state.next, conditioned))
+            .collect()
+    }
+
+    /// The window of `step` whose core begins at `core_start`, if it can run now. Those before it may be under way.
+    pub(in crate::vocoder) fn next(
+        &self,
+        step: usize,
+        core_start: i64,
+        conditioned: i64,
+    ) -> Option<Window> {
+        let known = match step.checked_sub(1) {
+            None => conditioned,
             // Beyond the end everything is known: it is zero.
-            before = if self.is_past_end(core_start) {
-                i64::MAX
-            } else {
-                core_start
-            };
-        }
-        ready
+            Some(before) if self.is_past_end(self.steps[before].next) => i64::MAX,
+            Some(before) => self.steps[before].next,
+        };
+        self.window(step, core_start, known)
     }
 
     /// The window of `step` whose core begins at `core_start`, if all before `known` is enough for it.
@@ -194,35 +204,42 @@ impl Wavefront {
     /// Applies a row to samples `from ..` and hands the result to the next step.
     fn advance(&mut self, step: usize, from: i64, state: &[f32], prediction: &[f32]) {
         let row = self.plan.rows[step];
-        // What a row does not ask for is zero.
-        let mut noise = vec![0.0; state.len()];
-        if row.c != 0.0 {
+        let length = state.len();
+        if self.zeros.len() < length {
+            self.zeros.resize(length, 0.0);
+        }
+        let noise = (row.c != 0.0).then(|| {
+            let mut noise = vec![0.0; length];
             self.noise.fill(step as u32 + 1, from as u64, &mut noise);
-        }
-        let mut remembered = vec![0.0; state.len()];
-        if row.d != 0.0 {
+            noise
+        });
+        let remembered = (row.d != 0.0).then(|| {
+            let mut remembered = vec![0.0; length];
             self.steps[step].remembered.read(from, &mut remembered);
-        }
+            remembered
+        });
+        let noise = noise.as_deref().unwrap_or(&self.zeros);
+        let remembered = remembered.as_deref().unwrap_or(&self.zeros);
         let [low, high] = self
             .plan
             .clamp
             .unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
         let pairs = state.iter().zip(prediction);
-        let others = noise.iter().zip(&remembered);
+        let others = noise.iter().zip(remembered);
         let new = pairs.zip(others).map(|((&x, &answer), (&fresh, &old))| {
             let value = row.next([x, answer, fresh, old]);
             value.clamp(low, high) as f32
         });
-        match self.steps.get_mut(step + 1) {
-            None => self.finished.extend(new),
-            Some(next) => {
-                next.state.append(new);
-                if self.plan.rows[step + 1].d != 0.0 {
-                    let pairs = state.iter().zip(prediction);
-                    next.remembered
-                        .append(pairs.map(|(&x, &p)| row.remember(x, p)));
-                }
-            }
+        let Some(next) = self.steps.get_mut(step + 1) else {
+            self.finished.extend(new);
+            return;
+        };
+        // In one piece first: a queue takes single values slowly.
+        next.state.append(&new.collect::<Vec<_>>());
+        if self.plan.rows[step + 1].d != 0.0 {
+            let pairs = state.iter().zip(prediction);
+            let remembered: Vec<_> = pairs.map(|(&x, &p)| row.remember(x, p)).collect();
+            next.remembered.append(&remembered);
         }
     }
 

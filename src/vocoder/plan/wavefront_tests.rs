@@ -143,6 +143,35 @@ proptest! {
     }
 }
 
+/// Several windows of a step may be under way at the same time, as long as they are applied in their order.
+#[test]
+fn windows_sent_ahead_change_nothing() {
+    let (steps, frames) = (3, 50);
+    let (plan, noise) = (plan(steps), Noise::new(1));
+    let mut front = Wavefront::new(plan.clone(), noise, fixed(5), HOP);
+    front.end(frames);
+    let (mut samples, mut most) = (Vec::new(), 0);
+    while !front.is_done() {
+        let mut sent = Vec::new();
+        for step in 0..steps {
+            let mut next = front.steps[step].next;
+            while let Some(window) = front.next(step, next, i64::MAX) {
+                next = window.core_start + window.core as i64;
+                let mut state = vec![f32::NAN; window.frames * HOP];
+                front.state(&window, &mut state);
+                sent.push((window, state));
+            }
+        }
+        most = most.max(sent.len());
+        for (window, state) in sent {
+            let prediction = denoise(window.start, front.time(window.step), &state);
+            front.apply(&window, &state, &prediction);
+        }
+        front.take(&mut samples);
+    }
+    assert_eq!((samples, most), (whole(&plan, noise, frames), 10));
+}
+
 #[test]
 fn too_little_context_shows() {
     let (plan, noise) = (plan(3), Noise::new(1));

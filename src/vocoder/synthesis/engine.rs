@@ -252,10 +252,8 @@ impl Vocoder {
         };
         // The filters after the diffusion take a tenth of the denoiser's time.
         let results: Vec<_> = match denoiser.pool() {
-            Some(pool) if concerned.len() > 1 => {
-                pool.install(|| concerned.par_iter_mut().map(advance).collect())
-            }
-            _ => concerned.iter_mut().map(advance).collect(),
+            Some(pool) => pool.install(|| concerned.par_iter_mut().map(advance).collect()),
+            None => concerned.iter_mut().map(advance).collect(),
         };
         for (index, result) in results {
             match result {

@@ -1,13 +1,14 @@
 //! A whole clip through several sessions at once.
 //!
-//! Windows of different steps do not depend on each other once they are ready, and they are given to the sessions one by one, so that no session
-//! waits for another. This thread does the rest meanwhile: conditions, noise, updates and the filters after the diffusion.
+//! Windows that are ready do not depend on each other, be they of one step or of several, and they are given to the sessions one by one, one more than
+//! there are sessions, so that none waits. This thread does the rest meanwhile: conditions, noise, updates and the filters after the diffusion.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use super::stream::Stream;
 use crate::mel::Mel;
@@ -22,11 +23,20 @@ const FILTERED_FRAMES: usize = 16;
 
 /// A window under way.
 struct Call {
+    number: usize,
     window: Window,
     batch: Arc<Batch>,
-    prediction: Vec<f32>,
-    /// Parts without an answer.
-    missing: usize,
+    /// The answer, once it is there.
+    prediction: Option<Array2<f32>>,
+}
+
+/// The windows of one step.
+#[derive(Default)]
+struct Step {
+    /// Those under way, in their order.
+    calls: VecDeque<Call>,
+    /// Where the core of the next one begins.
+    next: i64,
 }
 
 struct Pipeline<'a> {
@@ -37,8 +47,9 @@ struct Pipeline<'a> {
     /// Where the sessions send what they have made.
     sender: Sender<Answer>,
     answers: Receiver<Answer>,
-    /// The window under way of each step.
-    calls: Vec<Option<Call>>,
+    steps: Vec<Step>,
+    /// Windows sent so far.
+    sent: usize,
     /// Batches whose memory can be used again.
     spare: Vec<Batch>,
 }
@@ -55,7 +66,8 @@ pub(super) fn synthesize(
 ) -> Result<Vec<f32>, VocoderError> {
     let (sender, answers) = mpsc::channel();
     let pipeline = Pipeline {
-        calls: (0..stream.steps()).map(|_| None).collect(),
+        steps: (0..stream.steps()).map(|_| Step::default()).collect(),
+        sent: 0,
         stream,
         interface: networks.denoiser.interface.clone(),
         conditioner: &mut networks.conditioner,
@@ -77,16 +89,16 @@ impl Pipeline<'_> {
         let longest = self.stream.windows().chunks.longest;
         let mut rest = mel.view();
         loop {
-            self.send_ready(&mut rest, longest, mel.frames())?;
+            self.send_ready(&mut rest, longest)?;
             let answer = self.wait()?;
             self.stream.take_into(&mut samples);
             let Some(answer) = answer else {
                 return Ok(samples);
             };
-            if let Some(advanced) = self.receive(answer)?
-                && watch(advanced).is_break()
-            {
-                return Err(VocoderError::Cancelled);
+            for advanced in self.receive(answer)? {
+                if watch(advanced).is_break() {
+                    return Err(VocoderError::Cancelled);
+                }
             }
         }
     }
@@ -99,111 +111,121 @@ impl Pipeline<'_> {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Err(VocoderError::WorkerLost),
             }
-            if !self
-                .stream
-                .collect_some(FILTERED_FRAMES * self.interface.hop)?
-            {
-                let waiting = self.calls.iter().any(Option::is_some);
-                let answer = waiting.then(|| self.answers.recv()).transpose();
-                return answer.map_err(|_| VocoderError::WorkerLost);
+            if self.under_way() == 0 {
+                self.finish()?;
+                return Ok(None);
+            }
+            let count = FILTERED_FRAMES * self.interface.hop;
+            if !self.stream.collect_some(count)? {
+                let answer = self.answers.recv();
+                return answer.map(Some).map_err(|_| VocoderError::WorkerLost);
             }
         }
     }
 
-    /// Sends every window that is ready, and before that as much of the mel on its way as the first step needs.
+    /// Filters what is left, on the threads of the sessions, which have nothing else to do.
+    fn finish(&mut self) -> Result<(), VocoderError> {
+        let stream = &mut *self.stream;
+        match self.denoiser.pool() {
+            Some(pool) => pool.install(|| stream.collect()),
+            None => stream.collect(),
+        }
+    }
+
+    /// Windows under way.
+    fn under_way(&self) -> usize {
+        self.steps.iter().map(|step| step.calls.len()).sum()
+    }
+
+    /// Keeps the sessions busy, and one window waiting for the first of them that is done.
     fn send_ready(
         &mut self,
         mel: &mut ArrayView2<'_, f32>,
         longest: usize,
-        total: usize,
     ) -> Result<(), VocoderError> {
-        let mut ready = self.stream.ready();
-        while self.calls.first().is_some_and(Option::is_none)
-            && !ready.iter().any(|window| window.step == 0)
-            && !self.stream.has_ended()
-        {
+        while self.under_way() <= self.denoiser.sessions() {
+            self.push_mel(mel, longest)?;
+            let Some(window) = self.ready() else {
+                break;
+            };
+            self.send(window)?;
+        }
+        Ok(())
+    }
+
+    /// Takes as much of the mel as the next window of the first step needs.
+    fn push_mel(
+        &mut self,
+        mel: &mut ArrayView2<'_, f32>,
+        longest: usize,
+    ) -> Result<(), VocoderError> {
+        while self.stream.next(0, self.steps[0].next).is_none() && !self.stream.has_ended() {
             let (next, rest) = mel.split_at(Axis(1), longest.min(mel.ncols()));
             *mel = rest;
-            if next.is_empty() {
-                self.stream.end()?;
-            } else {
-                self.stream.push(next)?;
-            }
-            ready = self.stream.ready();
-        }
-        for window in ready {
-            if self.calls[window.step].is_none() {
-                self.send(window, total)?;
+            match next.is_empty() {
+                true => self.stream.end()?,
+                false => self.stream.push(next)?,
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, window: Window, total: usize) -> Result<(), VocoderError> {
+    /// Of the windows that are ready the one whose turn it is: a step's window needs the next one of the step before.
+    fn ready(&self) -> Option<Window> {
+        let steps = self.steps.iter().enumerate();
+        let ready = steps.filter_map(|(number, step)| self.stream.next(number, step.next));
+        let behind = 2 * self.stream.windows().chunks.longest as i64;
+        ready.min_by_key(|window| window.core_start + behind * window.step as i64)
+    }
+
+    fn send(&mut self, window: Window) -> Result<(), VocoderError> {
         self.stream.condition(self.conditioner, &window)?;
         let mut batch = self.spare.pop().unwrap_or_default();
         batch.reshape(&self.interface, 1, window.frames, true);
         self.stream.write(&window, &mut batch, 0, &self.interface);
-        let batch = Arc::new(batch);
-        let parts = self.parts(&window, total);
-        let parts = Part::of_window(0, window.frames, self.interface.context, parts);
-        self.calls[window.step] = Some(Call {
+        let (number, batch) = (self.sent, Arc::new(batch));
+        self.sent += 1;
+        let step = &mut self.steps[window.step];
+        step.next = window.core_start + window.core as i64;
+        step.calls.push_back(Call {
+            number,
             window,
             batch: batch.clone(),
-            prediction: vec![0.0; window.frames * self.interface.hop],
-            missing: parts.len(),
+            prediction: None,
         });
-        for part in parts {
-            let (number, batch) = (window.step, batch.clone());
-            let job = Job {
-                number,
-                batch,
-                part,
-            };
-            self.denoiser.start(job, &self.sender);
-        }
+        let part = Part::whole(0..1, window.frames);
+        let job = Job {
+            number,
+            batch,
+            part,
+        };
+        self.denoiser.start(job, &self.sender);
         Ok(())
     }
 
-    /// How many sessions share a window. At the beginning and the end of a clip fewer windows are ready than there are sessions. When a window's turn
-    /// comes is told by its place, not by the clock: each run of a clip is cut in the same way.
-    fn parts(&self, window: &Window, total: usize) -> usize {
-        let core = self.stream.windows().chunks.longest as i64;
-        let (count, index) = ((total as i64 + core - 1) / core, window.core_start / core);
-        // A step's window needs the next one of the step before.
-        let turn = index + 2 * window.step as i64;
-        let beside = (0..self.calls.len() as i64)
-            .filter(|step| (0..count).contains(&(turn - 2 * step)))
-            .count();
-        let sessions = self.denoiser.sessions();
-        sessions / beside.clamp(1, sessions)
-    }
-
-    /// Takes an answer, and gives the frames by which its step advanced if it was the window's last.
-    fn receive(&mut self, answer: Answer) -> Result<Option<u64>, VocoderError> {
-        let Answer {
-            number: step,
-            part,
-            prediction,
-        } = answer;
-        let (prediction, hop) = (prediction?, self.interface.hop);
-        let Some(mut call) = self.calls[step].take() else {
-            return Ok(None); // Only what was sent is answered.
+    /// Takes an answer. Gives the frames by which its step advanced, once for each window that no other of the step is before.
+    fn receive(&mut self, answer: Answer) -> Result<Vec<u64>, VocoderError> {
+        let prediction = answer.prediction?;
+        let mut advanced = Vec::new();
+        let is_answered = |call: &Call| call.number == answer.number;
+        let concerned = |step: &&mut Step| step.calls.iter().any(is_answered);
+        // Only what was sent is answered.
+        let Some(step) = self.steps.iter_mut().find(concerned) else {
+            return Ok(advanced);
         };
-        let kept = prediction.slice(s![0, part.source(hop)]);
-        let target = &mut call.prediction[part.target(hop)];
-        target
-            .iter_mut()
-            .zip(kept)
-            .for_each(|(to, from)| *to = *from);
-        call.missing -= 1;
-        if call.missing > 0 {
-            self.calls[step] = Some(call);
-            return Ok(None);
+        if let Some(call) = step.calls.iter_mut().find(|call| is_answered(call)) {
+            call.prediction = Some(prediction);
         }
-        let state = call.batch.x.as_slice().unwrap_or_default();
-        let advanced = self.stream.apply(&call.window, state, &call.prediction)?;
-        self.spare.extend(Arc::into_inner(call.batch));
-        Ok(Some(advanced))
+        let is_done = |call: &Call| call.prediction.is_some();
+        while step.calls.front().is_some_and(is_done)
+            && let Some(call) = step.calls.pop_front()
+        {
+            let prediction = call.prediction.unwrap_or_default();
+            let state = call.batch.x.as_slice().unwrap_or_default();
+            let prediction = prediction.as_slice().unwrap_or_default();
+            advanced.push(self.stream.apply(&call.window, state, prediction)?);
+            self.spare.extend(Arc::into_inner(call.batch));
+        }
+        Ok(advanced)
     }
 }

@@ -130,12 +130,21 @@ impl Stream {
 
     /// The same with up to `at_once` where none waits for another. They must run in their order.
     pub(super) fn ready_up_to(&self, at_once: usize) -> Vec<Window> {
-        let conditioned = if self.ended {
+        self.front.ready_up_to(self.conditioned(), at_once)
+    }
+
+    /// The window of `step` whose core begins at `core_start`, if it can run now. Those before it may be under way.
+    pub(super) fn next(&self, step: usize, core_start: i64) -> Option<Window> {
+        self.front.next(step, core_start, self.conditioned())
+    }
+
+    /// The conditions of all frames before this one can be had.
+    fn conditioned(&self) -> i64 {
+        if self.ended {
             i64::MAX
         } else {
             self.mel.end() as i64 - self.front.windows().conditioner_context as i64
-        };
-        self.front.ready_up_to(conditioned, at_once)
+        }
     }
 
     /// The samples finished since the last call, full scale 1.
