@@ -10,6 +10,7 @@
 //! | `error` | [`RuntimeError`], for all that happens once there is a library |
 //! | `provider` | choosing an execution provider |
 //! | `environment` | [`Runtime`], the library that this process has loaded |
+//! | `operators` | kernels for operators of our own |
 //! | `session` | loading and running graphs |
 //!
 //! ```no_run
@@ -30,6 +31,7 @@
 mod environment;
 mod error;
 mod locate;
+mod operators;
 mod precision;
 mod provider;
 mod provider_name;

@@ -38,7 +38,7 @@ const TABLES: [Table; 3] = [
             &["setup"],
             &["error"],
             &["provider"],
-            &["environment"],
+            &["environment", "operators"],
             &["session"],
             &["internals"],
         ],

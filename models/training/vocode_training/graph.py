@@ -5,6 +5,8 @@ Graphs are written by hand and not traced, so that no shape arithmetic ends up i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -61,19 +63,28 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
+    def ops(self, kind: str, outputs: int, *inputs: str, **attributes: object) -> list[str]:
+        """One operator with several outputs."""
+        names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, name=names[0], **attributes))
+        return names
+
     def split(self, value: str, parts: int, axis: int) -> list[str]:
         """Equal parts along an axis."""
-        names = [f"Split_{len(self.nodes)}_{i}" for i in range(parts)]
-        self.nodes.append(helper.make_node("Split", [value], names, name=names[0], axis=axis))
-        return names
+        return self.ops("Split", parts, value, axis=axis)
 
     def linear(self, value: str, name: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
         """`x @ weight.T + bias` over the last axis, with torch's `weight [out, in]`."""
         product = self.op("MatMul", value, self.weight(f"{name}.weight", weight.T))
         return product if bias is None else self.op("Add", product, self.weight(f"{name}.bias", bias))
 
-    def model(self, inputs: dict[str, Dims], outputs: dict[str, Dims], per_frame: dict[str, int]) -> onnx.ModelProto:
-        """The finished model, checked; every input and output is float32. A named dimension is dynamic: `B` the batch, the others so many a frame."""
+    def model(
+        self, inputs: dict[str, Dims], outputs: dict[str, Dims], per_frame: dict[str, int], functions: Sequence[onnx.FunctionProto] = ()
+    ) -> onnx.ModelProto:
+        """The finished model, checked; every input and output is float32. A named dimension is dynamic: `B` the batch, the others so many a frame.
+
+        `functions` say what operators of other domains do, for whatever has no kernels for them.
+        """
 
         def ports(dims: dict[str, Dims]) -> list[onnx.ValueInfoProto]:
             return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in dims.items()]
@@ -82,7 +93,7 @@ class Graph:
         graph = helper.make_graph(self.nodes, self.name, ports(inputs), ports(outputs), weights)
         domains = sorted({node.domain for node in self.nodes} - {""})
         opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in domains)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vocode_training")
+        model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vocode_training")
         name_shapes(model, per_frame)
         # The checker knows the standard's operators only.
         onnx.checker.check_model(model, full_check=not domains)

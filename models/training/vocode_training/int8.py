@@ -4,7 +4,8 @@ The same network as `onnx_model.denoiser_graph`, written so that the products of
 processors with VNNI: about twice as fast as float):
 
 - `com.microsoft.MatMulIntegerToFloat` takes uint8 inputs with zero point 128, int8 weights with a scale a column, and gives float32.
-- A layer's state is quantised once, before its three shifted copies; padding, slices and their concatenation move bytes.
+- A layer's state is quantised once, before its three shifted copies. That, the residual addition before it, and the gate with its condition bias are
+  operators of `fused`, which are functions for whatever has no kernels for them.
 - The factor sqrt(1/2) of each layer is folded into the weights that read the state, residual biases into the condition biases of the layers
   after. Within the context of a window, which is thrown away, the latter is not exact: there the state is padded with zero.
 - The gated product lies in -1 to 1: its scale is 1/127. The skips of all layers are one product over their concatenation.
@@ -23,14 +24,13 @@ import onnx
 import torch
 from torch import Tensor
 
-from . import onnx_model
+from . import fused, onnx_model
+from .fused import LEVELS, ZERO
 from .graph import Graph
 from .network import Denoiser
 from .onnx_model import KEEP, array
 
 DOMAIN = "com.microsoft"
-ZERO = 128
-LEVELS = 127
 GATE_SCALE = 1.0 / LEVELS
 
 
@@ -89,17 +89,14 @@ def best_scale(values: np.ndarray) -> float:
 
 
 class Products:
-    """Products of the stack in integers or in float, over one graph."""
+    """Products of the stack in integers, over one graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.zero = graph.constant(np.array(ZERO, np.uint8))
 
-    def quantised(self, value: str, scale: float) -> str:
-        return self.graph.op("QuantizeLinear", value, self.graph.scalar(scale), self.zero)
-
     def product(self, value: str, scale: float, name: str, matrix: np.ndarray, bias: np.ndarray | None = None) -> str:
-        """`value` is quantised with `scale`; `matrix [in, out]` becomes int8 with a scale a column."""
+        """`value` is in integers of `scale`; `matrix [in, out]` becomes int8 with a scale a column."""
         columns = np.maximum(np.abs(matrix).max(0), 1e-12) / LEVELS
         weight = self.graph.raw(f"{name}.weight", np.rint(matrix / columns).astype(np.int8))
         factors = self.graph.raw(f"{name}.scale", columns.astype(np.float32))
@@ -116,26 +113,27 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     graph = Graph("denoiser_int8", half)
     products = Products(graph)
     c_in, c_skip, c_out = onnx_model.scales(graph)
-    by_frame = graph.ints(KEEP, -1, config.hop // config.fold, 2 * channels)
-    by_step = graph.ints(KEEP, -1, 2 * channels)
     layers = folded(denoiser)
 
     bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), onnx_model.step_bias(graph, denoiser))
     bias = graph.op("Add", bias, graph.raw("residual_biases", np.concatenate([layer.bias for layer in layers]).astype(np.float32)))
     biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
     x = onnx_model.folded_input(graph, denoiser, c_in)
-    gates = []
+    gates, residual = [], ""
     for i, (layer, dilation, scale) in enumerate(zip(layers, config.dilations(), calibration.scales, strict=True)):
         if scale is None:
+            x = graph.op("Add", x, residual) if residual else x
             u = graph.op("MatMul", onnx_model.shifted(graph, x, dilation), graph.raw(f"layers.{i}.taps", layer.taps.astype(np.float32)))
         else:
-            u = products.product(onnx_model.shifted(graph, products.quantised(x, scale), dilation, products.zero), scale, f"layers.{i}.taps", layer.taps)
-        u = graph.op("Add", graph.op("Reshape", u, by_frame), biases[i])
-        gate, content = graph.split(graph.op("Reshape", u, by_step), 2, axis=-1)
-        product = graph.op("Mul", graph.op("Sigmoid", gate), graph.op("Tanh", content))
-        gates.append(products.quantised(product, GATE_SCALE))
+            settings = {"domain": fused.DOMAIN, "scale": scale, "dilation": dilation}
+            if residual:
+                x, taps = graph.ops("ResidualTaps", 2, x, residual, **settings)
+            else:
+                taps = graph.op("Taps", x, **settings)
+            u = products.product(taps, scale, f"layers.{i}.taps", layer.taps)
+        gates.append(graph.op("Gate", u, biases[i], domain=fused.DOMAIN))
         if i + 1 < count:
-            x = graph.op("Add", x, products.product(gates[-1], GATE_SCALE, f"layers.{i}.residual", layer.residual))
+            residual = products.product(gates[-1], GATE_SCALE, f"layers.{i}.residual", layer.residual)
     skips = np.concatenate([array(layer.skip.weight).T for layer in denoiser.layers])
     skip_bias = sum(array(layer.skip.bias) for layer in denoiser.layers)
     total = products.product(graph.op("Concat", *gates, axis=-1), GATE_SCALE, "skips", skips, skip_bias)
@@ -144,6 +142,7 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     y = graph.op("Reshape", onnx_model.linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", count * 2 * channels, "F"]}
-    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop})
+    functions = fused.functions(config.hop // config.fold, channels)
+    model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop}, functions)
     onnx.helper.set_model_props(model, {"vocode_training.int8": json.dumps(calibration.scales)})
     return model

@@ -48,17 +48,22 @@ def _infer(model: onnx.ModelProto, sizes: dict[str, int]) -> dict[str, tuple[int
 
 
 def _stand_in(model: onnx.ModelProto) -> None:
-    """Replace `MatMulIntegerToFloat` of ONNX Runtime, which the inference does not know, by what has the same shapes, in place."""
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type != "MatMulIntegerToFloat":
-            nodes.append(node)
-            continue
-        (name,) = node.output
-        nodes.append(helper.make_node("MatMulInteger", [*node.input[:2], node.input[4]], [f"{name}_integers"]))
-        nodes.append(helper.make_node("Cast", [f"{name}_integers"], [name], to=onnx.TensorProto.FLOAT))
+    """Replace the operators that the inference does not know, or whose functions it does not see through, by what has the same shapes, in place."""
+    nodes = [stand_in for node in model.graph.node for stand_in in _stand_ins(node)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _stand_ins(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    name, kind = node.output[-1], node.op_type
+    if kind == "MatMulIntegerToFloat":
+        product = helper.make_node("MatMulInteger", [*node.input[:2], node.input[4]], [f"{name}_integers"])
+        return [product, helper.make_node("Cast", [f"{name}_integers"], [name], to=onnx.TensorProto.FLOAT)]
+    if kind in ("Taps", "ResidualTaps"):
+        total = [helper.make_node("Add", node.input, [node.output[0]])] if kind == "ResidualTaps" else []
+        integers = helper.make_node("Cast", node.input[:1], [f"{name}_integers"], to=onnx.TensorProto.UINT8)
+        return [*total, integers, helper.make_node("Concat", [f"{name}_integers"] * 3, [name], axis=-1)]
+    return [node]
 
 
 def _name(sizes: tuple[int, ...], names: dict[tuple[int, ...], str]) -> int | str:

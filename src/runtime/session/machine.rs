@@ -15,6 +15,7 @@ use crate::hash::sha256;
 use crate::runtime::environment::Runtime;
 use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::locate::data_folder;
+use crate::runtime::operators;
 use crate::runtime::provider::{
     EngineFolder, EngineKey, EngineState, FallbackReason, Machine, Placement, SessionOptions,
     settings,
@@ -48,7 +49,7 @@ impl Machine for ThisMachine<'_> {
 
     fn commit(&mut self, provider: Provider) -> Result<Session, Cause> {
         match provider {
-            Provider::Auto | Provider::Cpu => self.load(self.builder()?),
+            Provider::Auto | Provider::Cpu => self.load_on_cpu(),
             Provider::Cuda => {
                 self.runtime.nvidia().preload(provider)?;
                 self.load_on_gpu(vec![settings::cuda(self.options.gpu.cuda())])
@@ -83,6 +84,15 @@ impl ThisMachine<'_> {
 
     fn load(&self, mut builder: SessionBuilder) -> Result<Session, Cause> {
         Ok(builder.commit_from_memory(self.source.bytes)?)
+    }
+
+    /// Loads the graph with our own kernels for the operators that have some.
+    fn load_on_cpu(&self) -> Result<Session, Cause> {
+        let graph = operators::with_kernels(self.source.bytes);
+        let builder = || -> ort::Result<SessionBuilder> {
+            Ok(self.builder()?.with_operators(operators::domain()?)?)
+        };
+        Ok(builder()?.commit_from_memory(&graph)?)
     }
 
     /// Loads the graph on these providers, the first before the rest. What they leave goes to the CPU, and is judged by the placement:
