@@ -52,15 +52,15 @@ fn windows_side_by_side_are_those_one_after_the_other() {
 fn side_by_side_is_one_after_the_other(precision: Precision) {
     let (runtime, mel) = (common::ensure_runtime(), demo());
     let mut expected = None;
-    for (threads, lanes) in [(1, 1), (2, 2), (3, 3), (5, 4)] {
+    for (threads, together) in [(1, 1), (2, 6), (3, 9), (5, 12)] {
         let session = SessionOptions::default()
             .threads(Some(threads))
             .precision(precision)
             .provider(Provider::Cpu);
         let mut vocoder = Vocoder::new(Bundle::embedded().unwrap(), &runtime, &session).unwrap();
-        assert_eq!(vocoder.best_batch(), lanes);
-        // Without a batch each lane takes the next window as soon as it is free; a long window makes most of them be cut.
-        for (batch, window_frames) in [(None, None), (None, Some(130)), (Some(lanes), None)] {
+        assert_eq!(vocoder.best_batch(), together);
+        // Without a batch each session takes the next window as soon as it is free; in batches those left over are cut.
+        for (batch, window_frames) in [(None, None), (None, Some(130)), (Some(together), None)] {
             let options = SynthesisOptions::default()
                 .batch(batch)
                 .window_frames(window_frames);

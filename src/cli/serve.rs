@@ -67,7 +67,7 @@ pub struct ServeArgs {
         value_name = "NAME=PROVIDER[:DEVICE][,SETTING]..."
     )]
     placements: Vec<ModelProvider>,
-    /// Most windows in one call of the model [default: on a CPU its threads, up to 4; on a GPU 16]
+    /// Most windows in one call of the model [default: on a CPU 3 for each of up to 4 threads, 1 for one thread; on a GPU 16]
     #[arg(long, env = "VOCODE_BATCH", value_parser = counts(MAX_BATCH), value_name = "N")]
     batch: Option<usize>,
     /// Put a watermark into the audio of every call, and refuse those that want none: up to 8 hexadecimal digits that it says [default of HEX:

@@ -7,8 +7,6 @@
 mod functions;
 mod kernels;
 
-use std::sync::Arc;
-
 use ort::operator::{
     ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
 };
@@ -22,9 +20,9 @@ const INTEGERS: TensorElementType = TensorElementType::Uint8;
 ///
 /// # Errors
 /// ONNX Runtime's own.
-pub(super) fn domain() -> ort::Result<Arc<OperatorDomain>> {
+pub(super) fn domain() -> ort::Result<OperatorDomain> {
     let domain = OperatorDomain::new(DOMAIN)?.add(Gate)?;
-    Ok(Arc::new(domain.add(Taps)?.add(ResidualTaps)?))
+    domain.add(Taps)?.add(ResidualTaps)
 }
 
 /// The bytes of a graph whose operators of ours are to be the kernels here.

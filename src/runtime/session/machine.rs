@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,11 +89,25 @@ impl ThisMachine<'_> {
 
     /// Loads the graph with our own kernels for the operators that have some.
     fn load_on_cpu(&self) -> Result<Session, Cause> {
+        /// Whether ONNX Runtime knows our operators' domain. It keeps the domains of a process in one list, to which two first sessions at once
+        /// would both add it: one of them would fail.
+        static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
+
         let graph = operators::with_kernels(self.source.bytes);
-        let builder = || -> ort::Result<SessionBuilder> {
-            Ok(self.builder()?.with_operators(operators::domain()?)?)
+        let load = || -> ort::Result<Session> {
+            let mut builder = self.builder()?.with_operators(operators::domain()?)?;
+            builder.commit_from_memory(&graph)
         };
-        Ok(builder()?.commit_from_memory(&graph)?)
+        let mut is_known = DOMAIN_IS_KNOWN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *is_known {
+            drop(is_known);
+            return Ok(load()?);
+        }
+        let session = load()?;
+        *is_known = true;
+        Ok(session)
     }
 
     /// Loads the graph on these providers, the first before the rest. What they leave goes to the CPU, and is judged by the placement:

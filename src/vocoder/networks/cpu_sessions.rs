@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ndarray::Array2;
 use rayon::ThreadPool;
 
+use super::batch::Batch;
 use super::interface::Interface;
 use super::part::Part;
 use super::runner::{Answer, Job, WindowRunner, run};
@@ -25,13 +27,30 @@ pub(super) fn shares(threads: usize) -> Vec<usize> {
     (0..sessions).map(share).collect()
 }
 
-/// Equal sessions of one graph, and a thread for each.
-pub(super) struct CpuSessions {
+/// Equal sessions of one graph, and a thread for each. Cheap to clone: the sessions are the same.
+#[derive(Clone)]
+pub(in crate::vocoder) struct CpuSessions {
     pool: Arc<ThreadPool>,
     /// The sessions that do nothing at this moment.
-    idle: Arc<Mutex<Vec<Graph>>>,
+    idle: Arc<Mutex<Vec<CpuSession>>>,
     sessions: usize,
     interface: Arc<Interface>,
+}
+
+/// A session, and the inputs of its last call of its own, for their memory.
+pub(in crate::vocoder) struct CpuSession {
+    graph: Graph,
+    pub batch: Batch,
+}
+
+impl CpuSession {
+    /// Runs the whole of its batch.
+    ///
+    /// # Errors
+    /// A run that fails, or whose answer has another shape.
+    pub fn run(&mut self, interface: &Interface) -> Result<Array2<f32>, VocoderError> {
+        run(&mut self.graph, &self.batch.inputs(interface))
+    }
 }
 
 impl CpuSessions {
@@ -44,17 +63,49 @@ impl CpuSessions {
             .num_threads(graphs.len())
             .thread_name(|index| format!("vocode-worker-{index}"))
             .build()?;
+        let session = |graph| CpuSession {
+            graph,
+            batch: Batch::default(),
+        };
         Ok(CpuSessions {
             pool: Arc::new(pool),
             sessions: graphs.len(),
-            idle: Arc::new(Mutex::new(graphs)),
+            idle: Arc::new(Mutex::new(graphs.into_iter().map(session).collect())),
             interface,
         })
     }
 
     /// The sessions' threads, for other work between jobs.
-    pub fn pool(&self) -> &Arc<ThreadPool> {
+    pub fn pool(&self) -> &ThreadPool {
         &self.pool
+    }
+
+    /// The inputs and outputs of the graph.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.sessions
+    }
+
+    /// Does something with a session, on one of their threads: there are as many as sessions, so that one is idle.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`VocoderError::WorkerLost`] where it panics.
+    pub fn with_one<T>(
+        &self,
+        work: impl FnOnce(&mut CpuSession) -> Result<T, VocoderError>,
+    ) -> Result<T, VocoderError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // A guard must not live while it runs.
+        let session = idle().pop();
+        session.map_or(Err(VocoderError::WorkerLost), |mut session| {
+            let found = catch_unwind(AssertUnwindSafe(|| work(&mut session)));
+            idle().push(session);
+            found.unwrap_or(Err(VocoderError::WorkerLost))
+        })
     }
 }
 
@@ -68,23 +119,16 @@ impl WindowRunner for CpuSessions {
     }
 
     fn start(&mut self, job: Job, answers: &Sender<Answer>) {
-        let (interface, idle) = (self.interface.clone(), self.idle.clone());
-        let answers = answers.clone();
+        let (sessions, answers) = (self.clone(), answers.clone());
         self.pool.spawn(move || {
             let Job {
                 number,
                 batch,
                 part,
             } = job;
-            let idle = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-            // There are as many threads as sessions, so one is idle; but a guard must not live while it runs.
-            let session = idle().pop();
-            let prediction = session.map_or(Err(VocoderError::WorkerLost), |mut graph| {
-                let work = || run(&mut graph, &batch.part(&interface, &part));
-                let found = catch_unwind(AssertUnwindSafe(work));
-                idle().push(graph);
-                found.unwrap_or(Err(VocoderError::WorkerLost))
-            });
+            let inputs = batch.part(&sessions.interface, &part);
+            let prediction = sessions.with_one(|session| run(&mut session.graph, &inputs));
+            drop(inputs);
             drop(batch);
             // A caller that has given up hears nothing.
             let _ = answers.send(Answer {

@@ -12,6 +12,7 @@ mod runner;
 
 pub(super) use batch::Batch;
 pub(super) use conditioner::Conditioner;
+pub(super) use cpu_sessions::CpuSessions;
 pub(super) use denoiser::Denoiser;
 pub(super) use interface::{ConditionLayout, Interface};
 pub(super) use load::Networks;

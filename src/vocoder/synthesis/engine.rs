@@ -101,7 +101,7 @@ impl Vocoder {
         self.networks.warm(batch, tell)
     }
 
-    /// Windows in one call that this provider does best: on a CPU as many as run side by side.
+    /// Windows in one call that this provider does best: on a CPU three for each session that runs beside others.
     pub fn best_batch(&self) -> usize {
         self.networks.denoiser.best_batch()
     }
@@ -210,6 +210,9 @@ impl Vocoder {
         streams: &mut [&mut Stream],
         jobs: &[(usize, Window)],
     ) -> Result<Outcome, VocoderError> {
+        if let Some(outcome) = self.run_apart(streams, jobs) {
+            return outcome;
+        }
         let mut outcome = Outcome::default();
         let mut sound: Vec<(usize, Window)> = Vec::with_capacity(jobs.len());
         for (index, window) in jobs {

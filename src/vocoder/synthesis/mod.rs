@@ -1,5 +1,6 @@
 //! One synthesis: the stream that holds its state, the model that moves streams forward, and the driver of a whole clip.
 
+mod apart;
 mod conditions;
 mod engine;
 mod mel_queue;

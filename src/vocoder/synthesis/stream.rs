@@ -196,6 +196,12 @@ impl Stream {
         }
     }
 
+    /// Frames for which the conditioner has to run before `window` can.
+    pub(super) fn missing(&self, window: &Window) -> usize {
+        let end = window.start + window.frames as i64;
+        (end - self.conditions.end()).max(0) as usize
+    }
+
     /// Runs the conditioner as far as `window` needs.
     pub(super) fn condition(
         &mut self,
@@ -203,11 +209,10 @@ impl Stream {
         window: &Window,
     ) -> Result<(), VocoderError> {
         let context = self.front.windows().conditioner_context;
-        let missing = window.start + window.frames as i64 - self.conditions.end();
-        if missing <= 0 {
+        let frames = self.missing(window);
+        if frames == 0 {
             return Ok(());
         }
-        let frames = missing as usize;
         let first = self.conditions.end() - context as i64;
         let mel = self.mel.window(first, frames + 2 * context);
         self.conditions
