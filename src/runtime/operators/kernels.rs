@@ -28,8 +28,7 @@ pub(super) fn gate(u: &[f32], bias: &[f32], steps: usize, channels: usize, gated
         let contents = content.iter().zip(content_bias);
         for (gated, (opening, content)) in gated.iter_mut().zip(openings.zip(contents)) {
             let product = sigmoid_tanh(opening.0 + opening.1, content.0 + content.1);
-            *gated = (product * LEVELS + ROUND).to_bits() as u8;
-            *gated = gated.wrapping_add(ZERO);
+            *gated = integer(product * LEVELS);
         }
     }
 }
@@ -40,9 +39,8 @@ pub(super) fn gate(u: &[f32], bias: &[f32], steps: usize, channels: usize, gated
     "x86_64+avx2+fma"
 ))]
 pub(super) fn quantise(values: &[f32], scale: f32, integers: &mut [u8]) {
-    for (integer, value) in integers.iter_mut().zip(values) {
-        let level = (value * scale).clamp(-128.0, 127.0);
-        *integer = ((level + ROUND).to_bits() as u8).wrapping_add(ZERO);
+    for (level, value) in integers.iter_mut().zip(values) {
+        *level = integer((value * scale).clamp(-128.0, 127.0));
     }
 }
 
@@ -53,10 +51,9 @@ pub(super) fn quantise(values: &[f32], scale: f32, integers: &mut [u8]) {
 ))]
 pub(super) fn add_quantise(a: &[f32], b: &[f32], scale: f32, sum: &mut [f32], integers: &mut [u8]) {
     let pairs = a.iter().zip(b);
-    for ((sum, integer), (a, b)) in sum.iter_mut().zip(integers).zip(pairs) {
+    for ((sum, level), (a, b)) in sum.iter_mut().zip(integers).zip(pairs) {
         *sum = a + b;
-        let level = (*sum * scale).clamp(-128.0, 127.0);
-        *integer = ((level + ROUND).to_bits() as u8).wrapping_add(ZERO);
+        *level = integer((*sum * scale).clamp(-128.0, 127.0));
     }
 }
 
@@ -77,6 +74,12 @@ pub(super) fn lay_out(rows: &[u8], channels: usize, dilation: usize, taps: &mut 
             _ => later.fill(ZERO),
         }
     }
+}
+
+/// The integer nearest to `level`, -128 to 127.
+#[inline(always)]
+fn integer(level: f32) -> u8 {
+    ((level + ROUND).to_bits() as u8).wrapping_add(ZERO)
 }
 
 #[inline(always)]

@@ -7,6 +7,8 @@
 mod functions;
 mod kernels;
 
+use std::borrow::Cow;
+
 use ort::operator::{
     ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
 };
@@ -26,7 +28,7 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
 }
 
 /// The bytes of a graph whose operators of ours are to be the kernels here.
-pub(super) fn with_kernels(graph: &[u8]) -> Vec<u8> {
+pub(super) fn with_kernels(graph: &[u8]) -> Cow<'_, [u8]> {
     functions::without(graph, DOMAIN)
 }
 

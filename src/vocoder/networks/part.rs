@@ -25,7 +25,7 @@ impl Part {
 
     /// One window in `parts`, each with `context` frames of the others on either side; in fewer where they would be mostly that. What lies in
     /// the window's own context is kept of none: it is not right.
-    pub fn of_window(window: usize, frames: usize, context: usize, parts: usize) -> Vec<Part> {
+    fn of_window(window: usize, frames: usize, context: usize, parts: usize) -> Vec<Part> {
         let core = frames.saturating_sub(2 * context);
         let parts = parts.min(core / context.max(1));
         let windows = window..window + 1;
