@@ -11,15 +11,16 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
-use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
+use super::bands::BandShares;
+use super::transform::RealTransform;
 use super::{DspError, MelFilter};
-use crate::mel::{MelConvention, filterbank};
+use crate::mel::{MelConvention, filterbank, sparse_rows};
 use crate::stft::hann;
 use gain::GainTrack;
 pub use stream::{EnvelopeStream, Filtering};
-use tables::{BinSource, EnvelopeTables};
+use tables::EnvelopeTables;
 
 /// The `[envelope]` table of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +74,7 @@ impl EnvelopeFilter {
             smooth,
             ..
         } = *parameters;
-        let (bins, log_sums) = interpolation(convention, fft)?;
+        let (shares, slope, log_sums) = interpolation(convention, fft)?;
         let hop = convention.hop;
         let overlap = window as f64 / 2.0 / hop as f64;
         let half = smooth / 2;
@@ -88,7 +89,6 @@ impl EnvelopeFilter {
                 0.0
             }
         };
-        let mut planner = RealFftPlanner::new();
         let tables = EnvelopeTables {
             convention: convention.clone(),
             fft,
@@ -99,13 +99,13 @@ impl EnvelopeFilter {
                 .collect(),
             edge: window / hop / 2,
             centre: convention.centre(),
-            bins,
+            shares,
+            slope,
             log_sums,
             kernel: (0..smooth).map(triangle).collect(),
             taper: (0..fft).map(|n| (taper(n) / fft as f64) as f32).collect(),
             log_equaliser: parameters.log_equaliser.clone(),
-            forward: planner.plan_fft_forward(fft),
-            inverse: planner.plan_fft_inverse(fft),
+            transform: Arc::new(RealTransform::new(fft)),
         };
         Ok(EnvelopeFilter {
             tables: Arc::new(tables),
@@ -135,7 +135,7 @@ impl EnvelopeFilter {
         let t = &self.tables;
         let (frames, half) = (mel.ncols(), t.kernel.len() / 2);
         let mut track = GainTrack::new(t.clone());
-        let mut gains = Array2::zeros((t.bins.len(), frames));
+        let mut gains = Array2::zeros((t.transform.bins(), frames));
         for ahead in 0..frames + half {
             let bands = (ahead < frames).then(|| t.log_bands(mel.column(ahead)));
             let log_gain = track.next(bands.as_deref());
@@ -246,11 +246,12 @@ fn validate(convention: &MelConvention, p: &EnvelopeParameters) -> Result<(), Ds
     }
 }
 
-/// For each bin of the FFT the band below, the weight of the next band and the slope; and each band's log filter sum.
+/// Along straight lines of the log magnitude between the centres of the bands: for each band its part in each bin, times two; for each bin what is
+/// added beyond the last band, times two; and each band's log filter sum.
 fn interpolation(
     convention: &MelConvention,
     fft: usize,
-) -> Result<(Vec<BinSource>, Vec<f32>), DspError> {
+) -> Result<(BandShares, Vec<f32>, Vec<f32>), DspError> {
     let rate = f64::from(convention.sample_rate);
     let bank = filterbank(convention);
     let mut sums = Vec::with_capacity(bank.nrows());
@@ -269,20 +270,29 @@ fn interpolation(
         centres.push(moment / sum * rate / convention.n_fft as f64);
     }
     let last = centres.len() - 1;
-    let bin = |k: usize| {
-        let hz = k as f64 * rate / fft as f64;
+    let bins = fft / 2 + 1;
+    let (mut shares, mut slope) = (Array2::zeros((last + 1, bins)), vec![0.0; bins]);
+    for bin in 0..bins {
+        let hz = bin as f64 * rate / fft as f64;
         let above = centres.partition_point(|c| *c < hz);
-        match above {
-            0 => (0, 0.0, 0.0),
-            above if above > last => (last, 0.0, (-2.0 * (hz / centres[last]).ln()) as f32),
-            above => (
-                above - 1,
-                ((hz - centres[above - 1]) / (centres[above] - centres[above - 1])) as f32,
-                0.0,
-            ),
+        let (below, weight) = match above {
+            0 => (0, 0.0),
+            above if above > last => {
+                slope[bin] = (-4.0 * (hz / centres[last]).ln()) as f32;
+                (last, 0.0)
+            }
+            above => {
+                let (low, high) = (centres[above - 1], centres[above]);
+                (above - 1, (hz - low) / (high - low))
+            }
+        };
+        shares[[below, bin]] = (2.0 * (1.0 - weight)) as f32;
+        if weight > 0.0 {
+            shares[[below + 1, bin]] = (2.0 * weight) as f32;
         }
-    };
-    Ok(((0..=fft / 2).map(bin).collect(), sums))
+    }
+    let shares = BandShares::new(&sparse_rows(shares.view()), bins);
+    Ok((shares, slope, sums))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Filters that a mel steers: its spectral envelope, and consistency with it; and the watermark, which a key steers. They rest on `mel`; the transform that both rest on is `stft`.
 
+mod bands;
 mod block;
 pub mod consistency;
 pub mod envelope;
@@ -11,6 +12,7 @@ mod overlap;
 mod pass;
 mod samples;
 mod silence;
+mod transform;
 mod vector;
 
 pub use consistency::{ConsistencyFilter, ConsistencyParameters, ConsistencyPasses};

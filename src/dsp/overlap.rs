@@ -1,5 +1,7 @@
 //! Overlap-add.
 
+use super::vector;
+
 /// The sum of blocks that follow each other at some distance.
 pub(super) struct OverlapAdd {
     /// As long as a block.
@@ -28,9 +30,7 @@ impl OverlapAdd {
 
     /// Adds a block, each sample with a weight.
     pub fn add_weighted(&mut self, block: &[f32], weights: &[f32]) {
-        for ((sum, x), weight) in self.sum.iter_mut().zip(block).zip(weights) {
-            *sum += x * weight;
-        }
+        vector::add_products(&mut self.sum, block, weights);
     }
 
     /// The sum from the place of the next block on.

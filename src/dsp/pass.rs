@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-
 use super::block::FilterBlock;
 use super::overlap::OverlapAdd;
+use super::transform::{RealTransform, Spectrum};
 use super::{SampleQueue, vector};
 use crate::stft::hann;
 
@@ -19,8 +17,7 @@ pub(super) struct PassTables {
     window: Vec<f32>,
     /// The same with the overlap-add and inverse FFT scale taken in.
     synthesis: Vec<f32>,
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
+    transform: Arc<RealTransform>,
 }
 
 impl PassTables {
@@ -32,14 +29,12 @@ impl PassTables {
         // A squared Hann window has a mean of 3/8, and three or more of them at even distances add up to a constant.
         let overlap = 0.375 * win_length as f64 / hop as f64;
         let scale = 1.0 / (overlap * n_fft as f64);
-        let mut planner = RealFftPlanner::new();
         PassTables {
             hop,
             margin,
             window: window.iter().map(|w| *w as f32).collect(),
             synthesis: window.iter().map(|w| (w * scale) as f32).collect(),
-            forward: planner.plan_fft_forward(n_fft),
-            inverse: planner.plan_fft_inverse(n_fft),
+            transform: Arc::new(RealTransform::new(n_fft)),
         }
     }
 
@@ -72,7 +67,7 @@ pub(super) struct SpectralPass {
     /// The frame to be looked at next.
     frame: usize,
     block: FilterBlock,
-    /// For each bin the logarithm of its gain, later the gain.
+    /// For each bin the logarithm of its gain, later the gain less 1: what is changed.
     gains: Vec<f32>,
 }
 
@@ -83,7 +78,7 @@ impl SpectralPass {
             samples: SampleQueue::default(),
             change: OverlapAdd::new(n_fft),
             frame: 0,
-            block: FilterBlock::new(&tables.forward, &tables.inverse),
+            block: FilterBlock::new(&tables.transform),
             gains: vec![0.0; n_fft / 2 + 1],
             tables: tables.clone(),
         }
@@ -117,20 +112,17 @@ impl SpectralPass {
 
     /// Scales the bins of the frame that is [`Place::Inside`], and goes on to the next. `ln_gains` is given its spectrum and the memory to
     /// write the logarithms of the gains to, which holds anything before.
-    pub fn scale(&mut self, ln_gains: impl FnOnce(&[Complex<f32>], &mut [f32])) {
+    pub fn scale(&mut self, ln_gains: impl FnOnce(&Spectrum, &mut [f32])) {
         let t = &self.tables;
         let block = &mut self.block.samples;
         self.samples.read(self.samples.start(), block);
-        for (slot, weight) in block.iter_mut().zip(&t.window) {
-            *slot *= weight;
-        }
+        vector::multiply(block, &t.window);
         let gains = &mut self.gains;
         self.block.filter(|spectrum| {
             ln_gains(spectrum, gains);
             vector::exp(gains);
-            for (bin, gain) in spectrum.iter_mut().zip(gains.iter()) {
-                *bin *= *gain - 1.0;
-            }
+            gains.iter_mut().for_each(|gain| *gain -= 1.0);
+            spectrum.scale(gains);
         });
         self.change.add_weighted(&self.block.samples, &t.synthesis);
         self.frame += 1;

@@ -1,38 +1,110 @@
 //! Functions of whole slices, several numbers at a time.
 
-use wide::f32x8;
+use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
+
+use multiversion::multiversion;
+
+/// Adding it rounds a number of less than 22 bits to the nearest integer, and leaves that in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
+/// ln 2 in two parts, the first of few bits: whole multiples of it are exact.
+const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+/// The bits of the exponent of a float begin here.
+const MANTISSA_BITS: u32 = 23;
 
 /// Replaces every value by its exponential.
+#[multiversion(targets = "simd")]
 pub(super) fn exp(values: &mut [f32]) {
-    apply(values, f32x8::exp);
-}
-
-/// Replaces every value by its natural logarithm.
-pub(crate) fn ln(values: &mut [f32]) {
-    apply(values, f32x8::ln);
-}
-
-/// The sum of the products of `a` with as many values of `b`, in eight sums side by side.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (left, left_rest) = a.as_chunks::<8>();
-    let (right, right_rest) = b[..a.len()].as_chunks::<8>();
-    let sums = left.iter().zip(right).fold(f32x8::ZERO, |sums, (a, b)| {
-        sums + f32x8::from(*a) * f32x8::from(*b)
-    });
-    let rest = left_rest.iter().zip(right_rest).map(|(a, b)| a * b);
-    sums.reduce_add() + rest.sum::<f32>()
-}
-
-/// A value's result does not depend on its place or on its neighbours.
-fn apply(values: &mut [f32], function: impl Fn(f32x8) -> f32x8) {
-    let (blocks, rest) = values.as_chunks_mut::<8>();
-    for block in blocks {
-        *block = function(f32x8::from(*block)).to_array();
+    for value in values {
+        *value = exp_of(*value);
     }
-    let mut last = [1.0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let last = function(f32x8::from(last)).to_array();
-    rest.copy_from_slice(&last[..rest.len()]);
+}
+
+/// Replaces every value, a normal positive number, by its natural logarithm.
+#[multiversion(targets = "simd")]
+pub(crate) fn ln(values: &mut [f32]) {
+    for value in values {
+        *value = ln_of(*value);
+    }
+}
+
+/// Multiplies every value by its factor.
+#[multiversion(targets = "simd")]
+pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
+    for (value, factor) in values.iter_mut().zip(factors) {
+        *value *= factor;
+    }
+}
+
+/// Adds `values * weights` to `sums`, number by number.
+#[multiversion(targets = "simd")]
+pub(super) fn add_products(sums: &mut [f32], values: &[f32], weights: &[f32]) {
+    for (sum, (value, weight)) in sums.iter_mut().zip(values.iter().zip(weights)) {
+        *sum += value * weight;
+    }
+}
+
+/// Adds `values * weight` to `sums`.
+#[multiversion(targets = "simd")]
+pub(super) fn add_scaled(sums: &mut [f32], values: &[f32], weight: f32) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += weight * value;
+    }
+}
+
+/// Writes `re^2 + im^2 + floor`.
+#[multiversion(targets = "simd")]
+pub(super) fn powers((re, im): (&[f32], &[f32]), floor: f32, powers: &mut [f32]) {
+    for (power, (re, im)) in powers.iter_mut().zip(re.iter().zip(im)) {
+        *power = re * re + im * im + floor;
+    }
+}
+
+/// `expf` of the Cephes library (Moshier 1992), without branches: a value's result does not depend on its place or on its neighbours, nor on
+/// the processor.
+#[inline(always)]
+fn exp_of(x: f32) -> f32 {
+    // Beyond these it is zero, or infinite.
+    let x = x.clamp(-104.0, 89.0);
+    let rounded = x * LOG2_E + ROUND;
+    let whole = rounded - ROUND;
+    let r = x - whole * LN_2.0 - whole * LN_2.1;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_6e-1;
+    let p = p * r + 0.5;
+    let y = p * (r * r) + r + 1.0;
+    // In two factors: one alone would leave the range of a float before the result does.
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = exponent >> 1;
+    let two_to = |n: i32| f32::from_bits((n.wrapping_add(127) << MANTISSA_BITS) as u32);
+    y * two_to(half) * two_to(exponent.wrapping_sub(half))
+}
+
+/// `logf` of the Cephes library, as [`exp_of`].
+#[inline(always)]
+fn ln_of(x: f32) -> f32 {
+    let bits = x.to_bits();
+    // x = mantissa * 2^exponent, the mantissa from sqrt(1/2) to sqrt(2).
+    let offset = bits.wrapping_sub(FRAC_1_SQRT_2.to_bits());
+    let exponent = (offset as i32 >> MANTISSA_BITS) as f32;
+    let mantissa = (offset & ((1 << MANTISSA_BITS) - 1)).wrapping_add(FRAC_1_SQRT_2.to_bits());
+    let m = f32::from_bits(mantissa) - 1.0;
+    let p = 7.037_683_6e-2;
+    let p = p * m - 1.151_461e-1;
+    let p = p * m + 1.167_699_84e-1;
+    let p = p * m - 1.242_014_1e-1;
+    let p = p * m + 1.424_932_3e-1;
+    let p = p * m - 1.666_805_7e-1;
+    let p = p * m + 2.000_071_4e-1;
+    let p = p * m - 2.499_999_4e-1;
+    let p = p * m + 3.333_333e-1;
+    let square = m * m;
+    let y = p * m * square + exponent * LN_2.1 - 0.5 * square;
+    let result = m + y + exponent * LN_2.0;
+    // NaN and infinity stay what they are.
+    if x < f32::INFINITY { result } else { x }
 }
 
 /// The first value that is NaN or infinite.
@@ -64,16 +136,6 @@ mod tests {
             for (found, value) in found.iter().zip(&values) {
                 prop_assert!((found - value).abs() < 2e-5, "ln exp {value}: {found}");
             }
-        }
-    }
-
-    #[test]
-    fn a_dot_product_of_any_length_is_the_sum_of_the_products() {
-        let values: Vec<f32> = (0..40).map(|n| (n % 7) as f32 - 2.5).collect();
-        for length in 0..30 {
-            let (a, b) = (&values[..length], &values[3..]);
-            let expected: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-            assert_eq!(dot(a, b), expected, "{length}");
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ndarray::Axis;
-use realfft::num_complex::Complex;
-
+use crate::dsp::bands::{BandShares, BandSums};
 use crate::dsp::pass::PassTables;
+use crate::dsp::transform::Spectrum;
 use crate::dsp::vector;
-use crate::mel::{MelConvention, SparseRow, filterbank, sparse_rows};
+use crate::mel::{MelConvention, filterbank, sparse_rows};
+use ndarray::Axis;
 
 /// Most that a band is scaled by, up or down, as a natural logarithm.
 const LIMIT: f32 = 2.0;
@@ -18,9 +18,9 @@ pub(super) struct ConsistencyTables {
     /// The frames of the convention.
     pub(super) pass: Arc<PassTables>,
     /// Each band's filter.
-    bands: Vec<SparseRow>,
+    bands: BandSums,
     /// For each band its share in each bin; those of a bin add up to 1, or are none where no band reaches.
-    shares: Vec<SparseRow>,
+    shares: BandShares,
     /// What is added to the squared magnitude of a bin.
     epsilon: f32,
     /// Bins count by their squared magnitudes.
@@ -34,6 +34,7 @@ impl ConsistencyTables {
     pub(super) fn new(convention: &MelConvention) -> ConsistencyTables {
         let bank = filterbank(convention);
         let sums = bank.sum_axis(Axis(0)).mapv(|sum| sum.max(1e-12));
+        let bins = bank.ncols();
         // What a mel of this value would be heard as: floors and clipping make it other than the logarithm of the band.
         let heard = |band| convention.ln_magnitude(convention.compress(band)) as f32;
         ConsistencyTables {
@@ -43,8 +44,8 @@ impl ConsistencyTables {
                 convention.hop,
                 convention.padding(),
             )),
-            bands: sparse_rows(bank.view()),
-            shares: sparse_rows((&bank / &sums).view()),
+            bands: BandSums::new(&sparse_rows(bank.view()), bins),
+            shares: BandShares::new(&sparse_rows((&bank / &sums).view()), bins),
             epsilon: convention.magnitude_epsilon as f32,
             squared: convention.power == 2.0,
             range: [heard(0.0), heard(f64::from(f32::MAX))],
@@ -56,22 +57,20 @@ impl ConsistencyTables {
     /// number a bin.
     pub(super) fn log_ratios(
         &self,
-        spectrum: &[Complex<f32>],
+        spectrum: &Spectrum,
         wanted: &[f32],
         magnitudes: &mut [f32],
         ratios: &mut [f32],
     ) {
-        for (magnitude, bin) in magnitudes.iter_mut().zip(spectrum) {
-            *magnitude = bin.norm_sqr() + self.epsilon;
-        }
+        vector::powers((&spectrum.re, &spectrum.im), self.epsilon, magnitudes);
         if !self.squared {
             magnitudes.iter_mut().for_each(|m| *m = m.sqrt());
         }
-        for (ratio, (first, weights)) in ratios.iter_mut().zip(&self.bands) {
-            let band = vector::dot(weights, &magnitudes[*first..]);
-            // The least positive number: ln of 0 is to be below the range, not NaN.
-            *ratio = band.max(f32::MIN_POSITIVE);
-        }
+        self.bands.write(magnitudes, ratios);
+        // The least positive number: ln of 0 is to be below the range.
+        ratios
+            .iter_mut()
+            .for_each(|r| *r = r.max(f32::MIN_POSITIVE));
         vector::ln(ratios);
         let ([low, high], power) = (self.range, 1.0 / self.convention.power as f32);
         for (ratio, wanted) in ratios.iter_mut().zip(wanted) {
@@ -82,10 +81,6 @@ impl ConsistencyTables {
     /// Writes for each bin the mean of the bands' logarithmic ratios, weighted by their shares in it.
     pub(super) fn spread(&self, ratios: &[f32], bins: &mut [f32]) {
         bins.fill(0.0);
-        for (ratio, (first, shares)) in ratios.iter().zip(&self.shares) {
-            for (bin, share) in bins[*first..].iter_mut().zip(shares) {
-                *bin += share * ratio;
-            }
-        }
+        self.shares.add(ratios, bins);
     }
 }

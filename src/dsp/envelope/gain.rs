@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-
 use super::tables::EnvelopeTables;
+use crate::dsp::transform::{Spectrum, TransformMemory};
 use crate::dsp::vector;
 
 /// The bounds of the amplitude gain, as natural logarithms of 1e-5 and 1e3.
@@ -21,28 +20,25 @@ pub(super) struct GainTrack {
     /// What a frame at the mel's floor looks like.
     floor: Vec<f32>,
     log_gain: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
+    /// Log magnitudes: real, as those of a cepstrum that is its own mirror.
+    spectrum: Spectrum,
     cepstrum: Vec<f32>,
-    scratch: Vec<Complex<f32>>,
+    memory: TransformMemory,
 }
 
 impl GainTrack {
     /// A track on which every frame so far was at the floor.
     pub(super) fn new(tables: Arc<EnvelopeTables>) -> GainTrack {
         let silence = vec![tables.convention.floor_value(); tables.log_sums.len()];
-        let mut floor = vec![0.0; tables.bins.len()];
+        let mut floor = vec![0.0; tables.transform.bins()];
         tables.power(&tables.log_bands(&silence), &mut floor);
-        let longest = tables
-            .forward
-            .get_scratch_len()
-            .max(tables.inverse.get_scratch_len());
         GainTrack {
             powers: vec![floor.clone(); tables.kernel.len()].into(),
             floor,
-            log_gain: vec![0.0; tables.bins.len()],
-            spectrum: tables.forward.make_output_vec(),
-            cepstrum: tables.forward.make_input_vec(),
-            scratch: vec![Complex::default(); longest],
+            log_gain: vec![0.0; tables.transform.bins()],
+            spectrum: tables.transform.spectrum(),
+            cepstrum: vec![0.0; tables.fft],
+            memory: tables.transform.memory(),
             tables,
         }
     }
@@ -59,63 +55,40 @@ impl GainTrack {
         self.smooth();
         self.lift();
         let (low, high) = LOG_GAIN;
-        for ((gain, bin), equaliser) in self
-            .log_gain
-            .iter_mut()
-            .zip(&self.spectrum)
-            .zip(&self.tables.log_equaliser)
-        {
-            *gain = (bin.re + equaliser).clamp(low, high);
+        let logs = self.spectrum.re.iter().zip(&self.tables.log_equaliser);
+        for (gain, (log, equaliser)) in self.log_gain.iter_mut().zip(logs) {
+            *gain = (log + equaliser).clamp(low, high);
         }
         &mut self.log_gain
     }
 
     /// Smoothed log magnitude into `spectrum`.
     fn smooth(&mut self) {
-        self.log_gain.fill(0.0);
+        let logs = &mut self.spectrum.re;
+        logs.fill(POWER_FLOOR);
         for (weight, power) in self.tables.kernel.iter().zip(&self.powers) {
-            self.log_gain
-                .iter_mut()
-                .zip(power)
-                .for_each(|(sum, p)| *sum += weight * p);
+            vector::add_scaled(logs, power, *weight);
         }
-        self.log_gain.iter_mut().for_each(|p| *p += POWER_FLOOR);
-        vector::ln(&mut self.log_gain);
-        for (bin, log) in self.spectrum.iter_mut().zip(&self.log_gain) {
-            *bin = Complex::new(0.5 * log, 0.0);
-        }
+        vector::ln(logs);
+        logs.iter_mut().for_each(|log| *log *= 0.5);
+        self.spectrum.im.fill(0.0);
     }
 
     /// Keeps the low quefrencies of `spectrum`.
     fn lift(&mut self) {
         let t = &self.tables;
-        let back = t.inverse.process_with_scratch(
-            &mut self.spectrum,
-            &mut self.cepstrum,
-            &mut self.scratch,
-        );
-        self.cepstrum
-            .iter_mut()
-            .zip(&t.taper)
-            .for_each(|(c, w)| *c *= w);
-        let forth = t.forward.process_with_scratch(
-            &mut self.cepstrum,
-            &mut self.spectrum,
-            &mut self.scratch,
-        );
-        // Both fail only on buffers of a wrong length or an imaginary part at the ends, and there is neither.
-        debug_assert!(back.is_ok() && forth.is_ok());
+        let transform = &t.transform;
+        transform.inverse(&self.spectrum, &mut self.cepstrum, &mut self.memory);
+        vector::multiply(&mut self.cepstrum, &t.taper);
+        transform.forward(&self.cepstrum, &mut self.spectrum, &mut self.memory);
     }
 }
 
 impl EnvelopeTables {
     /// Power at every bin, interpolated linearly in log magnitude between band centres.
     fn power(&self, bands: &[f32], out: &mut [f32]) {
-        for (power, (below, weight, slope)) in out.iter_mut().zip(&self.bins) {
-            let low = bands[*below];
-            let high = bands.get(below + 1).copied().unwrap_or(low);
-            *power = 2.0 * (low + weight * (high - low) + slope);
-        }
+        out.copy_from_slice(&self.slope);
+        self.shares.add(bands, out);
         vector::exp(out);
     }
 }

@@ -60,7 +60,7 @@ impl EnvelopeStream {
             // A smoothing longer than the edge begins earlier, on windows without samples.
             frame: -(tables.edge.max(tables.kernel.len() / 2) as i64),
             sum: OverlapAdd::new(tables.fft),
-            block: FilterBlock::new(&tables.forward, &tables.inverse),
+            block: FilterBlock::new(&tables.transform),
             tables,
         }
     }
@@ -160,14 +160,8 @@ impl EnvelopeStream {
         block.fill(0.0);
         let slots = &mut block[offset..][..t.window.len()];
         self.samples.read(start, slots);
-        for (slot, weight) in slots.iter_mut().zip(&t.window) {
-            *slot *= weight;
-        }
-        self.block.filter(|spectrum| {
-            for (bin, gain) in spectrum.iter_mut().zip(gain) {
-                *bin *= *gain;
-            }
-        });
+        vector::multiply(slots, &t.window);
+        self.block.filter(|spectrum| spectrum.scale(gain));
         self.sum.add(&self.block.samples);
     }
 

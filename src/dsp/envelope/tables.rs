@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use realfft::{ComplexToReal, RealToComplex};
 
 use crate::dsp::DspError;
+use crate::dsp::bands::BandShares;
+use crate::dsp::transform::RealTransform;
 use crate::mel::MelConvention;
-
-/// Where a bin's log magnitude comes from: the band below, the weight of the next band, what is added.
-pub(super) type BinSource = (usize, f32, f32);
 
 /// Made by [`EnvelopeFilter::new`](super::EnvelopeFilter::new).
 pub(super) struct EnvelopeTables {
@@ -22,8 +20,10 @@ pub(super) struct EnvelopeTables {
     pub(super) centre: usize,
     /// Most frames outside the clip on either side whose windows reach into it.
     pub(super) edge: usize,
-    /// For each bin: the band below, the weight of the band above it, the slope beyond the last band.
-    pub(super) bins: Vec<BinSource>,
+    /// For each band its part in the log magnitude of each bin, times two.
+    pub(super) shares: BandShares,
+    /// For each bin what is added to its log power beyond the last band.
+    pub(super) slope: Vec<f32>,
     /// Natural logarithm of each band's filter sum.
     pub(super) log_sums: Vec<f32>,
     /// Triangular smoothing weights along frames.
@@ -31,8 +31,7 @@ pub(super) struct EnvelopeTables {
     /// Cepstral window, with the inverse FFT scale taken in.
     pub(super) taper: Vec<f32>,
     pub(super) log_equaliser: Vec<f32>,
-    pub(super) forward: Arc<dyn RealToComplex<f32>>,
-    pub(super) inverse: Arc<dyn ComplexToReal<f32>>,
+    pub(super) transform: Arc<RealTransform>,
 }
 
 impl EnvelopeTables {
