@@ -76,7 +76,7 @@ fn the_kernels_do_what_the_functions_of_the_graph_say() {
     let noise = Noise::new(1);
     let mut x = Array2::zeros((windows, frames * hop));
     noise.fill(0, 0, x.as_slice_mut().unwrap());
-    let mut cond = Array3::zeros((windows, 1536, frames));
+    let mut cond = Array3::zeros((windows, frames, 1536));
     noise.fill(1, 0, cond.as_slice_mut().unwrap());
     let t = array![0.0f32, 0.5];
     let inputs = [

@@ -56,10 +56,10 @@ def test_graphs_are_of_opset_17_with_free_batch_and_time(bundle: Path) -> None:
             shapes[name, port.name] = [d.dim_param or d.dim_value for d in port.type.tensor_type.shape.dim]
     assert shapes == {
         ("conditioner", "mel"): ["B", 80, "F"],
-        ("conditioner", "cond"): ["B", 1536, "F"],
+        ("conditioner", "cond"): ["B", "F", 1536],
         ("denoiser", "x"): ["B", "N"],
         ("denoiser", "t"): ["B"],
-        ("denoiser", "cond"): ["B", 1536, "F"],
+        ("denoiser", "cond"): ["B", "F", 1536],
         ("denoiser", "prediction"): ["B", "N"],
     }
 

@@ -34,7 +34,7 @@ def both(model: Model, calibration: int8.Calibration) -> tuple[np.ndarray, np.nd
     cond = model.conditioner(mel)
     graph = int8.denoiser_graph(model.denoiser, calibration).SerializeToString()
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"x": x.numpy(), "t": t.numpy(), "cond": cond.contiguous().numpy()})[0]
+    found = session.run(None, {"x": x.numpy(), "t": t.numpy(), "cond": cond.transpose(1, 2).contiguous().numpy()})[0]
     return model.denoiser(x, t, cond).numpy()[:, CONTEXT:-CONTEXT], found[:, CONTEXT:-CONTEXT]
 
 
@@ -78,7 +78,7 @@ def test_a_bundle_in_integers_loads_and_runs(bundle: Path, tmp_path: Path, speec
     with torch.inference_mode():
         cond = model.conditioner(mel)
         expected = model.eval().denoiser(x, t, cond).numpy()[:, CONTEXT:-CONTEXT]
-    found = session.run(None, {"x": x.numpy(), "t": t.numpy(), "cond": cond.contiguous().numpy()})[0][:, CONTEXT:-CONTEXT]
+    found = session.run(None, {"x": x.numpy(), "t": t.numpy(), "cond": cond.transpose(1, 2).contiguous().numpy()})[0][:, CONTEXT:-CONTEXT]
     assert error(expected, found) < 0.2
     hashes = tomllib.loads((tmp_path / "out/bundle.toml").read_text())["sha256"]
     assert set(hashes) == {"conditioner", "denoiser", "denoiser_int8"}

@@ -128,7 +128,7 @@ def parity(model: Model, conditioner: bytes, denoiser: bytes, mel: torch.Tensor,
     expected = model.denoiser(x, t, expected_cond)
     cond = run[0](None, {"mel": mel.numpy()})[0]
     found = run[1](None, {"x": x.numpy(), "t": t.numpy(), "cond": cond})[0]
-    return max(np.abs(cond - expected_cond.numpy()).max(), np.abs(found - expected.numpy()).max())
+    return max(np.abs(cond.transpose(0, 2, 1) - expected_cond.numpy()).max(), np.abs(found - expected.numpy()).max())
 
 
 def random_input(model: Model, frames: int = 24) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

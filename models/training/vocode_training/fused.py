@@ -65,15 +65,19 @@ def functions(steps: int, channels: int) -> list[onnx.FunctionProto]:
 
 
 def gate(steps: int, channels: int) -> onnx.FunctionProto:
-    """`Gate(u [B, S, 2C], bias [B, F, 1, 2C])`: sigmoid of the one half of `u + bias` times tanh of the other, in uint8 `[B, S, C]`, 1 being 127 from 128."""
+    """`Gate(u [B, S, 2C], biases [B, F, layers * 2C])`: sigmoid of the one half of `u` and the bias of `layer` times tanh of the other, in uint8
+    `[B, S, C]`, 1 being 127 from 128."""
     body = Body()
+    width = body.ints(2 * channels)
+    start = body.op("Mul", body.op("Unsqueeze", body.attribute("layer", AttributeProto.INT), body.ints(0)), width)
+    bias = body.op("Slice", "biases", start, body.op("Add", start, width), body.ints(2))
     u = body.op("Reshape", "u", body.ints(0, -1, steps, 2 * channels))
-    u = body.op("Reshape", body.op("Add", u, "bias"), body.ints(0, -1, 2 * channels))
+    u = body.op("Reshape", body.op("Add", u, body.op("Unsqueeze", bias, body.ints(2))), body.ints(0, -1, 2 * channels))
     first, middle, end, axis = body.ints(0), body.ints(channels), body.ints(2 * channels), body.ints(2)
     opening = body.op("Sigmoid", body.op("Slice", u, first, middle, axis))
     content = body.op("Tanh", body.op("Slice", u, middle, end, axis))
     body.quantised(body.op("Mul", opening, content), body.constant(np.array(1.0 / LEVELS, np.float32)), out="gated")
-    return body.function("Gate", ["u", "bias"], ["gated"])
+    return body.function("Gate", ["u", "biases"], ["gated"], ("layer",))
 
 
 def taps() -> onnx.FunctionProto:

@@ -73,10 +73,10 @@ class Graph:
         """Equal parts along an axis."""
         return self.ops("Split", parts, value, axis=axis)
 
-    def linear(self, value: str, name: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
-        """`x @ weight.T + bias` over the last axis, with torch's `weight [out, in]`."""
+    def linear(self, value: str, name: str, weight: np.ndarray, bias: np.ndarray | None, out: str | None = None) -> str:
+        """`x @ weight.T + bias` over the last axis, with torch's `weight [out, in]`; `out` names what has a bias."""
         product = self.op("MatMul", value, self.weight(f"{name}.weight", weight.T))
-        return product if bias is None else self.op("Add", product, self.weight(f"{name}.bias", bias))
+        return product if bias is None else self.op("Add", product, self.weight(f"{name}.bias", bias), out=out)
 
     def model(
         self, inputs: dict[str, Dims], outputs: dict[str, Dims], per_frame: dict[str, int], functions: Sequence[onnx.FunctionProto] = ()

@@ -115,9 +115,8 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     c_in, c_skip, c_out = onnx_model.scales(graph)
     layers = folded(denoiser)
 
-    bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), onnx_model.step_bias(graph, denoiser))
-    bias = graph.op("Add", bias, graph.raw("residual_biases", np.concatenate([layer.bias for layer in layers]).astype(np.float32)))
-    biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
+    residual_biases = graph.raw("residual_biases", np.concatenate([layer.bias for layer in layers]).astype(np.float32))
+    biases = graph.op("Add", "cond", graph.op("Add", onnx_model.step_bias(graph, denoiser), residual_biases))
     x = onnx_model.folded_input(graph, denoiser, c_in)
     gates, residual = [], ""
     for i, (layer, dilation, scale) in enumerate(zip(layers, config.dilations(), calibration.scales, strict=True)):
@@ -131,7 +130,7 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
             else:
                 taps = graph.op("Taps", x, **settings)
             u = products.product(taps, scale, f"layers.{i}.taps", layer.taps)
-        gates.append(graph.op("Gate", u, biases[i], domain=fused.DOMAIN))
+        gates.append(graph.op("Gate", u, biases, domain=fused.DOMAIN, layer=i))
         if i + 1 < count:
             residual = products.product(gates[-1], GATE_SCALE, f"layers.{i}.residual", layer.residual)
     skips = np.concatenate([array(layer.skip.weight).T for layer in denoiser.layers])
@@ -141,7 +140,7 @@ def denoiser_graph(denoiser: Denoiser, calibration: Calibration, half: bool = Fa
     y = graph.op("Relu", graph.linear(total, "skip", matrix, array(denoiser.skip.bias)))
     y = graph.op("Reshape", onnx_model.linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
-    inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", count * 2 * channels, "F"]}
+    inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", "F", count * 2 * channels]}
     functions = fused.functions(config.hop // config.fold, channels)
     model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop}, functions)
     onnx.helper.set_model_props(model, {"vocode_training.int8": json.dumps(calibration.scales)})

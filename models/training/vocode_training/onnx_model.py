@@ -2,7 +2,8 @@
 
 The form was chosen by time in ONNX Runtime on the CPU. The state stays channels-last and each dilated convolution is one matrix
 product over three shifted slices; Conv1d over `[B, C, T]` takes as long, Conv2d of height 1 somewhat longer, and nearly all the
-time is the product itself. The condition is added over a `[B, F, steps, 2C]` view, never repeated.
+time is the product itself. The condition is channels-last too, so that a window's frames lie together, and is added over a
+`[B, F, steps, 2C]` view, never repeated.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().float().numpy()
 
 
-def linear(graph: Graph, value: str, name: str, layer: nn.Linear) -> str:
-    return graph.linear(value, name, array(layer.weight), array(layer.bias))
+def linear(graph: Graph, value: str, name: str, layer: nn.Linear, out: str | None = None) -> str:
+    return graph.linear(value, name, array(layer.weight), array(layer.bias), out)
 
 
 def _norm(graph: Graph, value: str, name: str, layer: nn.LayerNorm) -> str:
@@ -58,7 +59,7 @@ def _gelu(graph: Graph, value: str) -> str:
 
 
 def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.ModelProto:
-    """`mel [B, n_mels, F]` -> `cond [B, layers * 2C, F]`."""
+    """`mel [B, n_mels, F]` -> `cond [B, F, layers * 2C]`."""
     graph = Graph("conditioner", half)
     x = graph.op("Div", graph.op("Add", "mel", graph.scalar(-conditioner.config.mel_centre)), graph.scalar(MEL_SPREAD))
     x = graph.op("Transpose", _conv_product(graph, x, "input", conditioner.input), perm=[0, 2, 1])
@@ -68,8 +69,8 @@ def conditioner_graph(conditioner: Conditioner, half: bool = False) -> onnx.Mode
         y = linear(graph, _gelu(graph, y), f"blocks.{i}.contract", block.contract)
         x = graph.op("Add", x, graph.op("Transpose", y, perm=[0, 2, 1]))
     x = _norm(graph, graph.op("Transpose", x, perm=[0, 2, 1]), "norm", conditioner.norm)
-    graph.op("Transpose", linear(graph, x, "output", conditioner.output), out="cond", perm=[0, 2, 1])
-    return graph.model({"mel": ["B", conditioner.config.n_mels, "F"]}, {"cond": ["B", conditioner.output.out_features, "F"]}, {"F": 1})
+    linear(graph, x, "output", conditioner.output, out="cond")
+    return graph.model({"mel": ["B", conditioner.config.n_mels, "F"]}, {"cond": ["B", "F", conditioner.output.out_features]}, {"F": 1})
 
 
 def scales(graph: Graph) -> tuple[str, str, str]:
@@ -118,7 +119,7 @@ def shifted(graph: Graph, x: str, dilation: int, outside: str | None = None) -> 
 
 
 def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
-    """`x [B, F * hop]`, `t [B]`, `cond [B, layers * 2C, F]` -> `prediction [B, F * hop]`."""
+    """`x [B, F * hop]`, `t [B]`, `cond [B, F, layers * 2C]` -> `prediction [B, F * hop]`."""
     config = denoiser.config
     channels, count = config.channels, config.layers
     graph = Graph("denoiser", half)
@@ -126,7 +127,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     by_frame = graph.ints(KEEP, -1, config.hop // config.fold, 2 * channels)
     by_step = graph.ints(KEEP, -1, 2 * channels)
 
-    bias = graph.op("Add", graph.op("Transpose", "cond", perm=[0, 2, 1]), step_bias(graph, denoiser))
+    bias = graph.op("Add", "cond", step_bias(graph, denoiser))
     biases = graph.split(graph.op("Unsqueeze", bias, graph.ints(2)), count, axis=-1)
     x = folded_input(graph, denoiser, c_in)
     total = ""
@@ -147,7 +148,7 @@ def denoiser_graph(denoiser: Denoiser, half: bool = False) -> onnx.ModelProto:
     y = graph.op("Reshape", linear(graph, y, "output", denoiser.output), graph.ints(KEEP, -1))
     graph.op("Add", graph.op("Mul", "x", c_skip), graph.op("Mul", y, c_out), out="prediction")
     width = count * 2 * channels
-    inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", width, "F"]}
+    inputs = {"x": ["B", "N"], "t": ["B"], "cond": ["B", "F", width]}
     model = graph.model(inputs, {"prediction": ["B", "N"]}, {"F": 1, "N": config.hop})
     onnx.helper.set_model_props(model, {CONFIG_KEY: json.dumps(config.to_dict())})
     return model

@@ -134,10 +134,17 @@ class OnnxGraphs:
         schedule = self.schedule(name)
         return schedule["times"] if "times" in schedule else uniform_times(schedule["steps"])
 
+    @property
+    def time_axis(self) -> int:
+        """Of the condition as the graphs hold it; here it is the last."""
+        dims = self.sessions[0].get_outputs()[0].shape
+        return next(axis for axis, dim in enumerate(dims) if axis > 0 and isinstance(dim, str))
+
     def conditioner(self, mel: np.ndarray) -> np.ndarray:
-        return self.sessions[0].run(None, {"mel": mel})[0]
+        return np.moveaxis(self.sessions[0].run(None, {"mel": mel})[0], self.time_axis, -1)
 
     def denoiser(self, x: np.ndarray, t: np.ndarray, cond: np.ndarray) -> np.ndarray:
+        cond = np.ascontiguousarray(np.moveaxis(cond, -1, self.time_axis))
         return self.sessions[1].run(None, {"x": x, "t": t, "cond": cond})[0]
 
 

@@ -63,6 +63,10 @@ def _stand_ins(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         total = [helper.make_node("Add", node.input, [node.output[0]])] if kind == "ResidualTaps" else []
         integers = helper.make_node("Cast", node.input[:1], [f"{name}_integers"], to=onnx.TensorProto.UINT8)
         return [*total, integers, helper.make_node("Concat", [f"{name}_integers"] * 3, [name], axis=-1)]
+    if kind == "Gate":
+        halves = [f"{name}_half_{i}" for i in range(2)]
+        split = helper.make_node("Split", node.input[:1], halves, axis=-1)
+        return [split, helper.make_node("Cast", halves[:1], [name], to=onnx.TensorProto.UINT8)]
     return [node]
 
 

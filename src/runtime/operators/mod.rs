@@ -32,10 +32,12 @@ pub(super) fn with_kernels(graph: &[u8]) -> Cow<'_, [u8]> {
     functions::without(graph, DOMAIN)
 }
 
-/// `Gate(u [B, S, 2C], bias [B, F, 1, 2C])`: uint8 `[B, S, C]`.
+/// `Gate(u [B, S, 2C], biases [B, F, layers * 2C])`: uint8 `[B, S, C]`, with the bias of one layer.
 struct Gate;
 
-struct GateKernel;
+struct GateKernel {
+    layer: usize,
+}
 
 impl Operator for Gate {
     type Kernel<'attr> = GateKernel;
@@ -52,30 +54,36 @@ impl Operator for Gate {
         [OperatorOutput::required(INTEGERS)]
     }
 
-    fn create_kernel<'attr>(&self, _: &KernelContext<'attr>) -> ort::Result<GateKernel> {
-        Ok(GateKernel)
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<GateKernel> {
+        let missing = || ort::Error::new("expected the attribute layer");
+        let layer: i64 = context.get("layer").ok_or_else(missing)?;
+        let layer = usize::try_from(layer).map_err(told)?;
+        Ok(GateKernel { layer })
     }
 }
 
 impl Kernel for GateKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let (u, bias) = (input(context, 0)?, input(context, 1)?);
-        let ((shape, u), (of_bias, bias)) = (floats(&u)?, floats(&bias)?);
-        let [windows, steps, width] = shape[..] else {
-            return Err(shapes(&[&shape]));
+        let (u, biases) = (input(context, 0)?, input(context, 1)?);
+        let ((shape, u), (of_biases, biases)) = (floats(&u)?, floats(&biases)?);
+        let ([windows, steps, width], [items, frames, stride]) = (&shape[..], &of_biases[..])
+        else {
+            return Err(shapes(&[&shape, &of_biases]));
         };
-        let [_, frames, 1, _] = of_bias[..] else {
-            return Err(shapes(&[&of_bias]));
-        };
-        let of_bias_expected = [windows, frames, 1, width];
-        let per_frame = steps.checked_div(frames).unwrap_or(0);
-        if of_bias != of_bias_expected || per_frame * frames != steps || width % 2 != 0 {
-            return Err(shapes(&[&shape, &of_bias]));
+        let per_frame = steps.checked_div(*frames).unwrap_or(0);
+        let first = self.layer * width;
+        if items != windows
+            || per_frame * frames != *steps
+            || width % 2 != 0
+            || first + width > *stride
+        {
+            return Err(shapes(&[&shape, &of_biases]));
         }
         let channels = width / 2;
-        let mut gated = output(context, 0, &[windows, steps, channels])?;
+        let mut gated = output(context, 0, &[*windows, *steps, channels])?;
         let (_, gated) = gated.try_extract_tensor_mut::<u8>()?;
-        kernels::gate(u, bias, per_frame.max(1), channels, gated);
+        let biases = biases.get(first..).unwrap_or_default();
+        kernels::gate(u, biases, *stride, per_frame.max(1), channels, gated);
         Ok(())
     }
 }
