@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -83,6 +84,15 @@ def test_the_short_windows_see_what_long_ones_do_not(speech: torch.Tensor) -> No
     quieter = 0.9 * audio
     ratio = losses.short_distance(spread, audio) / losses.short_distance(quieter, audio)
     assert ratio > 2 * losses.stft_distance(spread, audio) / losses.stft_distance(quieter, audio)
+
+
+def test_levels_are_those_of_the_sound_and_not_of_its_bins() -> None:
+    torch.manual_seed(0)
+    noise, other = 0.1 * torch.randn(2, 1, 2 * HIFIGAN.sample_rate)
+    near, far = losses.level_distance(other, noise), losses.level_distance(0.5 * other, noise)
+    assert near < 0.1
+    assert abs(far - math.log(2.0)) < 0.1
+    assert losses.stft_distance(other, noise) > 0.5
 
 
 def test_kurtosis_tells_pulses_from_noise() -> None:

@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bare", type=float, default=0.3, help="weight of the log-mel distance before the passes")
     parser.add_argument("--stft", type=float, default=0.5, help="weight of the multi-resolution STFT distance")
     parser.add_argument("--short", type=float, default=0.15, help="weight of the log-magnitude distance in short windows; too much flattens pulses")
+    parser.add_argument("--level", type=float, default=0.0, help="weight of the distance of levels in 32 bands and pieces of 0.2 s; not tried to its end yet")
     parser.add_argument("--adversarial", type=float, default=0.5)
     parser.add_argument("--matching", type=float, default=2.0)
     parser.add_argument("--judge-frames", type=int, default=64, help="length of the part of each crop that the discriminators see")
@@ -142,6 +143,7 @@ class Finishing:
             "bare": losses.log_mel_distance(mel, bare, wanted),
             "stft": losses.stft_distance(fake, real),
             "short": losses.short_distance(fake, real),
+            "level": losses.level_distance(fake, real),
         }
         errors = [known((e - batch.excitation) * batch.inside) for e in estimates]
         record["flow"] = torch.stack([losses.weighted_error(error, mel.sample_rate)[0].mean() for error in errors]).mean()
