@@ -12,10 +12,16 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = ("benches", "models/demo", "samples", "tests/fixtures")
 
 
+def scripts() -> list[Path]:
+    """Those of the repository, without environments that were made beside them."""
+    found = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if ".venv" not in path.parts)
+
+
 def imported() -> list[tuple[str, str, str]]:
     """Script, module and name of each import from the package."""
     found = []
-    for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
+    for path in scripts():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vocode_training"):
                 found += [(str(path.relative_to(ROOT)), str(node.module), alias.name) for alias in node.names]
