@@ -71,11 +71,12 @@ impl Kernel for GateKernel {
             return Err(shapes(&[&shape, &of_biases]));
         };
         let per_frame = steps.checked_div(*frames).unwrap_or(0);
-        let first = self.layer * width;
+        let first = self.layer.saturating_mul(*width);
         if items != windows
             || per_frame * frames != *steps
+            || *width == 0
             || width % 2 != 0
-            || first + width > *stride
+            || first.saturating_add(*width) > *stride
         {
             return Err(shapes(&[&shape, &of_biases]));
         }
