@@ -7,7 +7,7 @@ use multiversion::multiversion;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
-use super::vector;
+use super::vector::{self, Parts};
 
 /// Bins 0 to `n / 2` of a real signal's spectrum, real and imaginary parts apart.
 pub(super) struct Spectrum {
@@ -16,11 +16,9 @@ pub(super) struct Spectrum {
 }
 
 impl Spectrum {
-    fn new(bins: usize) -> Spectrum {
-        Spectrum {
-            re: vec![0.0; bins],
-            im: vec![0.0; bins],
-        }
+    /// Both parts of every bin.
+    pub fn parts(&self) -> Parts<'_> {
+        (&self.re, &self.im)
     }
 
     /// Multiplies every bin by its gain.
@@ -77,7 +75,10 @@ impl RealTransform {
 
     /// Zeros.
     pub fn spectrum(&self) -> Spectrum {
-        Spectrum::new(self.bins())
+        Spectrum {
+            re: vec![0.0; self.bins()],
+            im: vec![0.0; self.bins()],
+        }
     }
 
     /// Memory for transforms of this length.
@@ -105,12 +106,8 @@ impl RealTransform {
         self.forward
             .process_outofplace_with_scratch(signal, transformed, scratch);
         take_apart(transformed, &mut of_pairs.re, &mut of_pairs.im);
-        let parts = (&of_pairs.re[..], &of_pairs.im[..]);
-        untangle(
-            parts,
-            self.turns(),
-            (&mut spectrum.re[..], &mut spectrum.im[..]),
-        );
+        let to = (&mut spectrum.re[..], &mut spectrum.im[..]);
+        untangle(of_pairs.parts(), self.turns.parts(), to);
     }
 
     /// Writes the signal of a spectrum, times its length.
@@ -120,25 +117,14 @@ impl RealTransform {
             scratch,
             ..
         } = memory;
-        tangle(
-            (&spectrum.re[..], &spectrum.im[..]),
-            self.turns(),
-            transformed,
-        );
+        tangle(spectrum.parts(), self.turns.parts(), transformed);
         self.inverse
             .process_outofplace_with_scratch(transformed, signal, scratch);
         for (samples, pair) in samples.as_chunks_mut::<2>().0.iter_mut().zip(signal) {
             *samples = [pair.re, pair.im];
         }
     }
-
-    fn turns(&self) -> Parts<'_> {
-        (&self.turns.re, &self.turns.im)
-    }
 }
-
-/// Real and imaginary parts of the same bins.
-type Parts<'a> = (&'a [f32], &'a [f32]);
 
 /// The parts of a spectrum of `m` pairs; bin `m` is bin 0.
 #[multiversion(targets = "simd")]

@@ -4,6 +4,9 @@ use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 use multiversion::multiversion;
 
+/// Real and imaginary parts of the same bins.
+pub(super) type Parts<'a> = (&'a [f32], &'a [f32]);
+
 /// Adding it rounds a number of less than 22 bits to the nearest integer, and leaves that in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts, the first of few bits: whole multiples of it are exact.
@@ -53,7 +56,7 @@ pub(super) fn add_scaled(sums: &mut [f32], values: &[f32], weight: f32) {
 
 /// Writes `re^2 + im^2 + floor`.
 #[multiversion(targets = "simd")]
-pub(super) fn powers((re, im): (&[f32], &[f32]), floor: f32, powers: &mut [f32]) {
+pub(super) fn powers((re, im): Parts<'_>, floor: f32, powers: &mut [f32]) {
     for (power, (re, im)) in powers.iter_mut().zip(re.iter().zip(im)) {
         *power = re * re + im * im + floor;
     }

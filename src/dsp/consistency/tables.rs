@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use ndarray::Axis;
+
 use crate::dsp::bands::{BandShares, BandSums};
 use crate::dsp::pass::PassTables;
 use crate::dsp::transform::Spectrum;
 use crate::dsp::vector;
 use crate::mel::{MelConvention, filterbank, sparse_rows};
-use ndarray::Axis;
 
 /// Most that a band is scaled by, up or down, as a natural logarithm.
 const LIMIT: f32 = 2.0;
@@ -62,7 +63,7 @@ impl ConsistencyTables {
         magnitudes: &mut [f32],
         ratios: &mut [f32],
     ) {
-        vector::powers((&spectrum.re, &spectrum.im), self.epsilon, magnitudes);
+        vector::powers(spectrum.parts(), self.epsilon, magnitudes);
         if !self.squared {
             magnitudes.iter_mut().for_each(|m| *m = m.sqrt());
         }
