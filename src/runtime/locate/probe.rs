@@ -31,7 +31,7 @@ pub(in crate::runtime) fn file(path: &Path) -> Result<Probed, Rejection> {
     open(&absolute, || absolute.clone())
 }
 
-/// Probes a library that `vocode setup` installed, once its SHA-256 is seen to be the right one.
+/// Probes a library that `vocode setup` installed, once its hash is seen to be the right one.
 ///
 /// # Errors
 /// As [`file`], and [`Rejection::Altered`].

@@ -17,7 +17,7 @@ pub enum Rejection {
     },
     /// Not the file that `vocode setup` installed.
     #[error(
-        "not the library of ONNX Runtime {version} for this platform: its SHA-256 is {found}, expected {expected}; \
+        "not the library of ONNX Runtime {version} for this platform: its BLAKE3 hash is {found}, expected {expected}; \
          run `vocode setup` to replace it"
     )]
     Altered {

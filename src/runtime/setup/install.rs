@@ -128,7 +128,7 @@ impl Supply<'_> {
                                 found, expected, ..
                             },
                         ..
-                    } => format!("the SHA-256 of its library is {found}, expected {expected}"),
+                    } => format!("the BLAKE3 hash of its library is {found}, expected {expected}"),
                     SetupError::Unusable { rejection, .. } => format!("its library is {rejection}"),
                     _ => "it holds no ONNX Runtime library".to_owned(),
                 },
