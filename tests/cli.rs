@@ -85,8 +85,8 @@ fn a_precision_is_chosen_told_and_refused_where_it_cannot_be_had() {
     let energy = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>();
     let error = energy(&mut made[0].iter().zip(&made[1]).map(|(a, b)| a - b));
     let share = error / energy(&mut made[0].iter().copied());
-    // Without VNNI, x86 adds pairs of products in 16 bits, which saturate.
-    assert!(share > 1e-6 && share < 0.1, "{share}");
+    // Also without VNNI, whose kernels add pairs of products in 16 bits unless they are told not to: those saturate, to a share of 0.04.
+    assert!(share > 1e-6 && share < 0.02, "{share}");
 
     vocode()
         .args([DEMO, "--precision", "int8", "--model", "tests/fixtures/tiny_flow", "-o"])

@@ -121,7 +121,7 @@ pub struct EngineArgs {
         value_name = "NAME"
     )]
     pub provider: Provider,
-    /// What the model multiplies in on a CPU: float, int8 (faster where the processor has VNNI or ARM's dot product, a little less exact), or auto, which takes the faster
+    /// What the model multiplies in on a CPU: float, int8 (faster on x86 with AVX2 and on ARM with the dot product, a little less exact), or auto, which takes the faster
     #[arg(
         long,
         env = "VOCODE_PRECISION",

@@ -17,11 +17,16 @@ use crate::runtime::environment::Runtime;
 use crate::runtime::error::{Cause, RuntimeError};
 use crate::runtime::locate::data_folder;
 use crate::runtime::operators;
+use crate::runtime::precision::Precision;
 use crate::runtime::provider::{
     EngineFolder, EngineKey, EngineState, FallbackReason, Machine, Placement, SessionOptions,
     settings,
 };
 use crate::runtime::provider_name::Provider;
+
+/// For x86 without VNNI, whose kernels for signed weights add pairs of products in 16 bits, which saturate: with this ONNX Runtime takes those for
+/// unsigned ones, which are exact. Where there is VNNI it would only be slower.
+const EXACT_INTEGERS: (&str, &str) = ("session.x64quantprecision", "1");
 
 /// This machine, with a graph to be loaded on it.
 pub(super) struct ThisMachine<'a> {
@@ -96,6 +101,9 @@ impl ThisMachine<'_> {
         let graph = operators::with_kernels(self.source.bytes);
         let load = || -> ort::Result<Session> {
             let mut builder = self.builder()?.with_operators(operators::domain()?)?;
+            if !Precision::has_vnni() {
+                builder = builder.with_config_entry(EXACT_INTEGERS.0, EXACT_INTEGERS.1)?;
+            }
             builder.commit_from_memory(&graph)
         };
         let mut is_known = DOMAIN_IS_KNOWN
