@@ -47,8 +47,8 @@ impl Precision {
         return false;
     }
 
-    /// Whether this processor adds up products of bytes in one instruction, without an intermediate sum of 16 bits: VNNI of x86. Of others ONNX
-    /// Runtime asks nothing of the kind.
+    /// Whether this processor adds up products of bytes in one instruction, without an intermediate sum of 16 bits: VNNI of x86. False on
+    /// all others, where ONNX Runtime does not look at the setting that this decides.
     pub(super) fn has_vnni() -> bool {
         #[cfg(target_arch = "x86_64")]
         return std::is_x86_feature_detected!("avx512vnni")
